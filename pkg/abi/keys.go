@@ -1,0 +1,56 @@
+package abi
+
+// Key ranges (ovn-sb(5), ovn-architecture(7)).
+const (
+	MinDatapathKey       = 1
+	MaxDatapathKeyLocal  = 1<<24 - 1 - 65535 // allocated by a zone
+	MinDatapathKeyGlobal = MaxDatapathKeyLocal + 1
+	MaxDatapathKey       = 1<<24 - 1 // transit switches end here
+	MinPortKey           = 1
+	MaxPortKey           = 1<<15 - 1
+	MinGroupKey          = 1 << 15
+	MaxGroupKey          = 1<<16 - 1
+
+	GroupFlood         = 32768 // _MC_flood
+	GroupUnknown       = 32769 // _MC_unknown
+	GroupMrouterFlood  = 32770 // _MC_mrouter_flood
+	GroupStatic        = 32771 // _MC_static
+	GroupFloodL2       = 32772 // _MC_flood_l2
+	MinIPMulticastKey  = 32773
+	MaxConntrackZone   = 65535
+	GeneveOptionClass  = 0x0102
+	GeneveOptionType   = 0x80
+	GeneveOptionLength = 4
+)
+
+// Owners of a flow: the upper 4 bits of its cookie.
+const (
+	OwnerNorthd   = 1 // a body of northd
+	OwnerFixed    = 2 // the chassis' fixed flows
+	OwnerPort     = 3 // a port of the chassis
+	OwnerTunnel   = 4 // a tunnel and the ports behind it
+	OwnerGroup    = 5 // multicast groups
+	OwnerLearned  = 6 // FDB and neighbours
+	OwnerSwitched = 7 // flows that Open vSwitch learns by itself
+)
+
+// Cookie is the cookie of a flow: 4 bits owner, 28 bits flow id, 32 bits
+// content hash.
+func Cookie(owner uint8, id uint32, content uint32) uint64 {
+	return uint64(owner&0xf)<<60 | uint64(id&0xfffffff)<<32 | uint64(content)
+}
+
+// CookieOwner is the owner in a cookie.
+func CookieOwner(c uint64) uint8 { return uint8(c >> 60) }
+
+// CookieFlowID is the flow id in a cookie.
+func CookieFlowID(c uint64) uint32 { return uint32(c>>32) & 0xfffffff }
+
+// CookieContent is the content hash in a cookie.
+func CookieContent(c uint64) uint32 { return uint32(c) }
+
+// Opcodes of packets sent to the controller: the first two bytes of userdata,
+// big endian.
+const (
+	PuntPutFDB = 1 // eth_src was seen on (metadata, reg14); the packet goes on by itself
+)
