@@ -5,16 +5,16 @@ const Version = 1
 
 // OpenFlow tables of br-int. The way of a packet:
 //
-//	            +-------------+   output   +--------+    +-------+    +----------+
-//	 port --> 0 | ingress 8.. | ---------> |   37   | -> |   38  | -> |    39    |
-//	            | pipeline    |            | remote |    | local |    | loopback |
-//	            +-------------+            +--------+    +-------+    +----------+
-//	                                     to a tunnel |       ^              |
-//	                                                 v       |              v
-//	                                      tunnel --> 0 ------+       +-------------+
-//	                                                                 | egress 40.. |
-//	                                  port <-- 65 <------ 64 <------ | pipeline    |
-//	                                                        output   +-------------+
+//	           +-------------+   output   +--------+    +-------+    +----------+
+//	port --> 0 | ingress 8.. | ---------> |   37   | -> |   38  | -> |    39    |
+//	           | pipeline    |            | remote |    | local |    | loopback |
+//	           +-------------+            +--------+    +-------+    +----------+
+//	                                    to a tunnel |       ^              |
+//	                                                v       |              v
+//	                                     tunnel --> 0 ------+       +-------------+
+//	                                                                | egress 40.. |
+//	                                 port <-- 65 <------ 64 <------ | pipeline    |
+//	                                                       output   +-------------+
 const (
 	TablePhyToLog      = 0  // classify: in_port to datapath and logical port
 	TableIngress       = 8  // logical ingress table 0; 29 of them
