@@ -1,0 +1,307 @@
+package vswitch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/ovn-org/libovsdb/client"
+	"github.com/ovn-org/libovsdb/model"
+
+	ovs "govn/schema/vswitch"
+)
+
+// Times of the connection to ovsdb-server.
+const (
+	connectTimeout = 5 * time.Second
+	transactLimit  = 10 * time.Second
+	retryFirst     = 50 * time.Millisecond
+	retryMax       = 2 * time.Second
+)
+
+// Client follows the Open_vSwitch database and writes wishes into it.
+type Client struct {
+	remote  string
+	log     *slog.Logger
+	changed chan struct{}
+	wake    chan struct{} // the writer has something to look at
+
+	mu   sync.Mutex
+	t    *table // nil before the first connection
+	conn client.Client
+	wish *Wish
+	lost map[string]map[string]bool // table to uuids whose rows are to be read again
+}
+
+// NewClient makes a client of the database at remote, unix:PATH or
+// tcp:HOST:PORT. It does nothing before Run.
+func NewClient(remote string, log *slog.Logger) *Client {
+	return &Client{remote: remote, log: log, changed: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+}
+
+// Changed has a value when Take has something to return.
+func (c *Client) Changed() <-chan struct{} { return c.changed }
+
+// Take returns what changed since the last call. Before the first connection
+// it is empty.
+func (c *Client) Take() Delta {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.t == nil {
+		return Delta{}
+	}
+	c.readLost()
+	return c.t.take()
+}
+
+// Want replaces the wish. The caller does not change it afterwards.
+func (c *Client) Want(w *Wish) {
+	c.mu.Lock()
+	c.wish = w
+	c.mu.Unlock()
+	signal(c.wake)
+}
+
+// Run keeps the connection and writes until ctx ends.
+func (c *Client) Run(ctx context.Context) error {
+	delay := retryFirst
+	for {
+		began := time.Now()
+		err := c.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(began) > retryMax {
+			delay = retryFirst
+		}
+		c.log.Warn("connection to Open_vSwitch database lost", "remote", c.remote, "err", err, "retry", delay)
+		if !sleep(ctx, delay) {
+			return nil
+		}
+		delay = min(2*delay, retryMax)
+	}
+}
+
+// session is one connection, from connect to disconnect.
+func (c *Client) session(ctx context.Context) error {
+	m, err := model.NewClientDBModel("Open_vSwitch", map[string]model.Model{
+		"Open_vSwitch": &ovs.OpenVSwitch{}, "Bridge": &ovs.Bridge{}, "Port": &ovs.Port{}, "Interface": &ovs.Interface{},
+	})
+	if err != nil {
+		return fmt.Errorf("model of Open_vSwitch: %w", err)
+	}
+	logger := logr.FromSlogHandler(c.log.With("component", "libovsdb").Handler())
+	conn, err := client.NewOVSDBClient(m, client.WithEndpoint(c.remote), client.WithLogger(&logger))
+	if err != nil {
+		return err
+	}
+	dial, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if err := conn.Connect(dial); err != nil {
+		return err
+	}
+	ended := conn.DisconnectNotify()
+	defer func() { // its goroutines end with the connection
+		conn.Close()
+		select {
+		case <-ended:
+		case <-time.After(time.Second):
+		}
+	}()
+	conn.Cache().AddEventHandler(&handler{c: c})
+	root, br, port, iface := &ovs.OpenVSwitch{}, &ovs.Bridge{}, &ovs.Port{}, &ovs.Interface{}
+	_, err = conn.Monitor(dial, conn.NewMonitor(
+		client.WithTable(root, &root.Bridges, &root.ExternalIDs),
+		client.WithTable(br, &br.Name, &br.Ports, &br.FailMode, &br.DatapathType, &br.OtherConfig, &br.ExternalIDs),
+		client.WithTable(port, &port.Name, &port.Interfaces, &port.Tag, &port.ExternalIDs),
+		client.WithTable(iface, &iface.Name, &iface.Type, &iface.OFPort, &iface.Error, &iface.ExternalIDs, &iface.Options),
+	))
+	if err != nil {
+		return fmt.Errorf("monitor Open_vSwitch: %w", err)
+	}
+	c.begin(conn)
+	defer c.end()
+	c.log.Info("connected to Open_vSwitch database", "remote", c.remote)
+	return c.write(ctx, conn, ended)
+}
+
+// begin reads everything into a new table.
+func (c *Client) begin(conn client.Client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn, c.t, c.lost = conn, newTable(), map[string]map[string]bool{}
+	for _, name := range []string{"Open_vSwitch", "Bridge", "Port", "Interface"} {
+		c.lost[name] = map[string]bool{}
+		for uuid := range conn.Cache().Table(name).RowsShallow() {
+			c.lost[name][uuid] = true
+		}
+	}
+	c.readLost()
+	signal(c.changed)
+	signal(c.wake)
+}
+
+func (c *Client) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = nil
+}
+
+// write brings the database to the wish whenever either changes.
+func (c *Client) write(ctx context.Context, conn client.Client, ended <-chan struct{}) error {
+	delay := retryFirst
+	var again <-chan time.Time
+	for {
+		c.mu.Lock()
+		c.readLost()
+		ops, what := plan(c.t, c.wish, time.Now().UnixMilli())
+		c.mu.Unlock()
+		if len(ops) > 0 && again == nil {
+			c.log.Debug("Open_vSwitch transaction", "ops", len(ops), "what", what)
+			limit, cancel := context.WithTimeout(ctx, transactLimit)
+			results, err := conn.Transact(limit, ops...)
+			cancel()
+			for i, r := range results {
+				if err == nil && r.Error != "" {
+					err = fmt.Errorf("operation %d: %s (%s)", i, r.Error, r.Details)
+				}
+			}
+			if err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				c.log.Warn("Open_vSwitch transaction failed", "err", err, "what", what, "retry", delay)
+				again = time.After(delay)
+				delay = min(2*delay, retryMax)
+			} else {
+				delay = retryFirst
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ended:
+			return errors.New("disconnected")
+		case <-c.wake:
+		case <-again:
+			again = nil
+		}
+	}
+}
+
+// readLost reads the rows that events named. The caller holds mu.
+func (c *Client) readLost() {
+	if c.conn == nil {
+		return
+	}
+	cache := c.conn.Cache()
+	if cache == nil {
+		return
+	}
+	for _, name := range []string{"Open_vSwitch", "Bridge", "Port", "Interface"} {
+		rows := cache.Table(name)
+		if rows == nil {
+			continue
+		}
+		for uuid := range c.lost[name] {
+			c.apply(name, uuid, rows.Row(uuid))
+		}
+		clear(c.lost[name])
+	}
+}
+
+func (c *Client) apply(name, uuid string, m model.Model) {
+	switch name {
+	case "Open_vSwitch":
+		if r, ok := m.(*ovs.OpenVSwitch); ok {
+			c.t.setRoot(&rootRow{UUID: uuid, Bridges: r.Bridges, ExternalIDs: r.ExternalIDs})
+		} else {
+			c.t.setRoot(nil)
+		}
+	case "Bridge":
+		if r, ok := m.(*ovs.Bridge); ok {
+			slices.Sort(r.Ports)
+			c.t.setBridge(uuid, &bridgeRow{
+				UUID: uuid, Name: r.Name, FailMode: deref(r.FailMode), DatapathType: r.DatapathType,
+				Ports: r.Ports, ExternalIDs: r.ExternalIDs, OtherConfig: r.OtherConfig,
+			})
+		} else {
+			c.t.setBridge(uuid, nil)
+		}
+	case "Port":
+		if r, ok := m.(*ovs.Port); ok {
+			c.t.setPort(uuid, &portRow{UUID: uuid, Name: r.Name, Interfaces: r.Interfaces, Tag: deref(r.Tag), ExternalIDs: r.ExternalIDs})
+		} else {
+			c.t.setPort(uuid, nil)
+		}
+	case "Interface":
+		if r, ok := m.(*ovs.Interface); ok {
+			c.t.setIface(uuid, &ifaceRow{
+				UUID: uuid, Name: r.Name, Type: r.Type, OFPort: deref(r.OFPort), Error: deref(r.Error),
+				ExternalIDs: r.ExternalIDs, Options: r.Options,
+			})
+		} else {
+			c.t.setIface(uuid, nil)
+		}
+	}
+}
+
+// handler notes which rows changed; their contents are read when taken.
+type handler struct{ c *Client }
+
+func (h *handler) OnAdd(table string, m model.Model)       { h.note(table, m) }
+func (h *handler) OnUpdate(table string, _, m model.Model) { h.note(table, m) }
+func (h *handler) OnDelete(table string, m model.Model)    { h.note(table, m) }
+
+func (h *handler) note(table string, m model.Model) {
+	var uuid string
+	switch r := m.(type) {
+	case *ovs.OpenVSwitch:
+		uuid = r.UUID
+	case *ovs.Bridge:
+		uuid = r.UUID
+	case *ovs.Port:
+		uuid = r.UUID
+	case *ovs.Interface:
+		uuid = r.UUID
+	}
+	h.c.mu.Lock()
+	if rows := h.c.lost[table]; rows != nil {
+		rows[uuid] = true
+	}
+	h.c.mu.Unlock()
+	signal(h.c.changed)
+	signal(h.c.wake)
+}
+
+func deref[T any](p *T) T {
+	var zero T
+	if p == nil {
+		return zero
+	}
+	return *p
+}
+
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// sleep waits; false: ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,126 @@
+package vswitch
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+)
+
+// Config is what Open_vSwitch:external_ids tells a chassis
+// (ovn-controller(8)).
+type Config struct {
+	SystemID       string            // system-id: the chassis' name
+	Hostname       string            // hostname; default: the host's
+	Remote         string            // ovn-remote: tcp:HOST:PORT or unix:PATH of the fabric
+	EncapIPs       []netip.Addr      // ovn-encap-ip
+	EncapCsum      bool              // ovn-encap-csum, default true
+	Bridge         string            // ovn-bridge, default br-int
+	DatapathType   string            // ovn-bridge-datapath-type; empty: as other bridges have it
+	BridgeMappings map[string]string // ovn-bridge-mappings: network to bridge
+	OtherConfig    map[string]string // what goes to Chassis.other_config
+}
+
+// Equal tells whether two configurations are the same.
+func (c *Config) Equal(d *Config) bool {
+	return c != nil && d != nil && fmt.Sprint(*c) == fmt.Sprint(*d)
+}
+
+// DefaultBridge is the integration bridge where ovn-bridge does not name one.
+const DefaultBridge = "br-int"
+
+// otherConfigKeys are the external_ids that are copied to Chassis.other_config.
+var otherConfigKeys = []string{
+	"ovn-bridge-mappings", "ovn-chassis-mac-mappings", "ovn-cms-options", "ovn-monitor-all",
+	"ovn-enable-lflow-cache", "ovn-limit-lflow-cache", "ovn-memlimit-lflow-cache-kb", "ovn-is-interconn",
+}
+
+// ParseConfig reads external_ids. Problems are texts that name the key; a
+// configuration with problems is incomplete and cannot be used to connect.
+func ParseConfig(ids map[string]string) (cfg *Config, problems []string) {
+	c := &Config{
+		SystemID:     ids["system-id"],
+		Hostname:     ids["hostname"],
+		Remote:       ids["ovn-remote"],
+		Bridge:       ids["ovn-bridge"],
+		DatapathType: ids["ovn-bridge-datapath-type"],
+		EncapCsum:    ids["ovn-encap-csum"] != "false",
+		OtherConfig:  map[string]string{},
+	}
+	if c.Bridge == "" {
+		c.Bridge = DefaultBridge
+	}
+	if c.Hostname == "" {
+		c.Hostname, _ = os.Hostname()
+	}
+	for _, key := range []string{"system-id", "ovn-remote", "ovn-encap-type", "ovn-encap-ip"} {
+		if ids[key] == "" {
+			problems = append(problems, fmt.Sprintf("external_ids:%s is missing", key))
+		}
+	}
+	if c.Remote != "" {
+		if _, _, err := ParseRemote(c.Remote); err != nil {
+			problems = append(problems, "external_ids:ovn-remote: "+err.Error())
+		}
+	}
+	if t := ids["ovn-encap-type"]; t != "" {
+		geneve := false
+		for one := range strings.SplitSeq(t, ",") {
+			geneve = geneve || strings.TrimSpace(one) == "geneve"
+		}
+		if !geneve {
+			problems = append(problems, fmt.Sprintf("external_ids:ovn-encap-type %q does not name geneve", t))
+		}
+	}
+	if s := ids["ovn-encap-ip"]; s != "" {
+		for one := range strings.SplitSeq(s, ",") {
+			ip, err := netip.ParseAddr(strings.TrimSpace(one))
+			if err != nil {
+				problems = append(problems, fmt.Sprintf("external_ids:ovn-encap-ip: %q is no IP address", one))
+				continue
+			}
+			c.EncapIPs = append(c.EncapIPs, ip)
+		}
+	}
+	c.BridgeMappings, problems = parseMappings(ids["ovn-bridge-mappings"], problems)
+	for _, key := range otherConfigKeys {
+		if v, ok := ids[key]; ok {
+			c.OtherConfig[key] = v
+		}
+	}
+	if c.DatapathType != "" {
+		c.OtherConfig["datapath-type"] = c.DatapathType
+	}
+	return c, problems
+}
+
+// parseMappings reads NETWORK:BRIDGE,... of ovn-bridge-mappings.
+func parseMappings(s string, problems []string) (map[string]string, []string) {
+	m := map[string]string{}
+	if s == "" {
+		return m, problems
+	}
+	for pair := range strings.SplitSeq(s, ",") {
+		network, bridge, ok := strings.Cut(strings.TrimSpace(pair), ":")
+		if !ok || network == "" || bridge == "" {
+			problems = append(problems, fmt.Sprintf("external_ids:ovn-bridge-mappings: %q is not NETWORK:BRIDGE", pair))
+			continue
+		}
+		m[network] = bridge
+	}
+	return m, problems
+}
+
+// ParseRemote takes a remote apart into network ("tcp" or "unix") and address.
+// Of a list, the first one is used.
+func ParseRemote(remote string) (network, address string, err error) {
+	remote, _, _ = strings.Cut(remote, ",")
+	scheme, rest, ok := strings.Cut(strings.TrimSpace(remote), ":")
+	switch {
+	case ok && scheme == "unix" && rest != "":
+		return "unix", rest, nil
+	case ok && scheme == "tcp" && strings.Contains(rest, ":"):
+		return "tcp", rest, nil
+	}
+	return "", "", fmt.Errorf("%q is not tcp:HOST:PORT or unix:PATH", remote)
+}

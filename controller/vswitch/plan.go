@@ -1,0 +1,348 @@
+package vswitch
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ovn-org/libovsdb/ovsdb"
+)
+
+// plan is the transaction that takes the table to the wish, and what it does in
+// words. now is unix milliseconds. An empty plan means that they agree.
+//
+// It is a pure function: rules in one place, tested without a database.
+func plan(t *table, w *Wish, now int64) (ops []ovsdb.Operation, what []string) {
+	p := &planner{t: t, w: w, now: now}
+	if t.root == nil || w == nil || w.Bridge == "" {
+		return nil, nil
+	}
+	br := t.bridgeNamed(w.Bridge)
+	if br == nil {
+		p.createBridge()
+		return p.ops, p.what
+	}
+	p.keepBridge(br)
+	p.tunnels(br)
+	p.patches(br)
+	p.zones(br)
+	p.installed(br)
+	return p.ops, p.what
+}
+
+type planner struct {
+	t    *table
+	w    *Wish
+	now  int64
+	ops  []ovsdb.Operation
+	what []string
+	next int // of named uuids
+}
+
+func (p *planner) say(format string, args ...any) { p.what = append(p.what, fmt.Sprintf(format, args...)) }
+
+// createBridge makes the integration bridge: secure, so that nothing is
+// forwarded that no flow says.
+func (p *planner) createBridge() {
+	name := p.w.Bridge
+	iface := p.insert("Interface", ovsdb.Row{"name": name, "type": "internal"})
+	port := p.insert("Port", ovsdb.Row{"name": name, "interfaces": iface})
+	row := ovsdb.Row{
+		"name": name, "ports": port, "fail_mode": "secure",
+		"other_config": stringMap(map[string]string{"disable-in-band": "true"}),
+	}
+	if dt := p.datapathType(); dt != "" {
+		row["datapath_type"] = dt
+	}
+	br := p.insert("Bridge", row)
+	p.mutate("Open_vSwitch", p.t.root.UUID, "bridges", ovsdb.MutateOperationInsert, uuidSet(br))
+	p.say("create bridge %q", name)
+}
+
+// datapathType of the integration bridge: as told, else as the other bridges
+// have it where they agree.
+func (p *planner) datapathType() string {
+	if p.w.DatapathType != "" {
+		return p.w.DatapathType
+	}
+	found := ""
+	for _, b := range p.t.bridges {
+		if b.Name == p.w.Bridge {
+			continue
+		}
+		if found != "" && found != b.DatapathType {
+			return ""
+		}
+		found = b.DatapathType
+	}
+	return found
+}
+
+func (p *planner) keepBridge(br *bridgeRow) {
+	row := ovsdb.Row{}
+	if br.FailMode != "secure" {
+		row["fail_mode"] = "secure"
+	}
+	if p.w.DatapathType != "" && br.DatapathType != p.w.DatapathType {
+		row["datapath_type"] = p.w.DatapathType
+	}
+	if len(row) > 0 {
+		p.ops = append(p.ops, ovsdb.Operation{Op: ovsdb.OperationUpdate, Table: "Bridge", Where: byUUID(br.UUID), Row: row})
+		p.say("set %v of bridge %q", row, br.Name)
+	}
+	p.setKeys("Bridge", br.UUID, "other_config", br.OtherConfig, map[string]string{"disable-in-band": "true"}, nil)
+	if p.w.NbCfg != 0 {
+		p.setKeys("Bridge", br.UUID, "external_ids", br.ExternalIDs, map[string]string{KeyNbCfg: strconv.FormatInt(p.w.NbCfg, 10)}, nil)
+	}
+}
+
+// ownPorts are the ports of a bridge that carry the key, by its value; the
+// second and later ones of a value come under the empty one.
+func (p *planner) ownPorts(br *bridgeRow, key string) (byValue map[string]*portRow, surplus []*portRow) {
+	byValue = map[string]*portRow{}
+	for _, uuid := range slices.Sorted(slices.Values(br.Ports)) {
+		port := p.t.ports[uuid]
+		if port == nil || port.ExternalIDs[key] == "" {
+			continue
+		}
+		if v := port.ExternalIDs[key]; byValue[v] == nil {
+			byValue[v] = port
+		} else {
+			surplus = append(surplus, port)
+		}
+	}
+	return byValue, surplus
+}
+
+func (p *planner) tunnels(br *bridgeRow) {
+	if p.w.Tunnels == nil {
+		return
+	}
+	have, surplus := p.ownPorts(br, KeyChassisID)
+	want := map[string]Tunnel{}
+	for t := range p.w.Tunnels {
+		want[t.ID()] = t
+	}
+	for _, port := range surplus {
+		p.removePort(br, port)
+	}
+	for _, id := range slices.Sorted(maps.Keys(have)) {
+		if _, ok := want[id]; !ok {
+			p.removePort(br, have[id])
+		}
+	}
+	taken := map[string]bool{}
+	for _, i := range p.t.ifaces {
+		taken[i.Name] = true
+	}
+	for _, port := range p.t.ports {
+		taken[port.Name] = true
+	}
+	for _, id := range slices.Sorted(maps.Keys(want)) {
+		t := want[id]
+		options := map[string]string{"remote_ip": t.IP, "key": "flow", "csum": strconv.FormatBool(t.Csum)}
+		if port := have[id]; port != nil {
+			p.keepTunnel(port, options)
+			continue
+		}
+		name := tunnelName(t.Chassis, taken)
+		taken[name] = true
+		iface := p.insert("Interface", ovsdb.Row{"name": name, "type": "geneve", "options": stringMap(options)})
+		port := p.insert("Port", ovsdb.Row{
+			"name": name, "interfaces": iface, "external_ids": stringMap(map[string]string{KeyChassisID: id}),
+		})
+		p.mutate("Bridge", br.UUID, "ports", ovsdb.MutateOperationInsert, uuidSet(port))
+		p.say("create tunnel %q to %s", name, id)
+	}
+}
+
+func (p *planner) keepTunnel(port *portRow, options map[string]string) {
+	for _, uuid := range port.Interfaces {
+		i := p.t.ifaces[uuid]
+		if i == nil || (maps.Equal(i.Options, options) && i.Type == "geneve") {
+			continue
+		}
+		p.ops = append(p.ops, ovsdb.Operation{
+			Op: ovsdb.OperationUpdate, Table: "Interface", Where: byUUID(uuid),
+			Row: ovsdb.Row{"type": "geneve", "options": stringMap(options)},
+		})
+		p.say("set options of tunnel %q", port.Name)
+	}
+}
+
+// tunnelName is ovn-<first 6 characters of the chassis>-<n>, n the lowest that
+// makes it free.
+func tunnelName(chassis string, taken map[string]bool) string {
+	short := chassis
+	if len(short) > 6 {
+		short = short[:6]
+	}
+	for n := 0; ; n++ {
+		if name := fmt.Sprintf("ovn-%s-%x", short, n); !taken[name] {
+			return name
+		}
+	}
+}
+
+func (p *planner) patches(br *bridgeRow) {
+	if p.w.Patches == nil {
+		return
+	}
+	wantBr, wantOther := map[string]bool{}, map[string]bool{}
+	for _, patch := range slices.SortedFunc(maps.Keys(p.w.Patches), func(a, b Patch) int { return strings.Compare(a.Port, b.Port) }) {
+		other := p.t.bridgeNamed(patch.Bridge)
+		if other == nil || other.UUID == br.UUID {
+			continue // the bridge may come; it is not ours to make
+		}
+		in, out := PatchNames(patch.Port)
+		wantBr[in], wantOther[patch.Bridge+" "+out] = true, true
+		p.keepPatch(br, in, out, patch.Port)
+		p.keepPatch(other, out, in, patch.Port)
+	}
+	for _, b := range slices.SortedFunc(maps.Values(p.t.bridges), func(a, b *bridgeRow) int { return strings.Compare(a.Name, b.Name) }) {
+		for _, uuid := range slices.Sorted(slices.Values(b.Ports)) {
+			port := p.t.ports[uuid]
+			if port == nil || port.ExternalIDs[KeyLocalnetPort] == "" {
+				continue
+			}
+			if (b.UUID == br.UUID && !wantBr[port.Name]) || (b.UUID != br.UUID && !wantOther[b.Name+" "+port.Name]) {
+				p.removePort(b, port)
+			}
+		}
+	}
+}
+
+// PatchNames are the names of the two patch ports of a localnet port: on the
+// integration bridge, and on the bridge of the network.
+func PatchNames(port string) (in, out string) {
+	return "patch-br-int-to-" + port, "patch-" + port + "-to-br-int"
+}
+
+func (p *planner) keepPatch(br *bridgeRow, name, peer, logical string) {
+	for _, uuid := range br.Ports {
+		if port := p.t.ports[uuid]; port != nil && port.Name == name {
+			return
+		}
+	}
+	for _, port := range p.t.ports {
+		if port.Name == name {
+			return // on another bridge: removed in this round, made in the next
+		}
+	}
+	iface := p.insert("Interface", ovsdb.Row{"name": name, "type": "patch", "options": stringMap(map[string]string{"peer": peer})})
+	port := p.insert("Port", ovsdb.Row{
+		"name": name, "interfaces": iface, "external_ids": stringMap(map[string]string{KeyLocalnetPort: logical}),
+	})
+	p.mutate("Bridge", br.UUID, "ports", ovsdb.MutateOperationInsert, uuidSet(port))
+	p.say("create patch port %q on %q", name, br.Name)
+}
+
+func (p *planner) removePort(br *bridgeRow, port *portRow) {
+	p.mutate("Bridge", br.UUID, "ports", ovsdb.MutateOperationDelete, uuidSet(ovsdb.UUID{GoUUID: port.UUID}))
+	p.say("remove port %q of %q", port.Name, br.Name)
+}
+
+func (p *planner) zones(br *bridgeRow) {
+	if p.w.Zones == nil {
+		return
+	}
+	want := map[string]string{}
+	for name, zone := range p.w.Zones {
+		want[PrefixZone+name] = strconv.Itoa(zone)
+	}
+	var gone []string
+	for key := range br.ExternalIDs {
+		if _, ok := want[key]; !ok && strings.HasPrefix(key, PrefixZone) {
+			gone = append(gone, key)
+		}
+	}
+	p.setKeys("Bridge", br.UUID, "external_ids", br.ExternalIDs, want, gone)
+}
+
+func (p *planner) installed(br *bridgeRow) {
+	if p.w.Installed == nil {
+		return
+	}
+	for _, uuid := range slices.Sorted(slices.Values(br.Ports)) {
+		port := p.t.ports[uuid]
+		if port == nil {
+			continue
+		}
+		for _, u := range port.Interfaces {
+			i := p.t.ifaces[u]
+			if i == nil {
+				continue
+			}
+			_, has := i.ExternalIDs[KeyInstalled]
+			switch want := p.w.Installed[i.Name]; {
+			case want && i.ExternalIDs[KeyInstalled] != "true":
+				p.setKeys("Interface", u, "external_ids", i.ExternalIDs,
+					map[string]string{KeyInstalled: "true", KeyInstalledTS: strconv.FormatInt(p.now, 10)}, nil)
+			case !want && has:
+				p.setKeys("Interface", u, "external_ids", i.ExternalIDs, nil, []string{KeyInstalled, KeyInstalledTS})
+			}
+		}
+	}
+}
+
+// setKeys changes single keys of a map column: those of put that differ, and
+// those of del that are there.
+func (p *planner) setKeys(table, uuid, column string, have, put map[string]string, del []string) {
+	add := map[string]string{}
+	for k, v := range put {
+		if old, ok := have[k]; !ok || old != v {
+			add[k] = v
+			if ok {
+				del = append(del, k)
+			}
+		}
+	}
+	var keys []any
+	for _, k := range slices.Sorted(slices.Values(del)) {
+		if _, ok := have[k]; ok {
+			keys = append(keys, k)
+		}
+	}
+	if len(keys) == 0 && len(add) == 0 {
+		return
+	}
+	op := ovsdb.Operation{Op: ovsdb.OperationMutate, Table: table, Where: byUUID(uuid)}
+	if len(keys) > 0 {
+		op.Mutations = append(op.Mutations, ovsdb.Mutation{Column: column, Mutator: ovsdb.MutateOperationDelete, Value: ovsdb.OvsSet{GoSet: keys}})
+	}
+	if len(add) > 0 {
+		op.Mutations = append(op.Mutations, ovsdb.Mutation{Column: column, Mutator: ovsdb.MutateOperationInsert, Value: stringMap(add)})
+	}
+	p.ops = append(p.ops, op)
+	p.say("%s %s: put %v, delete %v", table, column, add, keys)
+}
+
+func (p *planner) insert(table string, row ovsdb.Row) ovsdb.UUID {
+	p.next++
+	name := fmt.Sprintf("row%d", p.next)
+	p.ops = append(p.ops, ovsdb.Operation{Op: ovsdb.OperationInsert, Table: table, Row: row, UUIDName: name})
+	return ovsdb.UUID{GoUUID: name}
+}
+
+func (p *planner) mutate(table, uuid, column string, op ovsdb.Mutator, value any) {
+	p.ops = append(p.ops, ovsdb.Operation{
+		Op: ovsdb.OperationMutate, Table: table, Where: byUUID(uuid),
+		Mutations: []ovsdb.Mutation{{Column: column, Mutator: op, Value: value}},
+	})
+}
+
+func byUUID(uuid string) []ovsdb.Condition {
+	return []ovsdb.Condition{{Column: "_uuid", Function: ovsdb.ConditionEqual, Value: ovsdb.UUID{GoUUID: uuid}}}
+}
+
+func uuidSet(u ovsdb.UUID) ovsdb.OvsSet { return ovsdb.OvsSet{GoSet: []any{u}} }
+
+func stringMap(m map[string]string) ovsdb.OvsMap {
+	out := make(map[any]any, len(m))
+	for k, v := range m {
+		out[k] = v
+	}
+	return ovsdb.OvsMap{GoMap: out}
+}
