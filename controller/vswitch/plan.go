@@ -41,7 +41,9 @@ type planner struct {
 	next int // of named uuids
 }
 
-func (p *planner) say(format string, args ...any) { p.what = append(p.what, fmt.Sprintf(format, args...)) }
+func (p *planner) say(format string, args ...any) {
+	p.what = append(p.what, fmt.Sprintf(format, args...))
+}
 
 // createBridge makes the integration bridge: secure, so that nothing is
 // forwarded that no flow says.
