@@ -1,0 +1,302 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+
+	"govn/sim/lab/unixctl"
+)
+
+const (
+	vswitchSchema = "/usr/share/openvswitch/vswitch.ovsschema"
+	nbSchema      = "/usr/share/ovn/ovn-nb.ovsschema"
+	sbSchema      = "/usr/share/ovn/ovn-sb.ovsschema"
+
+	nbPort     = 6641
+	sbPort     = 6642
+	fabricPort = 6649
+)
+
+// path is a file of a node in the run directory.
+func (l *Lab) path(node, file string) string { return filepath.Join(l.dir, node, file) }
+
+// NB is the address of the northbound database, for --db of ovn-nbctl.
+func (l *Lab) NB() string { return "unix:" + l.path(centralNode, "nb.sock") }
+
+// SB is the address of the southbound database.
+func (l *Lab) SB() string { return "unix:" + l.path(centralNode, "sb.sock") }
+
+// ControlSocket is where a daemon of a node listens for ovs-appctl.
+func (l *Lab) ControlSocket(node, daemon string) string {
+	if daemon == "controller" && l.cfg.Control == ControlStock {
+		// ovn-controller 23.03 chooses its socket's name by itself.
+		return l.path(node, "ovn-controller."+strconv.Itoa(l.Pid(node, daemon))+".ctl")
+	}
+	return l.path(node, daemon+".ctl")
+}
+
+// Start starts a daemon that has been ended: "northd" of "central" (and "nb",
+// "sb" of a stock lab), "controller", "vswitchd" or "ovsdb" of a chassis. It
+// returns when the daemon has detached.
+func (l *Lab) Start(ctx context.Context, node, daemon string) error {
+	if pid := l.Pid(node, daemon); pid != 0 {
+		return fmt.Errorf("%s of %q: %w as process %d", daemon, node, ErrRunning, pid)
+	}
+	if node == centralNode {
+		return l.startCentral(ctx, daemon)
+	}
+	ch := l.cfg.chassis(node)
+	if ch == nil {
+		return fmt.Errorf("%q: %w", node, ErrNoNode)
+	}
+	switch daemon {
+	case "ovsdb":
+		return l.startOVSDB(ctx, node, "ovsdb", "conf.db", "db.sock")
+	case "vswitchd":
+		if err := l.startVswitchd(ctx, ch); err != nil {
+			return err
+		}
+		return l.dummyTunnels(ctx, ch)
+	case "controller":
+		return l.startController(ctx, ch)
+	}
+	return fmt.Errorf("%s of %q: %w", daemon, node, ErrNoDaemon)
+}
+
+// flags are the options that all Open vSwitch and OVN daemons take.
+func (l *Lab) flags(node, daemon string) []string {
+	return []string{"-vconsole:off", "--detach", "--no-chdir",
+		"--pidfile=" + l.path(node, daemon+".pid"), "--log-file=" + l.path(node, daemon+".log")}
+}
+
+// rundir makes the programs keep their unnamed sockets in the node's folder.
+func (l *Lab) rundir(node string) []string {
+	dir := filepath.Join(l.dir, node)
+	return []string{"OVS_RUNDIR=" + dir, "OVN_RUNDIR=" + dir, "OVS_LOGDIR=" + dir, "OVN_LOGDIR=" + dir, "OVS_DBDIR=" + dir, "OVN_DBDIR=" + dir}
+}
+
+func (l *Lab) daemon(ctx context.Context, node, name string, argv ...string) error {
+	if err := runDaemon(ctx, l.ns(node), l.path(node, name+".out"), l.rundir(node), argv...); err != nil {
+		return fmt.Errorf("start %s of %q (log: %s): %w", name, node, l.path(node, name+".log"), err)
+	}
+	return nil
+}
+
+func (l *Lab) startOVSDB(ctx context.Context, node, name, db, sock string, more ...string) error {
+	argv := append([]string{"ovsdb-server"}, l.flags(node, name)...)
+	argv = append(argv, "--unixctl="+l.path(node, name+".ctl"), "--remote=punix:"+l.path(node, sock))
+	argv = append(argv, more...)
+	return l.daemon(ctx, node, name, append(argv, l.path(node, db))...)
+}
+
+// makeCentral starts the control plane's half that is not on the chassis.
+func (l *Lab) makeCentral(ctx context.Context) error {
+	if ns := l.ns(centralNode); ns != "" {
+		if err := makeNS(ctx, ns, false); err != nil {
+			return err
+		}
+		if err := l.plug(ctx, centralNode, mgmtIf, mgmtPort(centralNode), mgmtBridge, l.cfg.Management.MTU); err != nil {
+			return err
+		}
+		if err := ipBatch(ctx, ns, fmt.Sprintf("addr add %v/%d dev %s", central(l.cfg), l.cfg.Management.Subnet.Bits(), mgmtIf)); err != nil {
+			return err
+		}
+	}
+	if l.cfg.Control == ControlGovn {
+		return l.startCentral(ctx, "northd")
+	}
+	for _, db := range []struct{ name, schema string }{{"nb", nbSchema}, {"sb", sbSchema}} {
+		if _, err := run(ctx, "", "ovsdb-tool", "create", l.path(centralNode, db.name+".db"), db.schema); err != nil {
+			return err
+		}
+		if err := l.startCentral(ctx, db.name); err != nil {
+			return err
+		}
+	}
+	if _, err := run(ctx, "", "ovn-nbctl", "--db="+l.NB(), "init"); err != nil {
+		return err
+	}
+	return l.startCentral(ctx, "northd")
+}
+
+// startCentral starts one daemon of the control plane.
+func (l *Lab) startCentral(ctx context.Context, daemon string) error {
+	tcp := l.ns(centralNode) != ""
+	listen := func(kind string, port int) []string {
+		if !tcp {
+			return nil
+		}
+		return []string{fmt.Sprintf("%s:%d:%v", kind, port, central(l.cfg))}
+	}
+	switch {
+	case daemon == "northd" && l.cfg.Control == ControlStock:
+		argv := append([]string{"ovn-northd"}, l.flags(centralNode, daemon)...)
+		return l.daemon(ctx, centralNode, daemon, append(argv, "--unixctl="+l.path(centralNode, "northd.ctl"),
+			"--ovnnb-db="+l.NB(), "--ovnsb-db="+l.SB())...)
+	case daemon == "northd":
+		fabric := "unix:" + l.path(centralNode, "fabric.sock")
+		if tcp {
+			fabric = fmt.Sprintf("tcp:%v:%d,%s", central(l.cfg), fabricPort, fabric)
+		}
+		return l.daemon(ctx, centralNode, daemon, l.govn, "northd",
+			"--data-dir", l.path(centralNode, "data"),
+			"--nb-listen", commaList("punix:"+l.path(centralNode, "nb.sock"), listen("ptcp", nbPort)),
+			"--sb-listen", commaList("punix:"+l.path(centralNode, "sb.sock"), listen("ptcp", sbPort)),
+			"--fabric-listen", fabric,
+			"--pidfile="+l.path(centralNode, "northd.pid"), "--log-file="+l.path(centralNode, "northd.log"),
+			"--unixctl", l.path(centralNode, "northd.ctl"), "--detach")
+	case daemon == "nb" || daemon == "sb":
+		if l.cfg.Control != ControlStock {
+			break
+		}
+		port := nbPort
+		if daemon == "sb" {
+			port = sbPort
+		}
+		var more []string
+		for _, r := range listen("ptcp", port) {
+			more = append(more, "--remote="+r)
+		}
+		return l.startOVSDB(ctx, centralNode, daemon, daemon+".db", daemon+".sock", more...)
+	}
+	return fmt.Errorf("%s of %q: %w", daemon, centralNode, ErrNoDaemon)
+}
+
+func commaList(first string, more []string) string {
+	for _, m := range more {
+		first += "," + m
+	}
+	return first
+}
+
+// remote is what ovn-remote of a chassis says.
+func (l *Lab) remote(ch *Chassis) string {
+	sock, port := "sb.sock", sbPort
+	if l.cfg.Control == ControlGovn {
+		sock, port = "fabric.sock", fabricPort
+	}
+	if ch.Datapath == DatapathDummy {
+		return "unix:" + l.path(centralNode, sock)
+	}
+	return fmt.Sprintf("tcp:%v:%d", central(l.cfg), port)
+}
+
+// makeVswitch starts the Open vSwitch of a chassis with br-phys and br-int.
+func (l *Lab) makeVswitch(ctx context.Context, ch *Chassis) error {
+	if ns := l.ns(ch.Name); ns != "" {
+		if err := makeNS(ctx, ns, false); err != nil {
+			return err
+		}
+		if err := l.plug(ctx, ch.Name, mgmtIf, mgmtPort(ch.Name), mgmtBridge, l.cfg.Management.MTU); err != nil {
+			return err
+		}
+		if err := l.plug(ctx, ch.Name, underlayIf, underlayPort(ch.Name), underlayBridge, l.cfg.Underlay.MTU); err != nil {
+			return err
+		}
+		if err := ipBatch(ctx, ns, fmt.Sprintf("addr add %v/%d dev %s", ch.MgmtIP, l.cfg.Management.Subnet.Bits(), mgmtIf)); err != nil {
+			return err
+		}
+	}
+	if _, err := run(ctx, "", "ovsdb-tool", "create", l.path(ch.Name, "conf.db"), vswitchSchema); err != nil {
+		return err
+	}
+	if err := l.startOVSDB(ctx, ch.Name, "ovsdb", "conf.db", "db.sock"); err != nil {
+		return err
+	}
+	ids := map[string]string{
+		"system-id": ch.Name, "hostname": ch.Name,
+		"ovn-remote": l.remote(ch), "ovn-bridge": "br-int", "ovn-bridge-datapath-type": string(ch.Datapath),
+		"ovn-encap-type": "geneve", "ovn-encap-ip": ch.EncapIP.String(),
+	}
+	for k, v := range ch.ExternalIDs {
+		ids[k] = v
+	}
+	// One handler and one revalidator: a lab has many vswitchds and few CPUs.
+	argv := []string{"--no-wait", "init", "--", "set", "Open_vSwitch", ".",
+		"other_config:n-handler-threads=1", "other_config:n-revalidator-threads=1"}
+	for _, k := range sortedKeys(ids) {
+		argv = append(argv, "external_ids:"+k+"="+ovsString(ids[k]))
+	}
+	if _, err := l.Vsctl(ctx, ch.Name, argv...); err != nil {
+		return err
+	}
+	if err := l.startVswitchd(ctx, ch); err != nil {
+		return err
+	}
+	dp := "datapath_type=" + string(ch.Datapath)
+	if _, err := l.Vsctl(ctx, ch.Name,
+		"--", "add-br", physBridge, "--", "set", "Bridge", physBridge, dp, "fail_mode=standalone",
+		"--", "add-port", physBridge, underlayIf,
+		"--", "add-br", "br-int", "--", "set", "Bridge", "br-int", dp, "fail_mode=secure", "other-config:disable-in-band=true"); err != nil {
+		return err
+	}
+	if ns := l.ns(ch.Name); ns != "" {
+		// The tunnels' local address lives on the bridge, not on the NIC:
+		// that is where native tunnelling looks for it.
+		return ipBatch(ctx, ns,
+			fmt.Sprintf("addr add %v/%d dev %s", ch.EncapIP, l.cfg.Underlay.Subnet.Bits(), physBridge),
+			fmt.Sprintf("link set %s mtu %d up", physBridge, l.cfg.Underlay.MTU), "link set br-int up")
+	}
+	return nil
+}
+
+func (l *Lab) startVswitchd(ctx context.Context, ch *Chassis) error {
+	argv := append([]string{"ovs-vswitchd"}, l.flags(ch.Name, "vswitchd")...)
+	argv = append(argv, "--disable-system", "--unixctl="+l.path(ch.Name, "vswitchd.ctl"))
+	if ch.Datapath == DatapathDummy {
+		// Of all kinds of ports only "system" ones become dummies: tunnels
+		// stay tunnels.
+		argv = append(argv, "--enable-dummy=system")
+	}
+	return l.daemon(ctx, ch.Name, "vswitchd", append(argv, "unix:"+l.path(ch.Name, "db.sock"))...)
+}
+
+func (l *Lab) startController(ctx context.Context, ch *Chassis) error {
+	db := "unix:" + l.path(ch.Name, "db.sock")
+	if l.cfg.Control == ControlStock {
+		argv := append([]string{"ovn-controller"}, l.flags(ch.Name, "controller")...)
+		return l.daemon(ctx, ch.Name, "controller", append(argv, db)...)
+	}
+	return l.daemon(ctx, ch.Name, "controller", l.govn, "controller", "--ovs", db,
+		"--pidfile="+l.path(ch.Name, "controller.pid"), "--log-file="+l.path(ch.Name, "controller.log"),
+		"--unixctl", l.path(ch.Name, "controller.ctl"), "--detach")
+}
+
+// dummyTunnels gives a dummy chassis what the network would: an address on
+// br-phys, and a neighbour for every other tunnel endpoint. Without them Open
+// vSwitch cannot say what a packet to a tunnel looks like.
+func (l *Lab) dummyTunnels(ctx context.Context, ch *Chassis) error {
+	if ch.Datapath != DatapathDummy {
+		return nil
+	}
+	c, err := unixctl.Dial(ctx, l.path(ch.Name, "vswitchd.ctl"))
+	if err != nil {
+		return fmt.Errorf("chassis %q: %w", ch.Name, err)
+	}
+	defer c.Close()
+	calls := [][]string{
+		{"netdev-dummy/ip4addr", physBridge, fmt.Sprintf("%v/%d", ch.EncapIP, l.cfg.Underlay.Subnet.Bits())},
+		{"ovs/route/add", l.cfg.Underlay.Subnet.String(), physBridge},
+		{"tnl/neigh/aging", "3600"}, // seconds, the most it takes
+	}
+	for i := range l.cfg.Chassis {
+		if other := &l.cfg.Chassis[i]; other.Name != ch.Name {
+			calls = append(calls, dummyNeighbour(other))
+		}
+	}
+	for _, call := range calls {
+		if _, err := c.Call(ctx, call[0], call[1:]...); err != nil {
+			return fmt.Errorf("chassis %q: %w", ch.Name, err)
+		}
+	}
+	return nil
+}
+
+// dummyNeighbour is the command that makes a tunnel endpoint known, with a MAC
+// made of its address.
+func dummyNeighbour(ch *Chassis) []string {
+	b := ch.EncapIP.As4()
+	return []string{"tnl/neigh/set", physBridge, ch.EncapIP.String(), fmt.Sprintf("0a:58:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3])}
+}
