@@ -275,6 +275,10 @@ func (o *OVS) cleanup() {
 		o.t.Logf("ovs-vswitchd:\n%s", strings.Join(lines[max(0, len(lines)-30):], "\n"))
 	}
 	if o.vswitchd != nil {
+		if o.opts.Datapath != "dummy" {
+			// Its tap devices outlive a plain exit.
+			o.run("ovs-appctl", "--timeout=20", "-t", o.ctl(), "exit", "--cleanup")
+		}
 		o.vswitchd.end(syscall.SIGTERM)
 		o.vswitchd = nil
 	}
