@@ -1,0 +1,394 @@
+package ovsdb
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Change is what one commit did to one row. Not both of Old and New are nil.
+type Change struct {
+	Table    *TableSchema
+	UUID     UUID
+	Old, New *Row
+}
+
+// commit is the work of checking a transaction and building the next state:
+//
+//	changed rows -> references counted -> strong references checked
+//	  -> unreferenced rows deleted, weak references pruned (until neither)
+//	  -> numbers of rows, unique indexes
+type commit struct {
+	txn  *Txn
+	rev  uint64
+	next *dbState
+	own  []bool // tables of next that are private copies
+	// changed are all rows that differ, by UUID, per table.
+	changed []map[UUID]*Change
+	lost    []*Row   // may have lost its last strong reference
+	gone    []*Row   // was deleted: weak references to it go
+	strong  []newRef // must exist
+	dangle  []newRef // weak references that were added
+}
+
+type newRef struct {
+	f              *refField
+	source, target UUID
+}
+
+// build checks the transaction and returns the state after it and the changes,
+// in the order of tables and UUIDs. Without changes the state is nil.
+func (t *Txn) build(rev uint64) (*dbState, []Change, error) {
+	if t.err != nil {
+		return nil, nil, t.err
+	}
+	c := t.newCommit(rev)
+	for _, tt := range t.tables {
+		if tt == nil {
+			continue
+		}
+		for _, r := range tt.rows {
+			if r.new != r.old && (r.new == nil || r.old == nil || !r.new.Equal(r.old)) {
+				c.replace(r.old, r.new)
+			}
+		}
+	}
+	deleted := c.gone
+	if err := c.checkStrong(deleted); err != nil {
+		return nil, nil, err
+	}
+	for len(c.lost)+len(c.gone)+len(c.dangle) > 0 {
+		c.collect()
+		if err := c.prune(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := c.checkRows(); err != nil {
+		return nil, nil, err
+	}
+	if err := c.index(); err != nil {
+		return nil, nil, err
+	}
+	changes := c.list()
+	if len(changes) == 0 {
+		return nil, nil, nil
+	}
+	return c.next, changes, nil
+}
+
+func (t *Txn) newCommit(rev uint64) *commit {
+	n := len(t.tables)
+	return &commit{
+		txn: t, rev: rev, own: make([]bool, n), changed: make([]map[UUID]*Change, n),
+		next: &dbState{schema: t.state.schema, tables: slices.Clone(t.state.tables)},
+	}
+}
+
+// table returns table id of the next state for writing.
+func (c *commit) table(id int) *tableState {
+	if !c.own[id] {
+		s := *c.next.tables[id]
+		s.indexes, s.refs = slices.Clone(s.indexes), slices.Clone(s.refs)
+		c.next.tables[id], c.own[id] = &s, true
+	}
+	return c.next.tables[id]
+}
+
+func (c *commit) row(t *TableSchema, u UUID) *Row {
+	r, _ := c.next.tables[t.id].rows.Get(u)
+	return r
+}
+
+// replace puts new in the place of old (either may be nil) and counts
+// references. Where a row changes twice, the second call has the first one's
+// new as its old.
+func (c *commit) replace(old, new *Row) {
+	var t *TableSchema
+	var u UUID
+	if old != nil {
+		t, u = old.table, old.uuid
+	} else {
+		t, u = new.table, new.uuid
+	}
+	if c.changed[t.id] == nil {
+		c.changed[t.id] = make(map[UUID]*Change)
+	}
+	change := c.changed[t.id][u]
+	if change == nil {
+		change = &Change{Table: t, UUID: u, Old: old}
+		c.changed[t.id][u] = change
+	}
+	state := c.table(t.id)
+	if change.New = new; new == nil {
+		state.rows = state.rows.Without(u)
+		c.gone = append(c.gone, old)
+	} else {
+		new.rev = c.rev
+		state.rows = state.rows.With(u, new)
+		if old == nil && !t.IsRoot {
+			c.lost = append(c.lost, new)
+		}
+	}
+	for _, f := range t.refs {
+		var from, to Value
+		if old != nil {
+			from = old.values[f.column.Index]
+		}
+		if new != nil {
+			to = new.values[f.column.Index]
+		}
+		f.difference(from, to, func(target UUID, added bool) {
+			switch {
+			case added:
+				state.addRef(f, target, u, 1)
+				ref := newRef{f, u, target}
+				if f.base.Ref == RefStrong {
+					c.strong = append(c.strong, ref)
+				} else {
+					c.dangle = append(c.dangle, ref)
+				}
+			default:
+				state.addRef(f, target, u, -1)
+				if f.base.Ref == RefStrong && !f.base.Target.IsRoot {
+					if r := c.row(f.base.Target, target); r != nil {
+						c.lost = append(c.lost, r)
+					}
+				}
+			}
+		})
+	}
+}
+
+// strongRefs counts the strong references to a row.
+func (c *commit) strongRefs(r *Row) (n int) {
+	for _, f := range r.table.referrers {
+		if f.base.Ref == RefStrong {
+			sources, _ := c.next.tables[f.column.Table.id].refs[f.slot].Get(r.uuid)
+			for _, count := range sources.All() {
+				n += count
+			}
+		}
+	}
+	return n
+}
+
+func (c *commit) stronglyReferred(r *Row) bool {
+	for _, f := range r.table.referrers {
+		if f.base.Ref == RefStrong {
+			if sources, _ := c.next.tables[f.column.Table.id].refs[f.slot].Get(r.uuid); sources.Len() > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (c *commit) checkStrong(deleted []*Row) error {
+	var worst error
+	for _, ref := range c.strong {
+		if c.row(ref.f.base.Target, ref.target) != nil {
+			continue
+		}
+		if c.changed[ref.f.base.Target.id][ref.target] != nil {
+			continue // deleted here; the error below names it
+		}
+		worst = least(worst, errorf(ErrReferential, "Table %s column %s row %s references nonexistent row %s in table %s.",
+			ref.f.column.Table.Name, ref.f.column.Name, ref.source, ref.target, ref.f.base.RefTable))
+	}
+	for _, r := range deleted {
+		if n := c.strongRefs(r); n > 0 {
+			worst = least(worst, errorf(ErrReferential, "cannot delete %s row %s because of %d remaining reference(s)", r.table.Name, r.uuid, n))
+		}
+	}
+	c.strong = nil
+	return worst
+}
+
+// least returns the error whose text comes first, so that one transaction has
+// one error whatever the order of maps.
+func least(a, b error) error {
+	if a == nil || b.Error() < a.Error() {
+		return b
+	}
+	return a
+}
+
+// collect deletes rows of non-root tables to which no strong reference is left.
+func (c *commit) collect() {
+	for len(c.lost) > 0 {
+		last := len(c.lost) - 1
+		r := c.lost[last]
+		c.lost = c.lost[:last]
+		if now := c.row(r.table, r.uuid); now != nil && !c.stronglyReferred(now) {
+			c.replace(now, nil)
+		}
+	}
+}
+
+// prune removes weak references to rows that do not exist.
+func (c *commit) prune() error {
+	gone, dangle := c.gone, c.dangle
+	c.gone, c.dangle = nil, nil
+	for _, r := range gone {
+		for _, f := range r.table.referrers {
+			if f.base.Ref != RefWeak {
+				continue
+			}
+			sources, _ := c.next.tables[f.column.Table.id].refs[f.slot].Get(r.uuid)
+			for u := range sources.All() {
+				dangle = append(dangle, newRef{f, u, r.uuid})
+			}
+		}
+	}
+	var worst error
+	for _, ref := range dangle {
+		if c.row(ref.f.base.Target, ref.target) != nil {
+			continue
+		}
+		column := ref.f.column
+		source := c.row(column.Table, ref.source)
+		if source == nil || !ref.f.holds(source.values[column.Index], ref.target) {
+			continue
+		}
+		next := &Row{table: source.table, uuid: source.uuid, values: slices.Clone(source.values)}
+		v := ref.f.prune(source.values[column.Index], ref.target)
+		if valueLen(v) < column.Type.Min {
+			how := ""
+			if c.changed[column.Table.id][ref.source] != nil && c.changed[column.Table.id][ref.source].Old == nil {
+				how = "(inserted within this transaction) "
+			}
+			worst = least(worst, constraintf("Deletion of 1 weak reference(s) to deleted (or never-existing) rows from column %q in %q row %s %scaused this column to become empty, but constraints on this column disallow an empty column",
+				column.Name, column.Table.Name, ref.source, how))
+			continue
+		}
+		next.values[column.Index] = v
+		c.replace(source, next)
+	}
+	return worst
+}
+
+func (c *commit) checkRows() error {
+	for id, changed := range c.changed {
+		t := c.next.schema.tables[id]
+		if n := c.next.tables[id].rows.Len(); len(changed) > 0 && n > t.MaxRows && n > c.txn.state.tables[id].rows.Len() {
+			return constraintf("transaction causes %q table to contain %d rows, greater than the schema-defined limit of %d row(s)", t.Name, n, t.MaxRows)
+		}
+	}
+	return nil
+}
+
+// index brings the unique indexes up to date: first all old keys go, then the
+// new ones come, so that rows may trade their keys.
+func (c *commit) index() error {
+	var worst error
+	for id, changed := range c.changed {
+		t := c.next.schema.tables[id]
+		for i, columns := range t.Indexes {
+			var moved []*Change
+			for _, ch := range changed {
+				if ch.Old == nil && ch.New == nil || ch.Old != nil && ch.New != nil && !slices.ContainsFunc(columns, func(col *ColumnSchema) bool {
+					return !ValuesEqual(ch.Old.values[col.Index], ch.New.values[col.Index])
+				}) {
+					continue
+				}
+				moved = append(moved, ch)
+				if ch.Old != nil {
+					s := c.table(id)
+					s.indexes[i] = s.indexes[i].Without(ch.Old.indexKey(i))
+				}
+			}
+			for _, ch := range moved {
+				if ch.New == nil {
+					continue
+				}
+				s := c.table(id)
+				key := ch.New.indexKey(i)
+				if other, ok := s.indexes[i].Get(key); ok && other != ch.UUID {
+					worst = least(worst, c.duplicate(t, columns, ch.UUID, other))
+				}
+				s.indexes[i] = s.indexes[i].With(key, ch.UUID)
+			}
+		}
+	}
+	return worst
+}
+
+// duplicate describes two rows with equal keys, in the order of their UUIDs.
+func (c *commit) duplicate(t *TableSchema, columns []*ColumnSchema, a, b UUID) error {
+	if a.Compare(b) > 0 {
+		a, b = b, a
+	}
+	names, values := make([]string, len(columns)), make([]string, len(columns))
+	list := func(r *Row) string {
+		for i, col := range columns {
+			values[i] = valueText(r.values[col.Index])
+		}
+		return strings.Join(values, ", ")
+	}
+	for i, col := range columns {
+		names[i] = fmt.Sprintf("%q", col.Name)
+	}
+	kind := "column "
+	if len(columns) > 1 {
+		kind = "columns "
+	}
+	last := len(names) - 1
+	on := kind + names[last]
+	if last > 0 {
+		on = kind + strings.Join(names[:last], ", ") + " and " + names[last]
+	}
+	history := func(which string, u UUID) string {
+		s := fmt.Sprintf("%s row, with UUID %s, ", which, u)
+		switch ch := c.changed[t.id][u]; {
+		case ch == nil:
+			return s + "existed in the database before this transaction and was not modified by the transaction."
+		case ch.Old == nil:
+			return s + "was inserted by this transaction."
+		case list(ch.Old) == list(ch.New):
+			return s + "existed in the database before this transaction, which modified some of the row's columns but not any columns in this index."
+		default:
+			return s + "had the following index values before the transaction: " + list(ch.Old) + "."
+		}
+	}
+	return constraintf("Transaction causes multiple rows in %q table to have identical values (%s) for index on %s.  %s  %s",
+		t.Name, list(c.row(t, a)), on, history("First", a), history("Second", b))
+}
+
+// valueText prints a value as OVSDB tools do on a command line.
+func valueText(v Value) string {
+	var parts []string
+	switch x := v.(type) {
+	case Set:
+		for a := range x.All() {
+			parts = append(parts, atomText(a))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case Map:
+		for k, e := range x.All() {
+			parts = append(parts, atomText(k)+"="+atomText(e))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	}
+	return atomText(v)
+}
+
+// list returns the net changes in order.
+func (c *commit) list() []Change {
+	var all []Change
+	for _, changed := range c.changed {
+		from := len(all)
+		for _, ch := range changed {
+			if ch.Old != nil && ch.New != nil && ch.Old.Equal(ch.New) {
+				// Pruned back to what it was.
+				s := c.table(ch.Table.id)
+				s.rows = s.rows.With(ch.UUID, ch.Old)
+				continue
+			}
+			if ch.Old != nil || ch.New != nil {
+				all = append(all, *ch)
+			}
+		}
+		slices.SortFunc(all[from:], func(a, b Change) int { return a.UUID.Compare(b.UUID) })
+	}
+	return all
+}

@@ -1,0 +1,166 @@
+package ovsdb
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+)
+
+// durability carries entries from transactions to the engine and tells waiters
+// how far the engine has come.
+type durability struct {
+	mu       sync.Mutex
+	pending  []Entry
+	wake     chan struct{} // one token: pending is not empty, or closed
+	closed   bool
+	revision uint64 // durable up to here
+	err      error
+	changed  chan struct{} // closed and replaced when revision or err changes
+}
+
+func (d *durability) init(rev uint64) {
+	d.wake = make(chan struct{}, 1)
+	d.changed = make(chan struct{})
+	d.revision = rev
+}
+
+func (d *durability) signal() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (d *durability) add(e Entry) {
+	d.mu.Lock()
+	d.pending = append(d.pending, e)
+	d.mu.Unlock()
+	d.signal()
+}
+
+func (d *durability) close() {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.signal()
+}
+
+// failed tells why nothing can be written any more, or nil.
+func (d *durability) failed() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err == nil && d.closed {
+		return ErrClosed
+	}
+	return d.err
+}
+
+func (d *durability) done(rev uint64, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		d.err = err
+	} else {
+		d.revision = rev
+	}
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+func (d *durability) wait(ctx context.Context, rev uint64) error {
+	for {
+		d.mu.Lock()
+		have, err, changed := d.revision, d.err, d.changed
+		d.mu.Unlock()
+		if have >= rev {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// writeLog gives the engine what is pending, all of it in one batch, until the
+// store closes or the engine fails.
+func (s *Store) writeLog() {
+	d := &s.durable
+	for range d.wake {
+		d.mu.Lock()
+		batch, closed := d.pending, d.closed
+		d.pending = nil
+		d.mu.Unlock()
+		if len(batch) > 0 {
+			last := batch[len(batch)-1].Revision
+			if err := s.engine.Append(context.Background(), batch); err != nil {
+				err = errorf(ErrIO, "revision %d cannot be stored: %v", last, err)
+				s.log.Error("the store has failed and refuses transactions", "error", err)
+				d.done(0, err)
+				return
+			}
+			d.done(last, nil)
+			s.maybeCompact()
+		}
+		if closed {
+			d.done(0, ErrClosed)
+			return
+		}
+	}
+}
+
+// maybeCompact replaces the log by a snapshot when it has grown, beside the
+// transactions that go on.
+func (s *Store) maybeCompact() {
+	if n := s.logged.Load(); n < s.opts.CompactAt || n < s.snapped.Load() {
+		return
+	}
+	s.logged.Store(0)
+	snapshot := s.current.Load()
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		if err := s.compact(context.Background(), snapshot); err != nil {
+			s.log.Error("the log cannot be compacted", "revision", snapshot.revision, "error", err)
+		}
+	}()
+}
+
+// Compact replaces the log up to the present state by a snapshot.
+func (s *Store) Compact(ctx context.Context) error {
+	return s.compact(ctx, s.current.Load())
+}
+
+func (s *Store) compact(ctx context.Context, snapshot *Snapshot) error {
+	if err := s.WaitDurable(ctx, snapshot.revision); err != nil {
+		return err
+	}
+	var size int64
+	err := s.engine.Compact(ctx, snapshot.revision, func(yield func([]byte) bool) {
+		for chunk := range s.snapshotChunks(snapshot) {
+			size += int64(len(chunk))
+			if !yield(chunk) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("ovsdb: compact at revision %d: %w", snapshot.revision, err)
+	}
+	s.snapped.Store(size)
+	s.log.Info("the log was compacted", "revision", snapshot.revision, "bytes", size)
+	return nil
+}
+
+// nextTxnID chains the ids of transactions over what they logged.
+func nextTxnID(before UUID, data []byte) UUID {
+	h := sha256.New()
+	h.Write(before[:])
+	h.Write(data)
+	return UUID(h.Sum(nil)[:16]).asV4()
+}

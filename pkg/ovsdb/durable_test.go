@@ -1,0 +1,3 @@
+package ovsdb
+
+func writerMain(dir string) {}

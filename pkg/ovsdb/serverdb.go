@@ -1,0 +1,45 @@
+package ovsdb
+
+// serverSchema is the _Server database of ovsdb-server(5), from which clients
+// learn which databases there are.
+const serverSchema = `{"cksum":"3009684573 744","name":"_Server","tables":{"Database":{"columns":{` +
+	`"cid":{"type":{"key":"uuid","min":0}},` +
+	`"connected":{"type":"boolean"},` +
+	`"index":{"type":{"key":"integer","min":0}},` +
+	`"leader":{"type":"boolean"},` +
+	`"model":{"type":{"key":{"enum":["set",["clustered","relay","standalone"]],"type":"string"}}},` +
+	`"name":{"type":"string"},` +
+	`"schema":{"type":{"key":"string","min":0}},` +
+	`"sid":{"type":{"key":"uuid","min":0}}}}},"version":"1.2.0"}`
+
+// addServerDatabase adds _Server with a row for each database that is served.
+// It is in memory only and clients cannot write it. Its first contents belong
+// to the revision that was loaded.
+func (s *Store) addServerDatabase() error {
+	schema, err := ParseSchema([]byte(serverSchema))
+	if err != nil {
+		return err
+	}
+	snapshot := *s.current.Load()
+	readOnly := func(*TableSchema) Owner { return OwnerNorthd }
+	d := s.addDatabase(&snapshot, Database{Schema: schema, InsertDelete: readOnly, Owner: func(c *ColumnSchema) Owner { return readOnly(c.Table) }}, true)
+	t := newTxn(&snapshot, d, OwnerNorthd)
+	for _, db := range s.dbs {
+		if db.Private {
+			continue
+		}
+		// The same row in every process of the same store.
+		id := UUID(hashOf(append(s.cluster[:], db.Schema.Name...))).asV4()
+		t.Insert(schema.Table("Database"), id, map[string]Value{
+			"name": db.Schema.Name, "model": "standalone", "connected": true, "leader": true,
+			"schema": string(db.Schema.JSON()),
+		})
+	}
+	state, _, err := t.build(snapshot.revision)
+	if err != nil {
+		return err
+	}
+	snapshot.dbs[len(snapshot.dbs)-1] = state
+	s.current.Store(&snapshot)
+	return nil
+}

@@ -1,0 +1,106 @@
+package ovsdb
+
+import "context"
+
+// commitNode is an element of the endless list of commits. Subscribers walk it
+// at their own pace; what nobody still points to is garbage.
+//
+//	tail (or a subscriber) -> node --ready, next--> node --ready, next--> (not ready)
+type commitNode struct {
+	commit Commit
+	txid   UUID
+	// ready is closed when next is set.
+	ready chan struct{}
+	next  *commitNode
+}
+
+func newCommitNode() *commitNode { return &commitNode{ready: make(chan struct{})} }
+
+// after returns the following node, or nil while there is none.
+func (n *commitNode) after() *commitNode {
+	select {
+	case <-n.ready:
+		return n.next
+	default:
+		return nil
+	}
+}
+
+// Subscription receives every commit after its creation, in order. It is used
+// by one goroutine at a time.
+type Subscription struct {
+	at     *commitNode
+	closed chan struct{} // of this subscription
+	stop   chan struct{} // of the store
+}
+
+// Subscribe begins with the next commit.
+func (s *Store) Subscribe() *Subscription {
+	_, sub := s.SubscribeSnapshot()
+	return sub
+}
+
+// SubscribeSnapshot returns the present state and a subscription that begins
+// with the first commit after it.
+func (s *Store) SubscribeSnapshot() (*Snapshot, *Subscription) {
+	s.publish.Lock()
+	defer s.publish.Unlock()
+	return s.current.Load(), &Subscription{at: s.tail, closed: make(chan struct{}), stop: s.stop}
+}
+
+// Next blocks until there is a commit, and returns all that there are. It
+// returns ErrClosed after Close of the subscription or the store.
+func (s *Subscription) Next(ctx context.Context) ([]Commit, error) {
+	select {
+	case <-s.closed:
+		return nil, ErrClosed
+	default:
+	}
+	if s.at.after() == nil {
+		select {
+		case <-s.at.ready:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-s.closed:
+			return nil, ErrClosed
+		case <-s.stop:
+			return nil, ErrClosed
+		}
+	}
+	var commits []Commit
+	for n := s.at.after(); n != nil; n = n.after() {
+		commits = append(commits, n.commit)
+		s.at = n
+	}
+	return commits, nil
+}
+
+// Close ends the subscription; a blocked Next returns. Call it once.
+func (s *Subscription) Close() { close(s.closed) }
+
+// history finds the commits after a transaction id.
+type history struct {
+	limit int
+	byID  map[UUID]*commitNode
+	order []*commitNode
+	rows  int // changes held
+}
+
+// maxHistoryRows bounds what history keeps alive.
+const maxHistoryRows = 200_000
+
+func (h *history) add(n *commitNode) {
+	if h.byID == nil {
+		h.byID = make(map[UUID]*commitNode)
+	}
+	h.byID[n.txid] = n
+	h.order = append(h.order, n)
+	h.rows += len(n.commit.Changes)
+	for len(h.order) > h.limit || h.rows > maxHistoryRows && len(h.order) > 1 {
+		old := h.order[0]
+		h.order[0] = nil
+		h.order = h.order[1:]
+		h.rows -= len(old.commit.Changes)
+		delete(h.byID, old.txid)
+	}
+}

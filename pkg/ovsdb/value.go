@@ -1,0 +1,367 @@
+package ovsdb
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Value is what a column holds: an Atom where the column has exactly one
+// element, otherwise a Set (also for optional columns) or a Map.
+type Value = any
+
+// ValuesEqual compares two values of one column.
+func ValuesEqual(a, b Value) bool {
+	switch x := a.(type) {
+	case Set:
+		y, ok := b.(Set)
+		return ok && x.Equal(y)
+	case Map:
+		y, ok := b.(Map)
+		return ok && x.Equal(y)
+	}
+	switch b.(type) {
+	case Set, Map:
+		return false
+	}
+	return compareAtoms(a, b) == 0
+}
+
+// hashValue identifies a value of a column.
+func hashValue(v Value) [16]byte {
+	switch x := v.(type) {
+	case Set:
+		return x.Hash()
+	case Map:
+		return x.Hash()
+	}
+	return sumBytes(setOps{}.Hash(v, struct{}{}))
+}
+
+// valueLen is the number of elements.
+func valueLen(v Value) int {
+	switch x := v.(type) {
+	case Set:
+		return x.Len()
+	case Map:
+		return x.Len()
+	}
+	return 1
+}
+
+// check verifies that v is a value of type t with all constraints.
+func (t *ColumnType) check(v Value) error {
+	switch x := v.(type) {
+	case Set:
+		if !t.IsSet() {
+			return errorf(ErrSyntax, "a set where %s is expected", t.describe())
+		}
+		if err := t.checkLen(x.Len()); err != nil {
+			return err
+		}
+		for a := range x.All() {
+			if err := t.Key.check(a); err != nil {
+				return err
+			}
+		}
+		return nil
+	case Map:
+		if !t.IsMap() {
+			return errorf(ErrSyntax, "a map where %s is expected", t.describe())
+		}
+		if err := t.checkLen(x.Len()); err != nil {
+			return err
+		}
+		for k, v := range x.All() {
+			if err := t.Key.check(k); err != nil {
+				return err
+			}
+			if err := t.Value.check(v); err != nil {
+				return err
+			}
+		}
+		return nil
+	case int64, float64, bool, string, UUID:
+		if !t.IsScalar() {
+			return errorf(ErrSyntax, "an atom where %s is expected", t.describe())
+		}
+		return t.Key.check(v)
+	}
+	return errorf(ErrSyntax, "%T is not a value", v)
+}
+
+func (t *ColumnType) describe() string {
+	switch {
+	case t.IsMap():
+		return "a map of " + t.Key.Type.String() + " to " + t.Value.Type.String()
+	case t.IsSet():
+		return "a set of " + t.Key.Type.String()
+	}
+	return "one " + t.Key.Type.String()
+}
+
+func (t *ColumnType) checkLen(n int) error {
+	if n >= t.Min && n <= t.Max {
+		return nil
+	}
+	name := "set"
+	if t.IsMap() {
+		name = "map"
+	}
+	if t.Max == Unlimited {
+		return constraintf("%s must have %d or more members but %d are present", name, t.Min, n)
+	}
+	return constraintf("%s must have %d to %d members but %d are present", name, t.Min, t.Max, n)
+}
+
+// symbols resolves named UUIDs within a transaction. It may be nil.
+type symbols interface {
+	// resolve returns the UUID that stands for name, and notes the use.
+	resolve(name string) UUID
+}
+
+func syntaxError(v *jsonValue, details string) *Error {
+	return &Error{Kind: ErrSyntax, Details: details, Syntax: v.short()}
+}
+
+// parseAtom reads an <atom> of type b and verifies its constraints.
+func (b *BaseType) parseAtom(v *jsonValue, names symbols) (Atom, error) {
+	var a Atom
+	switch b.Type {
+	case TypeString:
+		if v.kind == jsonString {
+			a = strings.Clone(v.text)
+		}
+	case TypeInteger:
+		if n, ok := v.integer(); ok {
+			a = n
+		}
+	case TypeReal:
+		if f, ok := v.real(); ok {
+			a = f
+		}
+	case TypeBoolean:
+		if v.kind == jsonBool {
+			a = v.text == "true"
+		}
+	case TypeUUID:
+		if s, ok := v.pairTagged("uuid"); ok && s.kind == jsonString {
+			u, err := ParseUUID(s.text)
+			if err != nil {
+				return nil, syntaxError(s, strconv.Quote(s.text)+" is not a valid UUID")
+			}
+			a = u
+		} else if s, ok := v.pairTagged("named-uuid"); ok && s.kind == jsonString && names != nil {
+			if !isID(s.text) {
+				return nil, syntaxError(s, "named-uuid string is not a valid <id>")
+			}
+			a = names.resolve(s.text)
+		}
+	}
+	if a == nil {
+		return nil, syntaxError(v, "expected "+b.Type.String())
+	}
+	return a, b.check(a)
+}
+
+// parseValue reads a <value> of type t and verifies constraints and number of
+// elements. Duplicates are an error.
+func (t *ColumnType) parseValue(v *jsonValue, names symbols) (Value, error) {
+	if t.IsMap() {
+		list, ok := v.pairTagged("map")
+		if !ok || list.kind != jsonArray {
+			return nil, syntaxError(v, "expected [\"map\", <array>]")
+		}
+		pairs := make([]Pair, len(list.list))
+		for i := range list.list {
+			p := &list.list[i]
+			if p.kind != jsonArray || len(p.list) != 2 {
+				return nil, syntaxError(p, "expected 2-element JSON array")
+			}
+			var err error
+			if pairs[i].Key, err = t.Key.parseAtom(&p.list[0], names); err != nil {
+				return nil, err
+			}
+			if pairs[i].Value, err = t.Value.parseAtom(&p.list[1], names); err != nil {
+				return nil, err
+			}
+		}
+		m := NewMap(pairs...)
+		if m.Len() != len(pairs) {
+			return nil, errorf(ErrOvsdb, "map contains duplicate key")
+		}
+		return m, t.checkLen(m.Len())
+	}
+	if list, ok := v.pairTagged("set"); ok {
+		if list.kind != jsonArray {
+			return nil, syntaxError(v, "expected [\"set\", <array>]")
+		}
+		if n := len(list.list); n < t.Min || n > t.Max {
+			return nil, t.checkLen(n)
+		}
+		atoms := make([]Atom, len(list.list))
+		for i := range list.list {
+			var err error
+			if atoms[i], err = t.Key.parseAtom(&list.list[i], names); err != nil {
+				return nil, err
+			}
+		}
+		if t.IsScalar() {
+			return atoms[0], nil
+		}
+		s := NewSet(atoms...)
+		if s.Len() != len(atoms) {
+			return nil, errorf(ErrOvsdb, "set contains duplicate")
+		}
+		return s, nil
+	}
+	a, err := t.Key.parseAtom(v, names)
+	if err != nil {
+		return nil, err
+	}
+	if t.IsScalar() {
+		return a, nil
+	}
+	return NewSet(a), nil
+}
+
+// appendScalar appends an atom as JSON, a UUID in its bare form.
+func appendScalar(b []byte, a Atom) []byte {
+	switch x := a.(type) {
+	case string:
+		return appendString(b, x)
+	case int64:
+		return strconv.AppendInt(b, x, 10)
+	case bool:
+		return strconv.AppendBool(b, x)
+	case float64:
+		if x == math.Trunc(x) && math.Abs(x) < 1e15 {
+			return strconv.AppendInt(b, int64(x), 10)
+		}
+		return strconv.AppendFloat(b, x, 'g', -1, 64)
+	case UUID:
+		return x.append(b)
+	}
+	panic("ovsdb: not an atom")
+}
+
+// appendAtom appends an <atom>.
+func appendAtom(b []byte, a Atom) []byte {
+	if u, ok := a.(UUID); ok {
+		return append(u.append(append(b, `["uuid","`...)), `"]`...)
+	}
+	return appendScalar(b, a)
+}
+
+// appendAtoms appends a <set>: a single atom bare.
+func appendAtoms(b []byte, atoms []Atom) []byte {
+	if len(atoms) == 1 {
+		return appendAtom(b, atoms[0])
+	}
+	b = append(b, `["set",[`...)
+	for i, a := range atoms {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendAtom(b, a)
+	}
+	return append(b, "]]"...)
+}
+
+func appendPairs(b []byte, pairs []Pair) []byte {
+	b = append(b, `["map",[`...)
+	for i, p := range pairs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendAtom(append(b, '['), p.Key), ',')
+		b = append(appendAtom(b, p.Value), ']')
+	}
+	return append(b, "]]"...)
+}
+
+// appendValue appends a <value>, sets and maps in ascending order.
+func appendValue(b []byte, v Value) []byte {
+	switch x := v.(type) {
+	case Set:
+		if x.Len() == 1 {
+			a, _ := x.First()
+			return appendAtom(b, a)
+		}
+		b = append(b, `["set",[`...)
+		first := true
+		for a := range x.All() {
+			if !first {
+				b = append(b, ',')
+			}
+			first = false
+			b = appendAtom(b, a)
+		}
+		return append(b, "]]"...)
+	case Map:
+		b = append(b, `["map",[`...)
+		first := true
+		for k, e := range x.All() {
+			if !first {
+				b = append(b, ',')
+			}
+			first = false
+			b = append(appendAtom(append(b, '['), k), ',')
+			b = append(appendAtom(b, e), ']')
+		}
+		return append(b, "]]"...)
+	}
+	return appendAtom(b, v)
+}
+
+// appendDifference appends what turns old into new, as update2 wants it: of a
+// column of at most one element the new value; of a set the elements that are
+// in one of the two; of a map the pairs whose presence or value differs, a
+// removed one with its old value.
+func (t *ColumnType) appendDifference(b []byte, old, new Value) []byte {
+	if t.Max == 1 {
+		return appendValue(b, new)
+	}
+	if t.IsMap() {
+		changes := DiffMaps(old.(Map), new.(Map))
+		pairs := make([]Pair, len(changes))
+		for i, c := range changes {
+			pairs[i] = Pair{c.Key, c.New}
+			if c.New == nil {
+				pairs[i].Value = c.Old
+			}
+		}
+		return appendPairs(b, pairs)
+	}
+	removed, added := DiffSets(old.(Set), new.(Set))
+	return appendAtoms(b, mergeAtoms(removed, added))
+}
+
+func mergeAtoms(a, b []Atom) []Atom {
+	switch {
+	case len(a) == 0:
+		return b
+	case len(b) == 0:
+		return a
+	}
+	merged := make([]Atom, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if compareAtoms(a[0], b[0]) < 0 {
+			merged, a = append(merged, a[0]), a[1:]
+		} else {
+			merged, b = append(merged, b[0]), b[1:]
+		}
+	}
+	return append(append(merged, a...), b...)
+}
+
+// isID tells whether s is an <id>: [a-zA-Z_][a-zA-Z0-9_]*.
+func isID(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if !(c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || i > 0 && '0' <= c && c <= '9') {
+			return false
+		}
+	}
+	return s != ""
+}
