@@ -132,11 +132,21 @@ const (
 	IGMP              Func = "igmp"
 	HandleDHCPv6Reply Func = "handle_dhcpv6_reply"
 	HandleBFDMsg      Func = "handle_bfd_msg"
+	CTStateSave       Func = "ct_state_save" // r = ()
+	CTNWDst           Func = "ct_nw_dst"     // r = ()
+	CTIP6Dst          Func = "ct_ip6_dst"    // r = ()
+	CTTPDst           Func = "ct_tp_dst"     // r = ()
+	CTProto           Func = "ct_proto"      // r = ()
+	MACCacheUse       Func = "mac_cache_use"
+	FloodRemote       Func = "flood_remote"
+	Mirror            Func = "mirror"         // ("port")
+	GetRemoteFDB      Func = "get_remote_fdb" // port = (mac)
+	ChkEVPNARP        Func = "chk_evpn_arp"   // r = (port, ip4, mac)
 )
 
 // Options is an action whose arguments have names:
 // "reg0[3] = put_dhcp_opts(offerip = 10.0.0.2, router = 10.0.0.1);",
-// "log(severity=info);", "ct_lb_mark(backends=10.0.0.2:80);".
+// "log(severity=info);".
 type Options struct {
 	Func    Func
 	Result  *Field // nil: none
@@ -149,6 +159,27 @@ type Option struct {
 	Values []Constant
 }
 
+// CTLB is "ct_lb_mark;" or
+// "ct_lb_mark(backends=10.0.0.2:80,10.0.0.3:80; hash_fields="ip_src,ip_dst"; skip_snat);".
+type CTLB struct {
+	Func       Func // CTLB*
+	Backends   []Backend
+	HashFields string // "": Open vSwitch chooses
+	Flag       string // "", "skip_snat" or "force_snat"
+}
+
+// Backend is where a load balancer sends a connection.
+type Backend struct {
+	IP   Constant
+	Port *Constant // nil: the port stays
+}
+
+const (
+	CTLBDefault   Func = "ct_lb"
+	CTLBMark      Func = "ct_lb_mark"
+	CTLBMarkLocal Func = "ct_lb_mark_local"
+)
+
 const (
 	PutDHCPOpts    Func = "put_dhcp_opts"
 	PutDHCPv6Opts  Func = "put_dhcpv6_opts"
@@ -158,8 +189,6 @@ const (
 	TriggerEvent   Func = "trigger_event"
 	FwdGroup       Func = "fwd_group"
 	Select         Func = "select"
-	CTLB           Func = "ct_lb"
-	CTLBMark       Func = "ct_lb_mark"
 	CommitLBAff    Func = "commit_lb_aff"
 	CommitECMPNH   Func = "commit_ecmp_nh"
 	CTCommitToZone Func = "ct_commit_to_zone"

@@ -41,6 +41,7 @@ type Field struct {
 	Write Write
 
 	// Prereq is the expression that a use of the field implies, "" if none.
+	// Those of Parent are implied as well.
 	Prereq string
 	// Predicate is the expression that the symbol stands for, "" for a field.
 	Predicate string
@@ -95,6 +96,9 @@ func (f *Field) bitRange(lo, hi int) *Field {
 	if lo == hi {
 		name = fmt.Sprintf("%s[%d]", f.Name, lo)
 	}
-	return &Field{Name: name, Bits: hi - lo + 1, Level: f.Level, Write: f.Write, Parent: f, Low: lo,
-		Prereq: f.Prereq, prereq: f.prereq}
+	return &Field{Name: name, Bits: hi - lo + 1, Level: f.Level, Write: f.Write, Parent: f, Low: lo}
 }
+
+// residentField is the field of terms that come from is_chassis_resident. It
+// is no symbol.
+var residentField = &Field{Name: "is_chassis_resident", Bits: 1, Kind: Resident, Level: Boolean, order: -1}
