@@ -1,0 +1,174 @@
+package fabric
+
+import (
+	"cmp"
+	"encoding/binary"
+	"hash/maphash"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"govn/pkg/treap"
+	"govn/proto"
+	"govn/proto/state"
+)
+
+// item is one item as it is sent. It is immutable.
+type item struct {
+	key      Key
+	value    []byte
+	digest   state.Digest
+	critical bool
+	body     Key // of a unit: its body; the zero Key otherwise
+}
+
+func newItem(key Key, value []byte, critical bool) *item {
+	it := &item{key: key, value: value, critical: critical}
+	it.digest = state.DigestOf(state.ItemHash(key.Kind, key.Key, value))
+	if key.Kind == proto.Kind_KIND_UNIT {
+		it.body, _ = bodyOfUnit(value)
+	}
+	return it
+}
+
+func bodyKey(h [16]byte) Key { return Key{Kind: proto.Kind_KIND_BODY, Key: string(h[:])} }
+
+func chassisKey(name string) Key { return Key{Kind: proto.Kind_KIND_CHASSIS, Key: name} }
+
+// shared tells whether items of the kind may be in several groups.
+func shared(kind proto.Kind) bool {
+	return kind == proto.Kind_KIND_BODY || kind == proto.Kind_KIND_CHASSIS
+}
+
+// bodyOfUnit reads Unit.body, field 1, without decoding the rest.
+func bodyOfUnit(unit []byte) (key Key, ok bool) {
+	for len(unit) > 0 {
+		num, typ, n := protowire.ConsumeTag(unit)
+		if n < 0 {
+			return Key{}, false
+		}
+		unit = unit[n:]
+		if num == 1 && typ == protowire.BytesType {
+			b, n := protowire.ConsumeBytes(unit)
+			if n < 0 {
+				return Key{}, false
+			}
+			key, ok = Key{Kind: proto.Kind_KIND_BODY, Key: string(b)}, len(b) > 0
+			unit = unit[n:]
+			continue
+		}
+		if n = protowire.ConsumeFieldValue(num, typ, unit); n < 0 {
+			return Key{}, false
+		}
+		unit = unit[n:]
+	}
+	return key, ok
+}
+
+var seed = maphash.MakeSeed()
+
+// itemOps orders the items of a tree. Its sum is the digest of the items.
+type itemOps struct{}
+
+func (itemOps) Compare(a, b Key) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key))
+}
+
+func (itemOps) Priority(k Key) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], uint32(k.Kind))
+	h.Write(b[:])
+	h.WriteString(k.Key)
+	return h.Sum64()
+}
+
+func (itemOps) Hash(_ Key, it *item) treap.Sum { return treap.Sum(it.digest) }
+
+func (itemOps) Equal(a, b *item) bool { return a.digest == b.digest && a.critical == b.critical }
+
+type tree = treap.Tree[Key, *item, itemOps]
+
+// group is what is sent together. It is immutable.
+type group struct {
+	seq    uint64 // of all groups, unique
+	items  tree   // keys that are in no other group, but for a port's own view
+	shared tree   // keys that several groups may hold, with equal values
+}
+
+// empty stands for a group that is not there.
+var empty = &group{}
+
+func (g *group) item(k Key) *item {
+	it, _ := g.items.Get(k)
+	return it
+}
+
+func (g *group) sharedItem(k Key) *item {
+	it, _ := g.shared.Get(k)
+	return it
+}
+
+// cell is the place of a group: it changes while a batch is applied, and then
+// holds a new group.
+type cell struct {
+	datapath *datapath
+	chassis  string // empty: for all chassis where the datapath is local
+
+	group  *group
+	items  tree
+	shared tree
+	refs   map[Key]int // users of shared items; those that are not known yet, too
+
+	dirty   bool
+	changed []Key
+
+	log     []logEntry
+	logKeys int
+}
+
+// logEntry names the keys that differ between two successive groups.
+type logEntry struct {
+	from, to uint64
+	keys     []Key
+}
+
+// publish makes the cell's trees its group, if they differ from it.
+func (c *cell) publish(seq uint64, logLimit int) bool {
+	changed := c.changed
+	c.dirty, c.changed = false, nil
+	if c.items.Equal(c.group.items) && c.shared.Equal(c.group.shared) {
+		return false
+	}
+	from := c.group.seq
+	c.group = &group{seq: seq, items: c.items, shared: c.shared}
+	if c.chassis != "" {
+		return true // small: the trees are compared
+	}
+	c.log = append(c.log, logEntry{from, seq, changed})
+	c.logKeys += len(changed)
+	drop := 0
+	for c.logKeys > logLimit && drop < len(c.log) {
+		c.logKeys -= len(c.log[drop].keys)
+		drop++
+	}
+	c.log = slices.Delete(c.log, 0, drop)
+	return true
+}
+
+// since returns the keys that changed since the group with the given seq; ok
+// is false where the log does not reach back that far.
+func (c *cell) since(seq uint64) (keys [][]Key, ok bool) {
+	if seq == c.group.seq {
+		return nil, true
+	}
+	i, ok := slices.BinarySearchFunc(c.log, seq, func(e logEntry, seq uint64) int { return cmp.Compare(e.from, seq) })
+	if !ok {
+		return nil, false
+	}
+	for _, e := range c.log[i:] {
+		keys = append(keys, e.keys)
+	}
+	return keys, true
+}

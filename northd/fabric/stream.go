@@ -1,0 +1,435 @@
+package fabric
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"govn/pkg/abi"
+	"govn/proto"
+	"govn/proto/state"
+)
+
+// session is what a chassis name has to do with streams.
+type session struct {
+	// events is held while Events is called for the name, and taken before
+	// Server.mu. It guards current.
+	events  sync.Mutex
+	current *stream // whose events count
+
+	// Guarded by Server.mu.
+	refs   int // handlers that hold the chassis
+	stream *stream
+	last   ChassisStatus // of the stream before, when there is none
+}
+
+// stream is the one stream of a chassis. Three goroutines work on it: the
+// handler, which waits for its end, the receiver and the sender.
+//
+//	            +-----------+  first   +---------+
+//	chassis --> | receiver  | -------> | handler | -- returns: the stream ends
+//	            |           |          +---------+    and with it the others
+//	            |  events   |               ^ end
+//	            +-----------+               |
+//	                  | resync         +--------+
+//	                  +--------------> | sender | --> chassis
+//	                       Apply ----> |        |
+//	                       wake        +--------+
+type stream struct {
+	server  *Server
+	grpc    grpc.BidiStreamingServer[proto.FromChassis, proto.ToChassis]
+	remote  string
+	name    string
+	chassis *chassis
+	hello   *proto.Hello // only what the first frame needs; nil after it
+	since   time.Time
+
+	accepted chan struct{} // closed when events may be delivered
+	wake     chan struct{} // holds one token when there is something to send
+	done     chan struct{} // closed by end
+	once     sync.Once
+	err      error // why done is closed
+
+	// Guarded by Server.mu.
+	dirty   map[uint32]struct{} // datapaths to look at
+	marked  uint64              // zone.batches of the last mark
+	backlog int
+
+	// Of the sender.
+	view   view
+	digest state.Digest
+	nbCfg  int64
+
+	sending atomic.Int64 // unix nanoseconds since when a frame is being sent; 0: none is
+	bytes   atomic.Uint64
+
+	mu       sync.Mutex // guards what follows
+	sent     uint64
+	received uint64
+	applied  uint64
+	failed   []*proto.Failure
+	unacked  []sentAt
+	resync   bool // asked for
+	inARow   int  // resyncs without a good acknowledgement between
+	snapshot uint64
+	resyncs  uint64
+}
+
+type sentAt struct {
+	revision uint64
+	at       time.Time
+}
+
+// maxUnacked is how many frames are remembered for the acknowledgement lag.
+const maxUnacked = 256
+
+// end ends the stream for the given reason; the first one counts.
+func (st *stream) end(err error) {
+	st.once.Do(func() {
+		st.err = err
+		close(st.done)
+	})
+}
+
+// signal wakes the sender.
+func (st *stream) signal() {
+	select {
+	case st.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Attach is the handler of a chassis' stream.
+func (s *Server) Attach(g grpc.BidiStreamingServer[proto.FromChassis, proto.ToChassis]) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return errClosed
+	}
+	s.wg.Add(1)
+	s.mu.Unlock()
+	defer s.wg.Done()
+	if s.stopped.Load() {
+		return errNotLeader
+	}
+	st := &stream{
+		server: s, grpc: g, remote: "unknown", dirty: map[uint32]struct{}{}, view: view{},
+		accepted: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	if p, ok := peer.FromContext(g.Context()); ok {
+		st.remote = p.Addr.String()
+	}
+	first := make(chan *proto.FromChassis, 1)
+	s.wg.Go(func() { st.receive(first) })
+	hello, err := st.awaitHello(first)
+	if err != nil {
+		s.metrics.garbage.Inc()
+		s.logger.Warn("stream ended before hello", "remote", st.remote, "err", err)
+		return err
+	}
+	return st.serve(hello)
+}
+
+// awaitHello takes the first message of the stream.
+func (st *stream) awaitHello(first <-chan *proto.FromChassis) (*proto.Hello, error) {
+	timer := time.NewTimer(st.server.opts.HelloTimeout)
+	defer timer.Stop()
+	select {
+	case m := <-first:
+		return checkHello(m.GetHello())
+	case <-st.done:
+		if st.err == nil {
+			return nil, status.Error(codes.InvalidArgument, "stream without hello")
+		}
+		return nil, st.err
+	case <-timer.C:
+		return nil, status.Error(codes.DeadlineExceeded, "no hello in time")
+	case <-st.server.ctx.Done():
+		return nil, errClosed
+	}
+}
+
+// maxName is the length of the longest chassis name, in bytes.
+const maxName = 255
+
+// checkHello refuses a Hello that no controller sends.
+func checkHello(h *proto.Hello) (*proto.Hello, error) {
+	malformed := func(format string, args ...any) (*proto.Hello, error) {
+		return nil, status.Errorf(codes.InvalidArgument, format, args...)
+	}
+	switch {
+	case h == nil:
+		return malformed("the first message is no hello")
+	case len(h.Name) > maxName:
+		return malformed("name of %d bytes", len(h.Name))
+	case len(h.Digest) != 0 && len(h.Digest) != 16:
+		return malformed("digest of %d bytes", len(h.Digest))
+	case h.Revision != nil && len(h.Revision.Cluster) != 16:
+		return malformed("cluster id of %d bytes", len(h.Revision.Cluster))
+	}
+	for _, b := range h.Bodies {
+		if len(b) != 16 {
+			return malformed("body hash of %d bytes", len(b))
+		}
+	}
+	return h, nil
+}
+
+// judge says why a Hello is refused, or which abi frames are in.
+func (s *Server) judge(h *proto.Hello) (uint32, error) {
+	low := h.AbiMin
+	if low == 0 {
+		low = h.Abi
+	}
+	use := min(h.Abi, abi.Version)
+	switch {
+	case h.Name == "":
+		return 0, errors.New("chassis without a name")
+	case h.Abi == 0 || low > h.Abi || use < low || use < MinABI:
+		return 0, fmt.Errorf("abi %d to %d of chassis %q is not among %d to %d", low, h.Abi, h.Name, MinABI, abi.Version)
+	case h.Revision != nil && [16]byte(h.Revision.Cluster) == s.opts.Cluster && h.Revision.Term > s.opts.Term:
+		return 0, fmt.Errorf("chassis %q has seen term %d, this northd is of %d", h.Name, h.Revision.Term, s.opts.Term)
+	}
+	return use, nil
+}
+
+// serve runs the stream from its Hello on.
+func (st *stream) serve(h *proto.Hello) error {
+	s := st.server
+	st.name, st.since = h.Name, s.opts.Now()
+	use, err := s.judge(h)
+	if err != nil {
+		return st.refuse(err)
+	}
+	// Events may keep h; the sender needs these only.
+	st.hello = &proto.Hello{Revision: h.Revision, Digest: h.Digest, Bodies: h.Bodies}
+	if err := st.attach(h); err != nil {
+		return st.refuse(err)
+	}
+	defer st.detach()
+	ctx, cancel := context.WithCancel(st.grpc.Context())
+	defer cancel()
+	close(st.accepted)
+	s.wg.Go(func() { st.end(st.run(ctx, use)) })
+
+	stall := time.NewTicker(s.opts.SendTimeout / 4)
+	defer stall.Stop()
+	for {
+		select {
+		case <-st.done:
+			return st.err
+		case <-st.grpc.Context().Done():
+			st.end(status.FromContextError(st.grpc.Context().Err()).Err())
+		case now := <-stall.C:
+			if at := st.sending.Load(); at != 0 && now.UnixNano()-at > int64(s.opts.SendTimeout) {
+				st.end(status.Error(codes.DeadlineExceeded, "chassis does not read"))
+			}
+		}
+	}
+}
+
+// refuse answers Hello with an error, and is the end of the stream.
+func (st *stream) refuse(err error) error {
+	s := st.server
+	s.metrics.refused.Inc()
+	s.logger.Warn("chassis refused", "chassis", st.name, "remote", st.remote, "err", err)
+	_ = st.grpc.Send(&proto.ToChassis{Msg: &proto.ToChassis_Welcome{Welcome: &proto.Welcome{Error: err.Error()}}}) // it ends anyway
+	return status.Error(codes.FailedPrecondition, err.Error())
+}
+
+// attach makes the stream that of its chassis. A stream that was there before
+// ends.
+func (st *stream) attach(h *proto.Hello) error {
+	s := st.server
+	s.mu.Lock()
+	c := s.zone.chassisOf(st.name)
+	c.session.refs++
+	s.mu.Unlock()
+	st.chassis = c
+
+	c.session.events.Lock()
+	defer c.session.events.Unlock()
+	if s.opts.Events != nil {
+		if err := s.opts.Events.Hello(st.name, h); err != nil {
+			s.mu.Lock()
+			st.release()
+			s.mu.Unlock()
+			return err
+		}
+	}
+	c.session.current = st
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := c.session.stream; old != nil {
+		old.end(errReplaced)
+	} else {
+		s.metrics.streams.Inc()
+	}
+	c.session.stream = st
+	switch { // endAll comes after these are set, and takes s.mu
+	case s.closed:
+		st.end(errClosed)
+	case s.stopped.Load():
+		st.end(errNotLeader)
+	}
+	s.logger.Info("chassis connected", "chassis", st.name, "remote", st.remote)
+	return nil
+}
+
+// release gives the chassis back; with Server.mu held.
+func (st *stream) release() {
+	st.chassis.session.refs--
+	st.server.zone.forget(st.chassis)
+}
+
+// detach undoes attach.
+func (st *stream) detach() {
+	s, c := st.server, st.chassis
+	now := s.opts.Now()
+	c.session.events.Lock()
+	defer c.session.events.Unlock()
+	s.mu.Lock()
+	if c.session.stream == st {
+		c.session.stream = nil
+		c.session.last = st.status()
+		c.session.last.Connected, c.session.last.Since = false, now
+		s.metrics.streams.Dec()
+	}
+	st.release()
+	s.mu.Unlock()
+	s.logger.Info("chassis lost", "chassis", st.name, "remote", st.remote, "err", st.err)
+	if c.session.current == st {
+		c.session.current = nil
+		if s.opts.Events != nil {
+			s.opts.Events.Lost(st.name, now)
+		}
+	}
+}
+
+// deliver calls fn, unless another stream has taken the name over.
+func (st *stream) deliver(fn func(Events)) {
+	session := &st.chassis.session
+	session.events.Lock()
+	defer session.events.Unlock()
+	if session.current == st && st.server.opts.Events != nil {
+		fn(st.server.opts.Events)
+	}
+}
+
+// receive reads what the chassis sends until the stream ends.
+func (st *stream) receive(first chan<- *proto.FromChassis) {
+	s, ctx := st.server, st.grpc.Context()
+	limit := bucket{rate: s.opts.ReportRate, burst: s.opts.ReportBurst}
+	for n := 0; ; n++ {
+		m, err := st.grpc.Recv()
+		if err == nil && n == 0 {
+			first <- m
+			select {
+			case <-st.accepted:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		if err == nil {
+			err = st.take(ctx, &limit, m)
+		}
+		switch code := status.Code(err); {
+		case err == nil:
+			continue
+		case errors.Is(err, io.EOF):
+			st.end(nil)
+		case code == codes.Internal, code == codes.ResourceExhausted, code == codes.InvalidArgument:
+			s.metrics.garbage.Inc()
+			s.logger.Warn("chassis sends garbage", "chassis", st.name, "remote", st.remote, "err", err)
+			st.end(status.Error(codes.InvalidArgument, err.Error()))
+		default:
+			st.end(err)
+		}
+		return
+	}
+}
+
+// take handles one message after Hello.
+func (st *stream) take(ctx context.Context, limit *bucket, m *proto.FromChassis) error {
+	s := st.server
+	cost := 1
+	if r := m.GetReport(); r != nil {
+		cost += len(r.InterfacesPut) + len(r.InterfacesGone) + len(r.FdbPut) + len(r.FdbGone)
+	}
+	waited, err := limit.take(ctx, cost)
+	s.metrics.throttled.Add(waited.Seconds())
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.GetReport() != nil:
+		r := m.GetReport()
+		if n := r.GetConfig().GetName(); n != "" && n != st.name {
+			return status.Errorf(codes.InvalidArgument, "report of chassis %q", n)
+		}
+		s.metrics.reports.Inc()
+		st.deliver(func(e Events) { e.Report(st.name, r) })
+	case m.GetAck() != nil:
+		st.acked(m.GetAck())
+	default:
+		return status.Error(codes.InvalidArgument, "neither report nor ack")
+	}
+	return nil
+}
+
+// acked handles an acknowledgement. One that is about another cluster, or about
+// what was not sent on this stream, tells nothing but that it wants a resync.
+func (st *stream) acked(a *proto.Ack) {
+	s := st.server
+	now := time.Now()
+	st.mu.Lock()
+	known := func(r *proto.Revision) bool {
+		return r == nil || string(r.Cluster) == string(s.opts.Cluster[:]) && r.Number <= st.sent
+	}
+	counts := known(a.Received) && known(a.Applied)
+	if counts {
+		st.received = max(st.received, a.GetReceived().GetNumber())
+		st.applied = max(st.applied, a.GetApplied().GetNumber())
+		st.failed = a.Failed
+		for len(st.unacked) > 0 && st.unacked[0].revision <= st.applied {
+			s.metrics.ackLag.Observe(now.Sub(st.unacked[0].at).Seconds())
+			st.unacked = st.unacked[1:]
+		}
+		if !a.Resync && st.received >= st.snapshot {
+			st.inARow = 0
+		}
+	}
+	if a.Resync && !st.resync {
+		st.resync = true
+		st.resyncs++
+		s.metrics.resyncs.Inc()
+	}
+	st.mu.Unlock()
+	if a.Resync {
+		s.logger.Warn("chassis asks for a snapshot: its digest differed", "chassis", st.name, "revision", a.GetReceived().GetNumber())
+		st.signal()
+	}
+	if counts {
+		st.deliver(func(e Events) { e.Acked(st.name, a) })
+	}
+}
+
+// status is that of a connected chassis; with Server.mu held.
+func (st *stream) status() ChassisStatus {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return ChassisStatus{
+		Name: st.name, Connected: true, Since: st.since, Sent: st.sent, Received: st.received, Applied: st.applied,
+		Failed: st.failed, Backlog: st.backlog, BytesSent: st.bytes.Load(), Resyncs: st.resyncs,
+	}
+}
