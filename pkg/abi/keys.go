@@ -50,7 +50,8 @@ func CookieFlowID(c uint64) uint32 { return uint32(c>>32) & 0xfffffff }
 func CookieContent(c uint64) uint32 { return uint32(c) }
 
 // Opcodes of packets sent to the controller: the first two bytes of userdata,
-// big endian.
+// big endian. Six bytes of zero follow, then what the opcode says.
 const (
 	PuntPutFDB = 1 // eth_src was seen on (metadata, reg14); the packet goes on by itself
+	PuntNDNA   = 2 // answer a neighbour solicitation: make the advertisement, then do the actions that follow
 )

@@ -1,0 +1,413 @@
+package compile
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	gproto "google.golang.org/protobuf/proto"
+
+	"govn/northd/pipeline"
+	"govn/northd/topology"
+	"govn/northd/translate"
+	"govn/pkg/abi"
+	"govn/pkg/incr"
+	"govn/pkg/ovsdb"
+	"govn/proto"
+	"govn/proto/state"
+)
+
+// Program is the queries of northd on one engine. It belongs to one goroutine.
+type Program struct {
+	Engine *incr.Engine
+	Reader *topology.Reader
+
+	Rows     *incr.Sink[RowKey, Row]
+	Members  *incr.Sink[MemberKey, ovsdb.UUID]
+	Units    *incr.Sink[UnitKey, *Unit]
+	Items    *incr.Sink[state.Key, Item]
+	Bindings *incr.Sink[PortKey, Binding]
+	Chassis  *incr.Sink[string, []byte]
+	Up       *incr.Sink[ovsdb.UUID, bool]
+
+	c       *topology.Columns
+	ports   *topology.List
+	unknown *incr.Collection[ovsdb.UUID] // by switch: enabled ports with unknown addresses
+
+	datapathKey *incr.Query[ovsdb.UUID, uint32]
+	port        *incr.Query[topology.Member, *topology.Port]
+	switchBody  *incr.Query[bool, *translate.Body]
+
+	zone     *incr.Unit[struct{}]
+	datapath *incr.Unit[ovsdb.UUID]
+	logic    *incr.Unit[ovsdb.UUID]
+	member   *incr.Unit[topology.Member]
+	binding  *incr.Unit[topology.Member]
+	chassis  *incr.Unit[ovsdb.UUID]
+	fdb      *incr.Unit[ovsdb.UUID]
+}
+
+// New registers the queries on the engine. Nothing runs before Engine.Run.
+func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
+	p := &Program{Engine: e, Reader: topology.NewReader(e, c, sn), c: c}
+
+	p.Rows = incr.NewSink(e, "rows", hashRow, incr.Order(compareRows))
+	p.Members = incr.NewSink(e, "members", hashUUID, incr.Order(compareMembers))
+	p.Units = incr.NewSink(e, "units", hashUnit, incr.Order(compareUnits))
+	p.Items = incr.NewSink(e, "items", hashItem, incr.Order(compareKeys))
+	p.Bindings = incr.NewSink(e, "bindings", hashBinding, incr.Order(comparePorts))
+	p.Chassis = incr.NewSink(e, "chassis", hashBytes, incr.Order(strings.Compare))
+	p.Up = incr.NewSink(e, "up", hashBool, incr.Order(compareUUIDs))
+
+	p.ports = p.Reader.List(c.LS.Ports)
+	p.unknown = incr.NewRelation(e, "unknown", incr.Order(compareUUIDs))
+
+	p.datapathKey = incr.NewQuery(e, "datapath-key", hashKey, p.readDatapathKey, incr.Order(compareUUIDs))
+	p.port = incr.NewQuery(e, "port", topology.HashPort, p.readPort, incr.Order(compareMember))
+	p.switchBody = incr.NewQuery(e, "switch-body", hashBody, p.compileSwitch, incr.Order(compareBools))
+
+	p.datapath = incr.NewUnit(e, "datapath", p.runDatapath, incr.Order(compareUUIDs))
+	p.logic = incr.NewUnit(e, "switch", p.runSwitch, incr.Order(compareUUIDs))
+	p.member = incr.NewUnit(e, "switch-port", p.runPort, incr.Order(compareMember))
+	p.binding = incr.NewUnit(e, "binding", p.runBinding, incr.Order(compareMember))
+	p.chassis = incr.NewUnit(e, "chassis", p.runChassis, incr.Order(compareUUIDs))
+	p.fdb = incr.NewUnit(e, "fdb", p.runFDB, incr.Order(compareUUIDs))
+	p.zone = incr.NewUnit(e, "zone", p.runZone)
+	p.Reader.Rows(c.LS.Table)
+	p.Reader.Rows(c.Chassis.Table)
+	p.Reader.Rows(c.FDB.Table)
+	p.zone.Root(struct{}{})
+	return p
+}
+
+func compareUUIDs(a, b ovsdb.UUID) int { return bytes.Compare(a[:], b[:]) }
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+func compareMember(a, b topology.Member) int {
+	if c := bytes.Compare(a.Row[:], b.Row[:]); c != 0 {
+		return c
+	}
+	return bytes.Compare(a.Elem[:], b.Elem[:])
+}
+
+func hashKey(k uint32) incr.Hash {
+	var h incr.Hash
+	binary.BigEndian.PutUint32(h[:], k)
+	return h
+}
+
+func hashBody(b *translate.Body) incr.Hash {
+	if b == nil {
+		return incr.Hash{}
+	}
+	return incr.Hash(b.Hash)
+}
+
+// runZone keeps alive what every switch, chassis and learned address has.
+func (p *Program) runZone(c *incr.Ctx, _ struct{}) error {
+	switches := p.Reader.Rows(p.c.LS.Table)
+	incr.Each(c, switches, topology.AllRows, p.datapath)
+	incr.Each(c, switches, topology.AllRows, p.logic)
+	incr.Each(c, p.Reader.Rows(p.c.Chassis.Table), topology.AllRows, p.chassis)
+	incr.Each(c, p.Reader.Rows(p.c.FDB.Table), topology.AllRows, p.fdb)
+	return nil
+}
+
+// readDatapathKey is the tunnel key of a switch, 0 as long as it has none.
+func (p *Program) readDatapathKey(c *incr.Ctx, ls ovsdb.UUID) (uint32, error) {
+	key, _ := p.Reader.Key(c, topology.KindDatapath, ovsdb.UUID{}, ls)
+	return key, nil
+}
+
+func (p *Program) readPort(c *incr.Ctx, m topology.Member) (*topology.Port, error) {
+	key, err := p.datapathKey.Get(c, m.Row)
+	if err != nil || key == 0 {
+		return nil, err
+	}
+	port, ok, err := p.Reader.ReadPort(c, m, key)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return port, nil
+}
+
+// runDatapath emits the rows and the item of a switch, and walks its ports.
+func (p *Program) runDatapath(c *incr.Ctx, ls ovsdb.UUID) error {
+	p.ports.Each(c, ls, p.member)
+	p.ports.Each(c, ls, p.binding)
+	key, err := p.datapathKey.Get(c, ls)
+	if err != nil || key == 0 {
+		return err
+	}
+	name := p.Reader.Str(c, p.c.LS.Name, ls)
+	incr.Emit(c, p.Rows, RowKey{"Datapath_Binding", ls}, Row{[]Column{
+		{"tunnel_key", int64(key)},
+		{"type", ovsdb.NewSet("logical-switch")},
+		{"nb_uuid", ovsdb.NewSet(ls)},
+		{"external_ids", ovsdb.MapOf("logical-switch", ls.String(), "name", name)},
+	}})
+	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_DATAPATH, Key: state.DatapathKey(key)}, Item{
+		Scope: Scope{Datapath: key},
+		Value: marshal(&proto.Datapath{Uuid: ls[:], Name: name, Type: "logical-switch"}),
+	})
+	return nil
+}
+
+// groupRow emits a multicast group of a switch.
+func (p *Program) groupRow(c *incr.Ctx, ls ovsdb.UUID, g Group) {
+	incr.Emit(c, p.Rows, RowKey{"Multicast_Group", g.UUID(ls)}, Row{[]Column{
+		{"datapath", ls}, {"name", g.Name}, {"tunnel_key", int64(g.Key)},
+	}})
+}
+
+// Group is a multicast group that every switch may have.
+type Group struct {
+	Name string
+	Key  uint32
+}
+
+// The groups of a switch.
+var (
+	GroupFlood   = Group{"_MC_flood", abi.GroupFlood}
+	GroupUnknown = Group{"_MC_unknown", abi.GroupUnknown}
+	GroupFloodL2 = Group{"_MC_flood_l2", abi.GroupFloodL2}
+)
+
+// UUID is the identity of the group's row: the same for the same switch.
+func (g Group) UUID(ls ovsdb.UUID) ovsdb.UUID {
+	return derived(ls, g.Name)
+}
+
+// derived is a UUID that follows from another one and a name (RFC 4122,
+// version 5 in form).
+func derived(u ovsdb.UUID, name string) ovsdb.UUID {
+	h := sha256.Sum256(append(append([]byte("govn\x00"), u[:]...), name...))
+	out := ovsdb.UUID(h[:16])
+	out[6] = out[6]&0x0f | 0x50
+	out[8] = out[8]&0x3f | 0x80
+	return out
+}
+
+// runSwitch emits what a switch does without looking at its ports.
+func (p *Program) runSwitch(c *incr.Ctx, ls ovsdb.UUID) error {
+	key, err := p.datapathKey.Get(c, ls)
+	if err != nil || key == 0 {
+		return err
+	}
+	unknown := incr.Any(c, p.unknown, incr.Hash(ls))
+	p.groupRow(c, ls, GroupFlood)
+	p.groupRow(c, ls, GroupFloodL2)
+	if unknown {
+		p.groupRow(c, ls, GroupUnknown)
+	}
+	body, err := p.switchBody.Get(c, unknown)
+	if err != nil {
+		return err
+	}
+	name := p.Reader.Str(c, p.c.LS.Name, ls)
+	p.emitUnit(c, UnitKey{ls, ls, PartDefault}, body, Scope{Datapath: key},
+		func() ([]pipeline.Flow, error) { return pipeline.OfSwitch(&topology.Switch{HasUnknown: unknown}) },
+		object("Logical_Switch", ls, name))
+	return nil
+}
+
+// compileSwitch is the body of all switches that look the same.
+func (p *Program) compileSwitch(_ *incr.Ctx, unknown bool) (*translate.Body, error) {
+	flows, err := pipeline.OfSwitch(&topology.Switch{HasUnknown: unknown})
+	if err != nil {
+		return nil, err
+	}
+	return translate.Compile(flows, nil, nil)
+}
+
+func (p *Program) emitUnit(c *incr.Ctx, k UnitKey, b *translate.Body, s Scope, logic func() ([]pipeline.Flow, error), objects ...*proto.Object) {
+	incr.Emit(c, p.Units, k, &Unit{
+		Body: b, Scope: s, Logic: logic,
+		Value: marshal(&proto.Unit{Body: b.Hash[:], Datapath: s.Datapath, Port: s.Port, Objects: objects}),
+	})
+}
+
+// runPort emits what a port of a switch contributes.
+func (p *Program) runPort(c *incr.Ctx, m topology.Member) error {
+	port, err := p.port.Get(c, m)
+	if err != nil || port == nil {
+		return err
+	}
+	keys := translate.PortKeys(func(name string) (uint32, error) {
+		if name == port.Name {
+			return port.Key, nil
+		}
+		return 0, fmt.Errorf("no port %q", name)
+	})
+	flows, err := pipeline.OfPort(port)
+	if err != nil {
+		return err
+	}
+	body, err := translate.Compile(flows, keys, nil)
+	if err != nil {
+		return err
+	}
+	resident, err := pipeline.OfResident(port)
+	if err != nil {
+		return err
+	}
+	local, err := translate.Compile(resident, keys, translate.PortSecurity(port))
+	if err != nil {
+		return err
+	}
+	obj := object("Logical_Switch_Port", port.UUID, port.Name)
+	everywhere := Scope{Datapath: port.Datapath}
+	if body.Len() > 0 {
+		p.emitUnit(c, UnitKey{m.Row, m.Elem, PartPort}, body, everywhere,
+			func() ([]pipeline.Flow, error) { return pipeline.OfPort(port) }, obj)
+	}
+	if local.Len() > 0 {
+		p.emitUnit(c, UnitKey{m.Row, m.Elem, PartResident}, local, Scope{port.Datapath, port.Key},
+			func() ([]pipeline.Flow, error) { return pipeline.OfResident(port) }, obj)
+	}
+
+	groups := p.join(c, port)
+	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(port.Datapath, port.Key)}, Item{
+		Scope: everywhere,
+		Value: marshal(&proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: port.Type, Groups: groups,
+			Parent: port.Parent, Tag: port.Tag, Learn: pipeline.Learns(port)}),
+	})
+	incr.Emit(c, p.Rows, RowKey{"Port_Binding", m.Elem}, p.portBinding(c, port))
+	return nil
+}
+
+// join makes the port a member of its multicast groups.
+func (p *Program) join(c *incr.Ctx, port *topology.Port) []uint32 {
+	var keys []uint32
+	add := func(g Group) {
+		keys = append(keys, g.Key)
+		incr.Emit(c, p.Members, MemberKey{g.UUID(port.Switch), port.UUID}, port.UUID)
+	}
+	if port.Enabled {
+		add(GroupFlood)
+		if port.Unknown {
+			add(GroupUnknown)
+			incr.Insert(c, p.unknown, incr.Hash(port.Switch), port.UUID)
+		}
+		add(GroupFloodL2)
+	}
+	return keys
+}
+
+func (p *Program) portBinding(c *incr.Ctx, port *topology.Port) Row {
+	xid := p.Reader.Map(c, p.c.LSP.XID, port.UUID)
+	if name, ok := xid.Get("neutron:port_name"); ok {
+		xid = xid.With("name", name)
+	}
+	return Row{[]Column{
+		{"logical_port", port.Name},
+		{"type", port.Type},
+		{"options", p.Reader.Map(c, p.c.LSP.Options, port.UUID)},
+		{"datapath", port.Switch},
+		{"tunnel_key", int64(port.Key)},
+		{"mac", stringSet(port.Mac)},
+		{"port_security", stringSet(port.Security)},
+		{"parent_port", optional(port.Parent, port.Parent != "")},
+		{"tag", optional(int64(port.Tag), port.Tag != 0)},
+		{"external_ids", xid},
+	}}
+}
+
+func stringSet(list []string) ovsdb.Set {
+	atoms := make([]ovsdb.Atom, len(list))
+	for i, s := range list {
+		atoms[i] = s
+	}
+	return ovsdb.NewSet(atoms...)
+}
+
+func optional(a ovsdb.Atom, there bool) ovsdb.Set {
+	if there {
+		return ovsdb.NewSet(a)
+	}
+	return ovsdb.NewSet()
+}
+
+// runBinding emits where a port is bound, and whether it is up.
+func (p *Program) runBinding(c *incr.Ctx, m topology.Member) error {
+	port, err := p.port.Get(c, m)
+	if err != nil || port == nil {
+		return nil // the port's own unit says why
+	}
+	b := Binding{Port: port.UUID}
+	if a, ok := p.Reader.Opt(c, p.c.PortBinding.Chassis, m.Elem); ok {
+		b.Chassis = p.Reader.Str(c, p.c.Chassis.Name, a.(ovsdb.UUID))
+	}
+	if a, ok := p.Reader.Opt(c, p.c.PortBinding.Up, m.Elem); ok {
+		b.Up = a.(bool) && b.Chassis != ""
+	}
+	incr.Emit(c, p.Bindings, PortKey{port.Datapath, port.Key}, b)
+	incr.Emit(c, p.Up, m.Elem, b.Up)
+	return nil
+}
+
+// runChassis emits how a chassis is reached.
+func (p *Program) runChassis(c *incr.Ctx, u ovsdb.UUID) error {
+	h := &p.c.Chassis
+	if !p.Reader.Has(c, h.Table, u) {
+		return nil
+	}
+	item := &proto.Chassis{Hostname: p.Reader.Str(c, h.Hostname, u)}
+	for a := range p.Reader.Set(c, h.Encaps, u).All() {
+		e := a.(ovsdb.UUID)
+		ip := p.Reader.Str(c, p.c.Encap.IP, e)
+		if _, err := netip.ParseAddr(ip); err != nil {
+			return fmt.Errorf("Encap of chassis %q, ip: %w", p.Reader.Str(c, h.Name, u), err)
+		}
+		options := make(map[string]string)
+		for k, v := range p.Reader.Map(c, p.c.Encap.Options, e).All() {
+			options[k.(string)] = v.(string)
+		}
+		item.Encaps = append(item.Encaps, &proto.Encap{Type: p.Reader.Str(c, p.c.Encap.Type, e), Ip: ip, Options: options})
+	}
+	slices.SortFunc(item.Encaps, func(a, b *proto.Encap) int { return strings.Compare(a.Type+a.Ip, b.Type+b.Ip) })
+	incr.Emit(c, p.Chassis, p.Reader.Str(c, h.Name, u), marshal(item))
+	return nil
+}
+
+// runFDB emits a learned Ethernet address.
+func (p *Program) runFDB(c *incr.Ctx, u ovsdb.UUID) error {
+	f := &p.c.FDB
+	if !p.Reader.Has(c, f.Table, u) {
+		return nil
+	}
+	mac, err := topology.ParseMAC(p.Reader.Str(c, f.MAC, u))
+	if err != nil {
+		return fmt.Errorf("FDB %s, mac: %w", u, err)
+	}
+	datapath := uint32(p.Reader.Int(c, f.DpKey, u))
+	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_FDB, Key: state.FdbKey(datapath, mac.Uint64())}, Item{
+		Scope: Scope{Datapath: datapath},
+		Value: marshal(&proto.Fdb{Port: uint32(p.Reader.Int(c, f.PortKey, u))}),
+	})
+	return nil
+}
+
+var deterministic = gproto.MarshalOptions{Deterministic: true}
+
+// marshal encodes a message of proto; these always encode.
+func marshal(m gproto.Message) []byte {
+	b, err := deterministic.Marshal(m)
+	if err != nil {
+		panic(fmt.Sprintf("compile: marshalling %T: %v", m, err))
+	}
+	return b
+}

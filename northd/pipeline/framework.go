@@ -1,0 +1,144 @@
+package pipeline
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	"govn/northd/topology"
+	"govn/pkg/logical"
+)
+
+// Flow is a logical flow (ovn-sb(5), Logical_Flow) without its datapath.
+type Flow struct {
+	Stage    *Stage
+	Priority uint16
+	Match    logical.Match
+	Actions  logical.Actions
+}
+
+// String is the flow in the form of ovn-sbctl lflow-list.
+func (f *Flow) String() string {
+	return fmt.Sprintf("table=%-2d(%-18s), priority=%-5d, match=(%s), action=(%s)",
+		f.Stage.Table, f.Stage.Name, f.Priority, f.Match.String(), f.Actions.String())
+}
+
+// Feature is a part of what a logical network does. A nil function adds
+// nothing.
+type Feature struct {
+	Name     string
+	Switch   func(*Flows, *topology.Switch)
+	Port     func(*Flows, *topology.Port)
+	Resident func(*Flows, *topology.Port)
+}
+
+// Features are all features, in the order of their stages.
+var Features = []*Feature{&defaults, &portSecurity, &fdb, &arpND, &l2}
+
+// Flows collects the flows of an object.
+type Flows struct {
+	list []Flow
+	err  error
+}
+
+// symbols is the table that all templates are checked against.
+var symbols = logical.Default()
+
+// matchText and actionText are templates with the names of their holes.
+type matchText struct {
+	*logical.MatchTemplate
+	holes []string
+}
+
+type actionText struct {
+	*logical.ActionTemplate
+	holes []string
+}
+
+func match(text string) matchText {
+	return matchText{logical.MustMatch(text, symbols), holes(text)}
+}
+
+func actions(text string) actionText {
+	return actionText{logical.MustActions(text, symbols), holes(text)}
+}
+
+var hole = regexp.MustCompile(`\{([a-z]+)\}`)
+
+func holes(text string) []string {
+	var names []string
+	for _, m := range hole.FindAllStringSubmatch(text, -1) {
+		if !slices.Contains(names, m[1]) {
+			names = append(names, m[1])
+		}
+	}
+	return names
+}
+
+// Add adds a flow. The arguments fill the holes of match and actions alike;
+// each template takes those that it names.
+func (f *Flows) Add(s *Stage, priority uint16, m matchText, a actionText, args ...logical.Arg) {
+	if f.err != nil {
+		return
+	}
+	bound, err := m.Bind(pick(m.holes, args)...)
+	if err != nil {
+		f.err = fmt.Errorf("%s: %w", s.Name, err)
+		return
+	}
+	acts, err := a.Bind(pick(a.holes, args)...)
+	if err != nil {
+		f.err = fmt.Errorf("%s: %w", s.Name, err)
+		return
+	}
+	f.list = append(f.list, Flow{Stage: s, Priority: priority, Match: bound, Actions: acts})
+}
+
+// pick is the arguments whose names are among the holes.
+func pick(holes []string, args []logical.Arg) []logical.Arg {
+	if len(holes) == len(args) {
+		return args
+	}
+	var out []logical.Arg
+	for _, h := range holes {
+		for _, a := range args {
+			if a.Name == h {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// OfSwitch is what a switch contributes by itself.
+func OfSwitch(s *topology.Switch) ([]Flow, error) {
+	var f Flows
+	for _, ft := range Features {
+		if ft.Switch != nil {
+			ft.Switch(&f, s)
+		}
+	}
+	return f.list, f.err
+}
+
+// OfPort is what a port contributes on every chassis with its switch.
+func OfPort(p *topology.Port) ([]Flow, error) {
+	var f Flows
+	for _, ft := range Features {
+		if ft.Port != nil {
+			ft.Port(&f, p)
+		}
+	}
+	return f.list, f.err
+}
+
+// OfResident is what a port contributes on the chassis that it is bound to.
+func OfResident(p *topology.Port) ([]Flow, error) {
+	var f Flows
+	for _, ft := range Features {
+		if ft.Resident != nil {
+			ft.Resident(&f, p)
+		}
+	}
+	return f.list, f.err
+}

@@ -1,0 +1,23 @@
+package pipeline
+
+import "testing"
+
+// TestTemplates fails where a template does not parse: the program would not
+// start.
+func TestTemplates(t *testing.T) {
+	if len(SwitchStages()) > 29+24 {
+		t.Fatal("too many stages")
+	}
+	for _, s := range SwitchStages() {
+		limit := uint8(29)
+		if s.Direction == Egress {
+			limit = 16
+		}
+		if s.Table >= limit {
+			t.Errorf("%s is table %d, and ovn-trace knows only %d", s, s.Table, limit)
+		}
+		if again, err := StageByID(s.ID); err != nil || again != s {
+			t.Errorf("%s has the id %d, which is that of %v", s, s.ID, again)
+		}
+	}
+}

@@ -1,0 +1,328 @@
+package southbound
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"govn/northd/topology"
+	"govn/pkg/ovsdb"
+	"govn/proto"
+)
+
+// ErrNoName is returned by Hello for a chassis without a system-id.
+var ErrNoName = errors.New("the chassis has no system-id")
+
+// Registry keeps what the chassis say about themselves. It is safe for
+// concurrent use: each stream of the fabric calls it from its own goroutine.
+type Registry struct {
+	ctx   context.Context
+	store *ovsdb.Store
+	sb    *ovsdb.DatabaseSchema
+	c     *topology.Columns
+	log   *slog.Logger
+
+	mu      sync.Mutex
+	claims  map[string]map[string]int64 // iface-id -> chassis -> since, unix milliseconds
+	chassis map[string]*session
+}
+
+// session is what a chassis last said.
+type session struct {
+	connected  bool
+	lost       time.Time
+	interfaces map[string]bool
+}
+
+// NewRegistry makes a registry without any chassis. Updates of the store end
+// with the context.
+func NewRegistry(ctx context.Context, store *ovsdb.Store, sb *ovsdb.DatabaseSchema, c *topology.Columns, log *slog.Logger) *Registry {
+	return &Registry{ctx: ctx, store: store, sb: sb, c: c, log: log,
+		claims: make(map[string]map[string]int64), chassis: make(map[string]*session)}
+}
+
+// ChassisUUID is the identity of a chassis' rows, which follows from its name.
+func ChassisUUID(name string) ovsdb.UUID { return named("chassis", name) }
+
+func named(kind, name string) ovsdb.UUID {
+	h := sha256.Sum256([]byte("govn\x00" + kind + "\x00" + name))
+	u := ovsdb.UUID(h[:16])
+	u[6] = u[6]&0x0f | 0x50
+	u[8] = u[8]&0x3f | 0x80
+	return u
+}
+
+// claimant is the chassis that a port is bound to: of those that have its
+// interface the one that saw it last; of equals, the one whose name sorts last.
+func (r *Registry) claimant(port string) (ovsdb.UUID, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name, ok := r.winner(port)
+	return ChassisUUID(name), ok
+}
+
+func (r *Registry) winner(port string) (string, bool) {
+	claims := r.claims[port]
+	if len(claims) == 0 {
+		return "", false
+	}
+	return slices.MaxFunc(slices.Collect(maps.Keys(claims)), func(a, b string) int {
+		return cmp.Or(cmp.Compare(claims[a], claims[b]), cmp.Compare(a, b))
+	}), true
+}
+
+// Hello registers a chassis, or says why it cannot be.
+func (r *Registry) Hello(name string, h *proto.Hello) error {
+	if name == "" {
+		return ErrNoName
+	}
+	_, err := r.store.Update(r.ctx, r.sb, ovsdb.OwnerChassis, func(tx *ovsdb.Txn) error {
+		r.putChassis(tx, name, h)
+		return tx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("registering chassis %q: %w", name, err)
+	}
+	var touched []string
+	r.mu.Lock()
+	s := r.chassis[name]
+	if s == nil {
+		s = &session{interfaces: make(map[string]bool)}
+		r.chassis[name] = s
+	}
+	s.connected = true
+	now := make(map[string]bool, len(h.Interfaces))
+	for _, i := range h.Interfaces {
+		now[i.IfaceId] = true
+		r.claim(name, i)
+		touched = append(touched, i.IfaceId)
+	}
+	for port := range s.interfaces {
+		if !now[port] {
+			r.unclaim(name, port)
+			touched = append(touched, port)
+		}
+	}
+	s.interfaces = now
+	r.mu.Unlock()
+	if err := r.bind(name, touched, true); err != nil {
+		return err
+	}
+	return r.learn(h.Fdb, nil)
+}
+
+func (r *Registry) claim(chassis string, i *proto.Interface) {
+	c := r.claims[i.IfaceId]
+	if c == nil {
+		c = make(map[string]int64)
+		r.claims[i.IfaceId] = c
+	}
+	c[chassis] = i.Since
+}
+
+func (r *Registry) unclaim(chassis, port string) {
+	delete(r.claims[port], chassis)
+	if len(r.claims[port]) == 0 {
+		delete(r.claims, port)
+	}
+}
+
+// Report takes in what changed on a chassis.
+func (r *Registry) Report(name string, rep *proto.Report) {
+	if rep.Config != nil {
+		_, err := r.store.Update(r.ctx, r.sb, ovsdb.OwnerChassis, func(tx *ovsdb.Txn) error {
+			r.putChassis(tx, name, rep.Config)
+			return tx.Err()
+		})
+		r.complain(name, err)
+	}
+	var touched []string
+	r.mu.Lock()
+	if s := r.chassis[name]; s != nil {
+		for _, i := range rep.InterfacesPut {
+			s.interfaces[i.IfaceId] = true
+			r.claim(name, i)
+			touched = append(touched, i.IfaceId)
+		}
+		for _, port := range rep.InterfacesGone {
+			delete(s.interfaces, port)
+			r.unclaim(name, port)
+			touched = append(touched, port)
+		}
+	}
+	r.mu.Unlock()
+	r.complain(name, r.bind(name, touched, false))
+	r.complain(name, r.learn(rep.FdbPut, rep.FdbGone))
+}
+
+func (r *Registry) complain(chassis string, err error) {
+	if err != nil && r.ctx.Err() == nil {
+		r.log.Error("a report could not be stored", "chassis", chassis, "err", err)
+	}
+}
+
+// bind makes Port_Binding:chassis of the ports follow the claims. With level
+// set, ports bound to the chassis that it no longer claims are released too.
+func (r *Registry) bind(chassis string, ports []string, level bool) error {
+	if len(ports) == 0 && !level {
+		return nil
+	}
+	b := &r.c.PortBinding
+	self := ChassisUUID(chassis)
+	_, err := r.store.Update(r.ctx, r.sb, ovsdb.OwnerChassis, func(tx *ovsdb.Txn) error {
+		if level {
+			for u := range tx.Referrers(b.Chassis, self) {
+				if row := tx.Row(b.Table, u); row != nil {
+					ports = append(ports, row.Str(b.LogicalPort))
+				}
+			}
+		}
+		for _, port := range ports {
+			row := tx.Lookup(b.Table, index(b.Table, "logical_port"), port)
+			if row == nil {
+				continue
+			}
+			r.mu.Lock()
+			winner, ok := r.winner(port)
+			r.mu.Unlock()
+			want := ovsdb.NewSet()
+			if ok {
+				if u := ChassisUUID(winner); tx.Row(r.c.Chassis.Table, u) != nil {
+					want = ovsdb.NewSet(u)
+				}
+			}
+			if !row.Set(b.Chassis).Equal(want) {
+				tx.SetColumn(b.Table, row.UUID(), "chassis", want)
+				tx.SetColumn(b.Table, row.UUID(), "up", ovsdb.NewSet(false))
+			}
+		}
+		return tx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("binding ports of chassis %q: %w", chassis, err)
+	}
+	return nil
+}
+
+// index is the number of the unique index on one column.
+func index(t *ovsdb.TableSchema, column string) int {
+	for i, cols := range t.Indexes {
+		if len(cols) == 1 && cols[0].Name == column {
+			return i
+		}
+	}
+	panic("southbound: " + t.Name + " has no index on " + column)
+}
+
+// putChassis writes the rows of a chassis where they differ.
+func (r *Registry) putChassis(tx *ovsdb.Txn, name string, h *proto.Hello) {
+	t, u := r.c.Chassis.Table, ChassisUUID(name)
+	config := ovsdb.MapOf()
+	for k, v := range h.OtherConfig {
+		config = config.With(k, v)
+	}
+	encaps := make([]ovsdb.Atom, 0, len(h.Encaps))
+	for _, e := range h.Encaps {
+		encaps = append(encaps, r.putEncap(tx, name, e))
+	}
+	values := map[string]ovsdb.Value{
+		"name": name, "hostname": h.Hostname, "encaps": ovsdb.NewSet(encaps...), "other_config": config,
+	}
+	putRow(tx, t, u, values)
+	putRow(tx, r.c.ChassisPrivate.Table, named("chassis-private", name), map[string]ovsdb.Value{
+		"name": name, "chassis": ovsdb.NewSet(u),
+	})
+}
+
+func (r *Registry) putEncap(tx *ovsdb.Txn, chassis string, e *proto.Encap) ovsdb.UUID {
+	u := named("encap", chassis+"\x00"+e.Type+"\x00"+e.Ip)
+	options := ovsdb.MapOf()
+	for k, v := range e.Options {
+		options = options.With(k, v)
+	}
+	putRow(tx, r.c.Encap.Table, u, map[string]ovsdb.Value{
+		"type": e.Type, "ip": e.Ip, "options": options, "chassis_name": chassis,
+	})
+	return u
+}
+
+func putRow(tx *ovsdb.Txn, t *ovsdb.TableSchema, u ovsdb.UUID, values map[string]ovsdb.Value) {
+	row := tx.Row(t, u)
+	if row == nil {
+		tx.Insert(t, u, values)
+		return
+	}
+	for name, v := range values {
+		if !sameValue(row.Get(t.Column(name)), v) {
+			tx.SetColumn(t, u, name, v)
+		}
+	}
+}
+
+// learn stores learned Ethernet addresses. A later report of an address wins.
+func (r *Registry) learn(put, gone []*proto.FdbEntry) error {
+	if len(put) == 0 && len(gone) == 0 {
+		return nil
+	}
+	f := &r.c.FDB
+	_, err := r.store.Update(r.ctx, r.sb, ovsdb.OwnerChassis, func(tx *ovsdb.Txn) error {
+		for _, e := range put {
+			u := fdbUUID(e)
+			row := tx.Row(f.Table, u)
+			if row == nil {
+				tx.Insert(f.Table, u, map[string]ovsdb.Value{
+					"mac": macOf(e.Mac).String(), "dp_key": int64(e.Datapath), "port_key": int64(e.Port)})
+			} else if row.Int(f.PortKey) != int64(e.Port) {
+				tx.SetColumn(f.Table, u, "port_key", int64(e.Port))
+			}
+		}
+		for _, e := range gone {
+			u := fdbUUID(e)
+			if row := tx.Row(f.Table, u); row != nil && row.Int(f.PortKey) == int64(e.Port) {
+				tx.Delete(f.Table, u)
+			}
+		}
+		return tx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("storing learned addresses: %w", err)
+	}
+	return nil
+}
+
+func fdbUUID(e *proto.FdbEntry) ovsdb.UUID {
+	return named("fdb", fmt.Sprintf("%d %s", e.Datapath, macOf(e.Mac)))
+}
+
+func macOf(v uint64) topology.MAC {
+	return topology.MAC{byte(v >> 40), byte(v >> 32), byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}
+}
+
+// Lost notes that the stream of a chassis ended. Its ports stay bound: Open
+// vSwitch goes on without its controller.
+func (r *Registry) Lost(name string, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.chassis[name]; s != nil {
+		s.connected, s.lost = false, at
+	}
+}
+
+// Liveness says whether the stream of a chassis is there, and if not, since
+// when; known is false for a chassis that was not seen since the start.
+func (r *Registry) Liveness(name string) (connected bool, lost time.Time, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.chassis[name]
+	if s == nil {
+		return false, time.Time{}, false
+	}
+	return s.connected, s.lost, true
+}

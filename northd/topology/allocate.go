@@ -1,0 +1,308 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"govn/pkg/abi"
+	"govn/pkg/ovsdb"
+)
+
+// Kinds of allocated keys.
+const (
+	KindDatapath = "datapath" // tunnel key of a logical switch; no scope
+	KindPort     = "port"     // tunnel key of a port; the scope is its switch
+)
+
+// ErrExhausted is returned, wrapped, when a range has no free key.
+var ErrExhausted = errors.New("no free key")
+
+// Allocator gives out tunnel keys. It is no part of the compile: what it wrote
+// is an input of it. It belongs to the goroutine that runs the compiler.
+type Allocator struct {
+	c       *Columns
+	db      *ovsdb.DatabaseSchema
+	scopes  map[ovsdb.UUID]*keys // zero: datapaths; else the ports of a switch
+	resting map[identity]uint64  // retired keys and the revision since when
+}
+
+// keys are the keys of one scope. A key of an owner that is gone stays in
+// owners until it is released.
+type keys struct {
+	owners map[ovsdb.UUID]uint32
+	used   map[uint32]bool
+	last   uint32
+}
+
+type identity struct{ scope, owner ovsdb.UUID }
+
+// need is a change to make in the table.
+type need struct {
+	identity
+	name string // for the order in which keys are given out
+	drop bool
+}
+
+// NewAllocator reads what was allocated before.
+func NewAllocator(c *Columns, private *ovsdb.DatabaseSchema, sn *ovsdb.Snapshot) *Allocator {
+	a := &Allocator{c: c, db: private, scopes: make(map[ovsdb.UUID]*keys), resting: make(map[identity]uint64)}
+	t := &c.Allocation
+	for row := range sn.Rows(t.Table) {
+		scope, _ := ovsdb.ParseUUID(row.Str(t.Scope))
+		owner, _ := row.Ref(t.Owner)
+		k := a.scope(scope)
+		key := uint32(row.Int(t.Key))
+		k.owners[owner], k.used[key] = key, true
+		k.last = max(k.last, key)
+		if row.Bool(t.Retired) {
+			a.resting[identity{scope, owner}] = sn.Revision()
+		}
+	}
+	return a
+}
+
+func (a *Allocator) scope(s ovsdb.UUID) *keys {
+	k := a.scopes[s]
+	if k == nil {
+		k = &keys{owners: make(map[ovsdb.UUID]uint32), used: make(map[uint32]bool)}
+		a.scopes[s] = k
+	}
+	return k
+}
+
+// All makes the table agree with the whole northbound database: what a start
+// does once.
+func (a *Allocator) All(ctx context.Context, s *ovsdb.Store, sn *ovsdb.Snapshot) error {
+	var needs []need
+	live := make(map[identity]bool)
+	for ls := range sn.Rows(a.c.LS.Table) {
+		id := identity{owner: ls.UUID()}
+		live[id] = true
+		needs = append(needs, need{identity: id, name: ls.Str(a.c.LS.Name)})
+		for p := range ls.Set(a.c.LS.Ports).All() {
+			id := identity{ls.UUID(), p.(ovsdb.UUID)}
+			live[id] = true
+			needs = append(needs, need{identity: id, name: a.portName(sn, id.owner)})
+		}
+	}
+	for scope, k := range a.scopes {
+		for owner := range k.owners {
+			if id := (identity{scope, owner}); !live[id] {
+				needs = append(needs, need{identity: id, drop: true})
+			}
+		}
+	}
+	return a.write(ctx, s, needs, sn.Revision())
+}
+
+func (a *Allocator) portName(sn *ovsdb.Snapshot, u ovsdb.UUID) string {
+	if row := sn.Row(a.c.LSP.Table, u); row != nil {
+		return row.Str(a.c.LSP.Name)
+	}
+	return ""
+}
+
+// Follow makes the table agree with the commits. It reports whether it wrote.
+// Of several new ports in one commit the one whose name sorts first gets the
+// lowest key.
+func (a *Allocator) Follow(ctx context.Context, s *ovsdb.Store, commits []ovsdb.Commit, sn *ovsdb.Snapshot) (bool, error) {
+	var needs []need
+	for _, commit := range commits {
+		for i := range commit.Changes {
+			if ch := &commit.Changes[i]; ch.Table == a.c.LS.Table {
+				needs = a.follow(needs, ch, sn)
+			}
+		}
+	}
+	if len(needs) == 0 {
+		return false, nil
+	}
+	return true, a.write(ctx, s, needs, sn.Revision())
+}
+
+func (a *Allocator) follow(needs []need, ch *ovsdb.Change, sn *ovsdb.Snapshot) []need {
+	var old, new ovsdb.Set
+	if ch.Old != nil {
+		old = ch.Old.Set(a.c.LS.Ports)
+	} else {
+		needs = append(needs, need{identity: identity{owner: ch.UUID}, name: ch.New.Str(a.c.LS.Name)})
+	}
+	if ch.New != nil {
+		new = ch.New.Set(a.c.LS.Ports)
+	} else {
+		needs = append(needs, need{identity: identity{owner: ch.UUID}, drop: true})
+	}
+	removed, added := ovsdb.DiffSets(old, new)
+	for _, p := range removed {
+		needs = append(needs, need{identity: identity{ch.UUID, p.(ovsdb.UUID)}, drop: true})
+	}
+	for _, p := range added {
+		id := identity{ch.UUID, p.(ovsdb.UUID)}
+		needs = append(needs, need{identity: id, name: a.portName(sn, id.owner)})
+	}
+	return needs
+}
+
+// write does what is needed in one transaction. A scope that ran out of keys
+// leaves its newcomers without one; the others are served, and the error names
+// the first that got none.
+func (a *Allocator) write(ctx context.Context, s *ovsdb.Store, needs []need, rev uint64) error {
+	// Later needs win over earlier ones of the same owner, removals go first.
+	last := make(map[identity]int, len(needs))
+	for i, n := range needs {
+		last[n.identity] = i
+	}
+	order := make([]need, 0, len(last))
+	for _, i := range last {
+		order = append(order, needs[i])
+	}
+	slices.SortFunc(order, func(x, y need) int {
+		if x.drop != y.drop {
+			if x.drop {
+				return -1
+			}
+			return 1
+		}
+		if c := compareNatural(x.name, y.name); c != 0 {
+			return c
+		}
+		if c := strings.Compare(string(x.scope[:]), string(y.scope[:])); c != 0 {
+			return c
+		}
+		return strings.Compare(string(x.owner[:]), string(y.owner[:]))
+	})
+	t := &a.c.Allocation
+	var full error
+	_, err := s.Update(ctx, a.db, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
+		for _, n := range order {
+			kind := KindPort
+			if n.scope.IsZero() {
+				kind = KindDatapath
+			}
+			row := tx.Lookup(t.Table, 0, kind, scopeText(n.scope), n.owner)
+			switch {
+			case n.drop && row != nil && !row.Bool(t.Retired):
+				tx.SetColumn(t.Table, row.UUID(), "retired", true)
+				a.resting[n.identity] = rev
+			case n.drop:
+			case row == nil:
+				key, ok := a.scope(n.scope).take(n.owner, kind)
+				if !ok {
+					if full == nil {
+						full = fmt.Errorf("%s %q: %w", kind, n.name, ErrExhausted)
+					}
+					continue
+				}
+				tx.Insert(t.Table, ovsdb.UUID{}, map[string]ovsdb.Value{
+					"kind": kind, "scope": scopeText(n.scope), "owner": n.owner, "key": int64(key), "retired": false})
+			case row.Bool(t.Retired):
+				tx.SetColumn(t.Table, row.UUID(), "retired", false)
+				delete(a.resting, n.identity)
+			}
+		}
+		return tx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("allocation table: %w", err)
+	}
+	return full
+}
+
+// take gives owner the first free key after the last one given out.
+func (k *keys) take(owner ovsdb.UUID, kind string) (uint32, bool) {
+	low, high := uint32(abi.MinPortKey), uint32(abi.MaxPortKey)
+	if kind == KindDatapath {
+		low, high = abi.MinDatapathKey, abi.MaxDatapathKeyLocal
+	}
+	if uint32(len(k.used)) > high-low {
+		return 0, false
+	}
+	for {
+		k.last++
+		if k.last > high {
+			k.last = low
+		}
+		if !k.used[k.last] {
+			k.used[k.last] = true
+			k.owners[owner] = k.last
+			return k.last, true
+		}
+	}
+}
+
+// Release frees the keys that rest since before the revision, which every
+// chassis that could hold them has acknowledged.
+func (a *Allocator) Release(ctx context.Context, s *ovsdb.Store, acked uint64) error {
+	var free []identity
+	for id, since := range a.resting {
+		if since < acked {
+			free = append(free, id)
+		}
+	}
+	if len(free) == 0 {
+		return nil
+	}
+	t := &a.c.Allocation
+	_, err := s.Update(ctx, a.db, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
+		for _, id := range free {
+			kind := KindPort
+			if id.scope.IsZero() {
+				kind = KindDatapath
+			}
+			if row := tx.Lookup(t.Table, 0, kind, scopeText(id.scope), id.owner); row != nil {
+				tx.Delete(t.Table, row.UUID())
+			}
+		}
+		return tx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("allocation table: %w", err)
+	}
+	for _, id := range free {
+		k := a.scope(id.scope)
+		delete(k.used, k.owners[id.owner])
+		delete(k.owners, id.owner)
+		delete(a.resting, id)
+		if len(k.owners) == 0 && !id.scope.IsZero() {
+			delete(a.scopes, id.scope)
+		}
+	}
+	return nil
+}
+
+// Resting is the number of keys that wait for their release.
+func (a *Allocator) Resting() int { return len(a.resting) }
+
+// compareNatural orders names as people count: vm2 before vm10.
+func compareNatural(a, b string) int {
+	for len(a) > 0 && len(b) > 0 {
+		da, db := digits(a), digits(b)
+		if da > 0 && db > 0 {
+			x, y := strings.TrimLeft(a[:da], "0"), strings.TrimLeft(b[:db], "0")
+			if len(x) != len(y) {
+				return len(x) - len(y)
+			}
+			if c := strings.Compare(x, y); c != 0 {
+				return c
+			}
+			a, b = a[da:], b[db:]
+			continue
+		}
+		if a[0] != b[0] {
+			return int(a[0]) - int(b[0])
+		}
+		a, b = a[1:], b[1:]
+	}
+	return len(a) - len(b)
+}
+
+func digits(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,168 @@
+package topology
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"govn/pkg/incr"
+	"govn/pkg/ovsdb"
+)
+
+// Switch is what the pipeline knows of a logical switch.
+type Switch struct {
+	UUID       ovsdb.UUID
+	Key        uint32 // tunnel key
+	Name       string
+	HasUnknown bool // some enabled port accepts unknown addresses
+}
+
+// Port is what the pipeline knows of a logical switch port.
+type Port struct {
+	UUID, Switch ovsdb.UUID
+	Datapath     uint32 // tunnel key of the switch
+	Key          uint32 // tunnel key of the port
+	Name         string
+	Type         string
+	Enabled      bool
+	Unknown      bool // "unknown" is among its addresses
+	Addresses    []Addresses
+	PortSecurity []PortSecurity
+	Mac          []string // addresses as written, for Port_Binding:mac
+	Security     []string // port_security as written
+	Parent       string
+	Tag          uint32
+}
+
+// PortSecurity is one element of Logical_Switch_Port:port_security.
+type PortSecurity struct {
+	Addresses
+}
+
+// FieldError names the object and the column that cannot be used.
+type FieldError struct {
+	Table, Column string
+	Object        string
+	UUID          ovsdb.UUID
+	Err           error
+}
+
+func (e *FieldError) Error() string {
+	return fmt.Sprintf("%s %q, %s: %v", e.Table, e.Object, e.Column, e.Err)
+}
+
+// Unwrap is what is wrong with the column.
+func (e *FieldError) Unwrap() error { return e.Err }
+
+// Port types that the compiler knows.
+const (
+	TypeVIF = "" // the interface of a workload
+)
+
+// ReadPort reads a port of a switch. A port whose key is not allocated yet, or
+// whose row is gone, is reported by ok = false. A column that cannot be used is
+// a *FieldError: such a port is left out as a whole.
+func (r *Reader) ReadPort(c *incr.Ctx, m Member, datapath uint32) (p *Port, ok bool, err error) {
+	l := &r.C.LSP
+	u := m.Elem
+	if !r.Has(c, l.Table, u) {
+		return nil, false, nil
+	}
+	key, ok := r.Key(c, KindPort, m.Row, u)
+	if !ok {
+		return nil, false, nil
+	}
+	p = &Port{UUID: u, Switch: m.Row, Datapath: datapath, Key: key, Enabled: true,
+		Name: r.Str(c, l.Name, u), Type: r.Str(c, l.Type, u)}
+	if v, there := r.Opt(c, l.Enabled, u); there {
+		p.Enabled = v.(bool)
+	}
+	if v, there := r.Opt(c, l.ParentName, u); there {
+		p.Parent = v.(string)
+	}
+	if v, there := r.Opt(c, l.Tag, u); there {
+		p.Tag = uint32(v.(int64))
+	}
+	if p.Type != TypeVIF {
+		return nil, false, r.fieldError(p, "type", fmt.Errorf("%q is not a type that can be used", p.Type))
+	}
+	for a := range r.Set(c, l.Addresses, u).All() {
+		text := a.(string)
+		p.Mac = append(p.Mac, text)
+		if strings.TrimSpace(text) == "unknown" {
+			p.Unknown = true
+			continue
+		}
+		addr, err := ParseAddresses(text)
+		if err != nil {
+			return nil, false, r.fieldError(p, "addresses", err)
+		}
+		p.Addresses = append(p.Addresses, addr)
+	}
+	for a := range r.Set(c, l.PortSecurity, u).All() {
+		text := a.(string)
+		p.Security = append(p.Security, text)
+		addr, err := ParseAddresses(text)
+		if err != nil {
+			return nil, false, r.fieldError(p, "port_security", err)
+		}
+		p.PortSecurity = append(p.PortSecurity, PortSecurity{addr})
+	}
+	return p, true, nil
+}
+
+func (r *Reader) fieldError(p *Port, column string, err error) error {
+	return &FieldError{Table: "Logical_Switch_Port", Column: column, Object: p.Name, UUID: p.UUID, Err: err}
+}
+
+// AppendHash appends all that the port says in a form that differs for ports
+// that differ.
+func (p *Port) AppendHash(b []byte) []byte {
+	b = append(b, p.UUID[:]...)
+	b = append(b, p.Switch[:]...)
+	b = binary.BigEndian.AppendUint32(b, p.Datapath)
+	b = binary.BigEndian.AppendUint32(b, p.Key)
+	b = binary.BigEndian.AppendUint32(b, p.Tag)
+	b = appendText(b, p.Name)
+	b = appendText(b, p.Type)
+	b = appendText(b, p.Parent)
+	b = append(b, boolByte(p.Enabled), boolByte(p.Unknown))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(p.Mac)))
+	for _, s := range p.Mac {
+		b = appendText(b, s)
+	}
+	for _, s := range p.Security {
+		b = appendText(b, s)
+	}
+	return b
+}
+
+// HashPort is the hash of a port by which the compiler tells whether it
+// changed. The hash of no port is zero.
+func HashPort(p *Port) incr.Hash {
+	if p == nil {
+		return incr.Hash{}
+	}
+	sum := sha256.Sum256(p.AppendHash(make([]byte, 0, 256)))
+	return incr.Hash(sum[:16])
+}
+
+func appendText(b []byte, s string) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+	return append(b, s...)
+}
+
+func boolByte(v bool) byte {
+	if v {
+		return 1
+	}
+	return 0
+}
+
+// HostPart reports whether the address of the prefix is a host's, rather than
+// that of the network: 10.0.0.5/24 and 10.0.0.5/32, but not 10.0.0.0/24.
+func HostPart(p netip.Prefix) bool {
+	return p.Bits() == p.Addr().BitLen() || p.Masked().Addr() != p.Addr()
+}
