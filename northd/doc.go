@@ -1,0 +1,24 @@
+// Package northd is the central daemon: it serves the northbound and the
+// southbound database, compiles the one into the other and into OpenFlow, and
+// feeds the chassis.
+//
+//	OVSDB clients --> store --> Zone.round --+--> southbound.Writer --> store
+//	                    ^                    +--> fabric.Apply --> chassis
+//	                    |                                            |
+//	                    +---- Registry, Progress <---- reports, acks +
+//
+// # A round
+//
+// One goroutine runs rounds. A round takes all commits that are there, lets the
+// allocator give keys to what is new, evaluates what the commits touched,
+// writes the southbound rows that changed, and repeats until nothing is left to
+// do; then it hands the fabric one batch. What clients commit meanwhile is the
+// next round.
+//
+// # Invariants
+//
+//   - A batch stands for exactly one revision of the store: the reader's
+//     snapshot is at the last commit that was taken in.
+//   - A frame leaves only when its revision is durable.
+//   - After a restart a round writes nothing and the fabric has the same state.
+package northd

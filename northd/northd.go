@@ -1,0 +1,239 @@
+package northd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"govn/northd/compile"
+	"govn/northd/fabric"
+	"govn/northd/southbound"
+	"govn/northd/topology"
+	"govn/pkg/ovsdb"
+	"govn/proto"
+	"govn/schema"
+)
+
+// Options are the options of Run.
+type Options struct {
+	// Store is "bbolt:FILE" or "memory". Required.
+	Store string
+	// NBListen and SBListen are OVSDB listeners: ptcp:PORT[:IP], punix:PATH.
+	NBListen, SBListen []string
+	// FabricListen are gRPC listeners for the chassis: tcp:IP:PORT, unix:PATH.
+	FabricListen []string
+
+	Logger   *slog.Logger          // optional: slog.Default()
+	Registry prometheus.Registerer // optional: where metrics go
+	Ready    func()                // optional: called when all listeners accept
+	// Handle registers a command of the control socket. Optional.
+	Handle func(name, usage string, min, max int, fn func(ctx context.Context, args []string) (string, error))
+}
+
+// Schemas parses the databases that northd serves.
+func Schemas() (topology.Schemas, error) {
+	var s topology.Schemas
+	for _, d := range []struct {
+		to   **ovsdb.DatabaseSchema
+		from *schema.Database
+	}{{&s.NB, schema.Northbound()}, {&s.SB, schema.Southbound()}, {&s.Private, schema.Private()}} {
+		p, err := ovsdb.ParseSchema(d.from.JSON())
+		if err != nil {
+			return s, fmt.Errorf("schema of %s: %w", d.from.Name, err)
+		}
+		*d.to = p
+	}
+	return s, nil
+}
+
+// OpenStore opens the databases in an engine. flows is the Logical_Flow table.
+func OpenStore(ctx context.Context, e ovsdb.Engine, s topology.Schemas, flows ovsdb.VirtualTable, log *slog.Logger) (*ovsdb.Store, error) {
+	return ovsdb.Open(ctx, e, []ovsdb.Database{
+		{Schema: s.NB},
+		{Schema: s.SB, Owner: southbound.Owner, InsertDelete: southbound.InsertDelete,
+			Virtual: map[string]ovsdb.VirtualTable{"Logical_Flow": flows}},
+		{Schema: s.Private, Private: true},
+	}, ovsdb.Options{Logger: log})
+}
+
+func openEngine(store string) (ovsdb.Engine, error) {
+	kind, rest, _ := strings.Cut(store, ":")
+	switch {
+	case kind == "memory":
+		return ovsdb.NewMemoryEngine(), nil
+	case kind == "bbolt" && rest != "":
+		if err := os.MkdirAll(filepath.Dir(rest), 0o750); err != nil {
+			return nil, err
+		}
+		return ovsdb.OpenBolt(rest, ovsdb.BoltOptions{})
+	}
+	return nil, fmt.Errorf("store %q: want bbolt:FILE or memory", store)
+}
+
+// Run serves until the context ends. It returns nil then, and an error when
+// something that cannot be mended ended it before.
+func Run(ctx context.Context, o Options) error {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	schemas, err := Schemas()
+	if err != nil {
+		return err
+	}
+	columns := topology.NewColumns(schemas)
+	flows := compile.NewFlowTable(columns.LogicalFlow)
+	engine, err := openEngine(o.Store)
+	if err != nil {
+		return err
+	}
+	store, err := OpenStore(ctx, engine, schemas, flows, o.Logger)
+	if err != nil {
+		return errors.Join(fmt.Errorf("opening %s: %w", o.Store, err), engine.Close())
+	}
+	d := &daemon{o: o, schemas: schemas, columns: columns, flows: flows, store: store}
+	err = d.run(ctx)
+	return errors.Join(err, store.Close())
+}
+
+type daemon struct {
+	o       Options
+	schemas topology.Schemas
+	columns *topology.Columns
+	flows   *compile.FlowTable
+	store   *ovsdb.Store
+
+	registry *southbound.Registry
+	progress *southbound.Progress
+	fabric   *fabric.Server
+}
+
+func (d *daemon) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	log := d.o.Logger
+	d.registry = southbound.NewRegistry(ctx, d.store, d.schemas.SB, d.columns, log)
+	d.progress = southbound.NewProgress(d.registry, d.schemas.NB, nil)
+	d.fabric = fabric.New(fabric.Options{
+		Logger: log, Cluster: d.store.ClusterID(), Term: 1, Events: d,
+		WaitDurable: d.store.WaitDurable, Registry: d.o.Registry,
+	})
+	metrics := newMetrics(d.o.Registry)
+	zone := NewZone(ZoneOptions{
+		Store: d.store, Schemas: d.schemas, Columns: d.columns, Log: log,
+		Registry: d.registry, Progress: d.progress, Fabric: d.fabric, Flows: d.flows,
+		Workers: 2, Observe: metrics.round,
+	})
+	defer zone.Close()
+	if err := zone.Start(ctx); err != nil {
+		return err
+	}
+
+	var listeners []net.Listener
+	closeAll := func() {
+		for _, l := range listeners {
+			l.Close()
+		}
+	}
+	serve := func(remotes []string, database string) error {
+		srv := ovsdb.NewServer(d.store, ovsdb.ServerOptions{Logger: log.With("db", database), Databases: []string{database}})
+		for _, remote := range remotes {
+			l, err := ovsdb.ListenRemote(remote)
+			if err != nil {
+				return fmt.Errorf("listening on %q: %w", remote, err)
+			}
+			listeners = append(listeners, l)
+			g.Go(func() error { return srv.Serve(ctx, l) })
+		}
+		return nil
+	}
+	rpc := grpc.NewServer(d.fabric.ServerOptions()...)
+	d.fabric.Register(rpc)
+	err := errors.Join(serve(d.o.NBListen, d.schemas.NB.Name), serve(d.o.SBListen, d.schemas.SB.Name))
+	for _, remote := range d.o.FabricListen {
+		l, lerr := listenFabric(remote)
+		if lerr != nil {
+			err = errors.Join(err, fmt.Errorf("listening on %q: %w", remote, lerr))
+			continue
+		}
+		listeners = append(listeners, l)
+		g.Go(func() error { return rpc.Serve(l) })
+	}
+	if err != nil {
+		closeAll()
+		g.Go(func() error { return err })
+	}
+	g.Go(func() error { return zone.Run(ctx) })
+	g.Go(func() error { return d.watch(ctx) })
+	g.Go(func() error {
+		<-ctx.Done()
+		rpc.Stop()
+		return nil
+	})
+	d.commands(zone)
+	if err == nil && d.o.Ready != nil {
+		d.o.Ready()
+	}
+	return g.Wait()
+}
+
+func listenFabric(remote string) (net.Listener, error) {
+	kind, rest, _ := strings.Cut(remote, ":")
+	switch kind {
+	case "tcp":
+		return net.Listen("tcp", rest)
+	case "unix":
+		if err := os.Remove(rest); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		return net.Listen("unix", rest)
+	}
+	return nil, errors.New("want tcp:IP:PORT or unix:PATH")
+}
+
+// Hello implements fabric.Events.
+func (d *daemon) Hello(name string, h *proto.Hello) error { return d.registry.Hello(name, h) }
+
+// Report implements fabric.Events.
+func (d *daemon) Report(name string, r *proto.Report) { d.registry.Report(name, r) }
+
+// Acked implements fabric.Events.
+func (d *daemon) Acked(name string, a *proto.Ack) {
+	for _, f := range a.Failed {
+		d.o.Logger.Warn("a chassis left something out", "chassis", name, "err", f.Error,
+			"unit", fmt.Sprintf("%x", f.Unit), "flow", f.Flow, "cookie", fmt.Sprintf("%#x", f.Cookie))
+	}
+	if a.Applied == nil {
+		return
+	}
+	if err := d.progress.Applied(name, a.Applied.Number, time.UnixMilli(a.AppliedAt)); err != nil {
+		d.o.Logger.Error("an acknowledgement could not be stored", "chassis", name, "err", err)
+	}
+}
+
+// Lost implements fabric.Events.
+func (d *daemon) Lost(name string, at time.Time) { d.registry.Lost(name, at) }
+
+// watch settles hv_cfg when a chassis that is gone stops to count.
+func (d *daemon) watch(ctx context.Context) error {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			if err := d.progress.Settle(); err != nil && ctx.Err() == nil {
+				d.o.Logger.Error("hv_cfg could not be stored", "err", err)
+			}
+		}
+	}
+}

@@ -1,0 +1,383 @@
+package northd
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"govn/northd/compile"
+	"govn/northd/fabric"
+	"govn/northd/southbound"
+	"govn/northd/topology"
+	"govn/pkg/abi"
+	"govn/pkg/incr"
+	"govn/pkg/ovsdb"
+	"govn/proto"
+	"govn/proto/state"
+)
+
+// Zone is the compiler at work on a store, without any socket.
+type Zone struct {
+	store    *ovsdb.Store
+	schemas  topology.Schemas
+	columns  *topology.Columns
+	log      *slog.Logger
+	sub      *ovsdb.Subscription
+	program  *compile.Program
+	alloc    *topology.Allocator
+	writer   *southbound.Writer
+	progress *southbound.Progress
+	fabric   sink
+	bodies   *bodyStore
+	flows    *compile.FlowTable
+	fresh    bool // no round ran yet
+	nbCfg    int64
+	stats    func(Round)
+	problems map[string]string
+}
+
+// sink is where batches go: the fabric.
+type sink interface{ Apply(fabric.Batch) }
+
+// Round is what one round did.
+type Round struct {
+	Revision uint64
+	Executed int           // queries and units evaluated
+	Took     time.Duration // from the first commit taken in to the batch handed over
+	Nodes    int
+	Edges    int
+}
+
+// ZoneOptions are what a zone works with.
+type ZoneOptions struct {
+	Store    *ovsdb.Store
+	Schemas  topology.Schemas
+	Columns  *topology.Columns
+	Log      *slog.Logger
+	Registry *southbound.Registry
+	Progress *southbound.Progress
+	Fabric   sink
+	Flows    *compile.FlowTable
+	Workers  int
+	Observe  func(Round) // optional: called after each round
+}
+
+// NewZone makes a zone at the current state of the store. Start begins.
+func NewZone(o ZoneOptions) *Zone {
+	sn, sub := o.Store.SubscribeSnapshot()
+	e := incr.New(incr.Options{Workers: o.Workers, Logger: o.Log})
+	return &Zone{
+		store: o.Store, schemas: o.Schemas, columns: o.Columns, log: o.Log, sub: sub,
+		program:  compile.New(e, o.Columns, sn),
+		alloc:    topology.NewAllocator(o.Columns, o.Schemas.Private, sn),
+		writer:   southbound.NewWriter(o.Store, o.Schemas.SB, o.Columns, o.Registry),
+		progress: o.Progress, fabric: o.Fabric, bodies: newBodyStore(), flows: o.Flows,
+		fresh: true, stats: o.Observe, problems: make(map[string]string),
+	}
+}
+
+// Close ends the subscription of the store.
+func (z *Zone) Close() { z.sub.Close() }
+
+// Start brings the zone up to the state of the store.
+func (z *Zone) Start(ctx context.Context) error {
+	if err := z.globals(ctx); err != nil {
+		return err
+	}
+	if err := z.alloc.All(ctx, z.store, z.program.Reader.Snapshot()); err != nil {
+		z.log.Error("not everything got a tunnel key", "err", err)
+	}
+	return z.round(ctx, nil)
+}
+
+// Run runs rounds until the context ends.
+func (z *Zone) Run(ctx context.Context) error {
+	for {
+		commits, err := z.sub.Next(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("following the store: %w", err)
+		}
+		if err := z.round(ctx, commits); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// catchUp takes further commits until they end where a snapshot stands.
+func (z *Zone) catchUp(ctx context.Context, commits []ovsdb.Commit) ([]ovsdb.Commit, *ovsdb.Snapshot, error) {
+	at := z.program.Reader.Snapshot().Revision()
+	if n := len(commits); n > 0 {
+		at = commits[n-1].Revision
+	}
+	for {
+		sn := z.store.Snapshot()
+		if sn.Revision() == at {
+			return commits, sn, nil
+		}
+		more, err := z.sub.Next(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("following the store: %w", err)
+		}
+		commits = append(commits, more...)
+		at = more[len(more)-1].Revision
+	}
+}
+
+func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
+	start := time.Now()
+	done := Round{}
+	for {
+		var sn *ovsdb.Snapshot
+		var err error
+		if commits, sn, err = z.catchUp(ctx, commits); err != nil {
+			return err
+		}
+		if len(commits) == 0 && !z.fresh {
+			break
+		}
+		wrote, err := z.alloc.Follow(ctx, z.store, commits, sn)
+		if err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			z.log.Error("not everything got a tunnel key", "err", err)
+		}
+		if wrote {
+			if commits, sn, err = z.catchUp(ctx, commits); err != nil {
+				return err
+			}
+		}
+		z.program.Reader.Advance(commits, sn)
+		commits = nil
+		ran := z.program.Engine.Run()
+		done.Executed += ran.Total
+		if err := z.southbound(ctx); err != nil {
+			return err
+		}
+		z.fresh = false
+	}
+	z.publish(&done)
+	z.complain()
+	if err := z.settle(ctx); err != nil {
+		return err
+	}
+	done.Took = time.Since(start)
+	if z.stats != nil {
+		st := z.program.Engine.Stats()
+		done.Nodes, done.Edges = st.Nodes, st.Edges
+		z.stats(done)
+	}
+	return nil
+}
+
+// southbound writes the rows that the last evaluation changed.
+func (z *Zone) southbound(ctx context.Context) error {
+	ch := southbound.Changes{Rows: z.program.Rows.Drain(), Members: z.program.Members.Drain()}
+	var err error
+	switch {
+	case z.fresh:
+		err = z.writer.Reset(ctx, ch)
+	case !ch.Empty():
+		err = z.writer.Write(ctx, ch)
+	}
+	if err != nil {
+		return err
+	}
+	return z.up(ctx)
+}
+
+// up writes Logical_Switch_Port:up.
+func (z *Zone) up(ctx context.Context) error {
+	changes := z.program.Up.Drain()
+	if len(changes) == 0 {
+		return nil
+	}
+	lsp := &z.columns.LSP
+	_, err := z.store.Update(ctx, z.schemas.NB, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
+		for _, ch := range changes {
+			row := tx.Row(lsp.Table, ch.Key)
+			if row == nil || ch.New == nil {
+				continue
+			}
+			if now, there := row.Opt(lsp.Up); !there || now.(bool) != *ch.New {
+				tx.SetColumn(lsp.Table, ch.Key, "up", ovsdb.NewSet(*ch.New))
+			}
+		}
+		return tx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("writing up of ports: %w", err)
+	}
+	return nil
+}
+
+// publish hands what changed to the fabric.
+func (z *Zone) publish(done *Round) {
+	sn := z.program.Reader.Snapshot()
+	done.Revision = sn.Revision()
+	b := fabric.Batch{Revision: sn.Revision(), NbCfg: z.nbCfgOf(sn)}
+	units := z.program.Units.Drain()
+	z.flows.Apply(units)
+	for _, u := range units {
+		id := u.Key.ID()
+		ch := fabric.ItemChange{Key: state.Key{Kind: proto.Kind_KIND_UNIT, Key: string(id[:])}, Critical: true}
+		if u.New != nil {
+			z.bodies.hold((*u.New).Body, &b)
+			ch.Scope, ch.Value = fabric.Scope((*u.New).Scope), (*u.New).Value
+		} else {
+			ch.Scope = fabric.Scope((*u.Old).Scope)
+		}
+		b.Items = append(b.Items, ch)
+		if u.Old != nil {
+			z.bodies.drop((*u.Old).Body, &b)
+		}
+	}
+	for _, i := range z.program.Items.Drain() {
+		ch := fabric.ItemChange{Key: i.Key, Critical: i.Key.Kind != proto.Kind_KIND_FDB}
+		if i.New != nil {
+			ch.Scope, ch.Value = fabric.Scope(i.New.Scope), i.New.Value
+		} else {
+			ch.Scope = fabric.Scope(i.Old.Scope)
+		}
+		b.Items = append(b.Items, ch)
+	}
+	for _, c := range z.program.Chassis.Drain() {
+		info := fabric.ChassisInfo{Name: c.Key, Gone: c.New == nil}
+		if c.New != nil {
+			info.Value = *c.New
+		}
+		b.Chassis = append(b.Chassis, info)
+	}
+	z.bindings(&b)
+	if b.NbCfg != z.nbCfg || len(b.Items)+len(b.Bodies)+len(b.Bindings)+len(b.Chassis) > 0 {
+		z.nbCfg = b.NbCfg
+		z.progress.Sent(b.Revision, b.NbCfg)
+		z.fabric.Apply(b)
+	}
+}
+
+func (z *Zone) bindings(b *fabric.Batch) {
+	for _, ch := range z.program.Bindings.Drain() {
+		v := fabric.Binding{Datapath: ch.Key.Datapath, Port: ch.Key.Port}
+		if ch.Old != nil {
+			z.progress.Forget(ch.Old.Chassis, ch.Old.Port)
+		}
+		if ch.New != nil {
+			v.Chassis, v.Up = ch.New.Chassis, ch.New.Up
+			if v.Chassis != "" && !v.Up {
+				z.progress.Await(v.Chassis, ch.New.Port, b.Revision)
+			}
+		}
+		b.Bindings = append(b.Bindings, v)
+	}
+}
+
+func (z *Zone) nbCfgOf(sn *ovsdb.Snapshot) int64 {
+	for row := range sn.Rows(z.columns.NBGlobal.Table) {
+		return row.Int(z.columns.NBGlobal.NbCfg)
+	}
+	return 0
+}
+
+// complain logs each object that cannot be used once, and again when it can.
+func (z *Zone) complain() {
+	for _, e := range z.program.Engine.DrainErrors() {
+		key := fmt.Sprintf("%s(%v)", e.Unit, e.Key)
+		switch {
+		case e.Err == nil && z.problems[key] != "":
+			z.log.Info("an object is used again", "unit", key, "was", z.problems[key])
+			delete(z.problems, key)
+		case e.Err != nil && z.problems[key] != e.Err.Error():
+			z.problems[key] = e.Err.Error()
+			z.log.Warn("an object is left out", "unit", key, "err", e.Err)
+		}
+	}
+}
+
+// settle lets clients know how far the southbound database is (--wait=sb), and
+// the chassis (--wait=hv).
+func (z *Zone) settle(ctx context.Context) error {
+	g, sg := &z.columns.NBGlobal, &z.columns.SBGlobal
+	sn := z.program.Reader.Snapshot()
+	var global *ovsdb.Row
+	for row := range sn.Rows(g.Table) {
+		global = row
+	}
+	if global == nil || global.Int(g.SbCfg) == global.Int(g.NbCfg) {
+		return nil
+	}
+	cfg := global.Int(g.NbCfg)
+	_, err := z.store.Update(ctx, z.schemas.SB, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
+		for row := range tx.Rows(sg.Table) {
+			tx.SetColumn(sg.Table, row.UUID(), "nb_cfg", cfg)
+			break
+		}
+		return tx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("writing SB_Global: %w", err)
+	}
+	_, err = z.store.Update(ctx, z.schemas.NB, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
+		if tx.Row(g.Table, global.UUID()) != nil {
+			tx.SetColumn(g.Table, global.UUID(), "sb_cfg", cfg)
+			tx.SetColumn(g.Table, global.UUID(), "sb_cfg_timestamp", time.Now().UnixMilli())
+		}
+		return tx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("writing sb_cfg: %w", err)
+	}
+	return z.progress.Settle()
+}
+
+// globals makes the rows that there is one of, and the options that OVN's
+// northd publishes.
+func (z *Zone) globals(ctx context.Context) error {
+	options := map[string]string{"max_tunid": strconv.Itoa(abi.MaxDatapathKeyLocal), "northd_internal_version": "govn"}
+	for _, g := range []struct {
+		db    *ovsdb.DatabaseSchema
+		table *ovsdb.TableSchema
+	}{{z.schemas.NB, z.columns.NBGlobal.Table}, {z.schemas.SB, z.columns.SBGlobal.Table}} {
+		_, err := z.store.Update(ctx, g.db, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
+			var row *ovsdb.Row
+			for r := range tx.Rows(g.table) {
+				row = r
+			}
+			if row == nil {
+				tx.Insert(g.table, ovsdb.UUID{}, map[string]ovsdb.Value{"options": ovsdb.MapOf()})
+				for r := range tx.Rows(g.table) {
+					row = r
+				}
+			}
+			if tx.Err() != nil {
+				return tx.Err()
+			}
+			col := g.table.Column("options")
+			for k, v := range options {
+				if now, ok := row.Map(col).Get(k); !ok || now != v {
+					tx.PutInMap(g.table, row.UUID(), "options", k, v)
+				}
+			}
+			return tx.Err()
+		})
+		if err != nil {
+			return fmt.Errorf("preparing %s: %w", g.db.Name, err)
+		}
+	}
+	return nil
+}
+
+// Step runs one round over the commits that are there. It is what Run does
+// again and again, for callers that drive a zone by hand.
+func (z *Zone) Step(ctx context.Context) error { return z.round(ctx, nil) }
+
+// Program is the compiler's program, to look at between rounds.
+func (z *Zone) Program() *compile.Program { return z.program }
