@@ -1,11 +1,11 @@
 // Package schema declares the databases that govn serves or uses, each once, as
 // Go types: a table is a struct, a column is a field.
 //
-//	package           database          version
-//	schema/nb     OVN_Northbound    7.19.0    served
-//	schema/sb     OVN_Southbound    21.11.0   served
-//	schema/vswitch    Open_vSwitch     8.3.1     the part that a controller uses
-//	schema            _GOVN             1.0.0     private: tunnel keys and other numbers
+//	package          database
+//	schema/nb        OVN_Northbound 7.19.0    served
+//	schema/sb        OVN_Southbound 21.11.0   served
+//	schema/vswitch   Open_vSwitch 8.3.1       the part that a controller uses
+//	schema           _GOVN 1.0.0              private: keys that were given out
 //
 // The JSON schema of RFC 7047 section 3.2 is derived from the types by
 // reflection when it is asked for first, and kept. The structs serve as

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"govn/controller"
+	"govn/pkg/daemon"
+)
+
+func newControllerCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "controller",
+		Short: "Program Open vSwitch on this chassis",
+		Long: `Program Open vSwitch on this chassis.
+
+What it needs to know stands in external_ids of the Open_vSwitch table, as for
+ovn-controller: system-id, ovn-remote (tcp:IP:PORT or unix:PATH of northd's
+fabric), ovn-encap-type, ovn-encap-ip and others; see docs/operations.md.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runDaemon(c, runController) },
+	}
+	fs := c.Flags()
+	fs.SortFlags = false
+	fs.String("ovs", "unix:/var/run/openvswitch/db.sock", "`REMOTE` of the Open_vSwitch database")
+	fs.String("cache-dir", "/var/lib/govn/controller", "`DIR` that keeps what northd sent last")
+	addDaemonFlags(c)
+	return c
+}
+
+func runController(ctx context.Context, d *daemon.Daemon, s *settings) error {
+	return controller.Run(ctx, controller.Options{
+		OVS:      s.str("ovs"),
+		CacheDir: s.str("cache-dir"),
+		Logger:   d.Logger,
+		Registry: d.Registry,
+		Ready:    d.Ready,
+		Handle: func(name, usage string, min, max int, fn controller.Command) {
+			d.Handle(name, usage, min, max, fn)
+		},
+	})
+}
