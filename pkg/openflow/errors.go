@@ -21,3 +21,6 @@ var (
 func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
 }
+
+// ErrTooLong is returned when a message does not fit into 65,535 bytes.
+var ErrTooLong = errors.New("message too long")
