@@ -32,7 +32,15 @@ func (e *CommandError) Error() string {
 	return msg
 }
 
-func (e *CommandError) Unwrap() error { return e.Err }
+// Unwrap returns why the program did not run or was ended. That it ran and
+// failed is not passed on as an [*exec.ExitError]: that one is for programs
+// that a user runs on a node, whose status is theirs.
+func (e *CommandError) Unwrap() error {
+	if _, ok := e.Err.(*exec.ExitError); ok {
+		return nil
+	}
+	return e.Err
+}
 
 const maxMessage = 2000 // bytes of a command line or of standard error in a message
 

@@ -223,7 +223,7 @@ func (l *Lab) Try(file string) []string {
 			}
 		}
 		lines = append(lines,
-			fmt.Sprintf("govn lab capture %s %s underlay -c 4 udp port 6081", file, a.Chassis),
+			fmt.Sprintf("govn lab capture %s %s underlay -c 4 -e -vv udp port 6081", file, a.Chassis),
 			fmt.Sprintf("govn lab exec %s %s ping -c 3 %v", file, a.Name, b.IPs[0].Addr()))
 	}
 	return append(lines,

@@ -1,0 +1,39 @@
+// Package oracle asks several engines what happens to a packet and compares
+// the answers.
+//
+//	lab file            seed, n
+//	   |                   |
+//	   v                   v
+//	 labs up          microflows ----+-------------------+-------------------+
+//	(govn, stock)                    v                   v                   v
+//	                             ovn-trace          ofproto/trace       ofproto/trace
+//	                          on govn's SB db      on govn's br-int    on stock's br-int
+//	                                 |                   |                   |
+//	                                 +------ verdicts ---+-------------------+
+//	                                             |
+//	                                         differences
+//
+// A microflow is one packet that enters at a logical port. Its verdict is the
+// set of outputs: the logical port (the iface-id, wherever it is), and the
+// fields that differ from the packet as it came in. What an engine does in
+// between, its tables and registers, does not count, so that a bug of one
+// compiler shows as a difference to the other.
+//
+// # Engines
+//
+// [OVNTrace] runs stock ovn-trace as a daemon on a southbound database.
+// [OFProto] runs "ofproto/trace" in ovs-vswitchd of the ingress chassis, reads
+// the datapath actions, and carries a tunnelled copy on to the chassis at the
+// other end: a trace there that starts at its tunnel port, with the VNI and the
+// Geneve option of the header.
+//
+// Packets handed to a controller are an output to the controller: with a kind
+// ("nd_na") if it answers or continues the packet, not at all if it only learns
+// from a copy. An ovn-trace block such as "nd_na { ... }" and a punt of that kind
+// agree.
+//
+// # Debugging
+//
+// A [Difference] prints the microflow in the syntax of both tools, ready to be
+// pasted after "ovn-trace SWITCH" and "ofproto/trace br-int".
+package oracle

@@ -1,0 +1,291 @@
+package oracle
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"govn/pkg/abi"
+	"govn/sim/lab"
+	"govn/sim/lab/unixctl"
+)
+
+// OFProto is "ofproto/trace" on the br-int of a lab's chassis.
+type OFProto struct {
+	name    string
+	role    Role
+	chassis map[string]*bridge // by chassis name
+	home    map[string]*bridge // of a logical port
+	byEncap map[string]*bridge
+}
+
+// bridge is br-int of one chassis.
+type bridge struct {
+	chassis string
+	encap   string
+	ctl     *unixctl.Client
+	ports   map[int]string    // datapath port number to logical port, of ports with an iface-id
+	names   map[string]string // logical port to interface
+	tunnels map[string]string // remote endpoint to interface
+}
+
+// maxHops bounds how many tunnels a packet goes through.
+const maxHops = 4
+
+// ErrLoop is returned for a packet that goes from tunnel to tunnel.
+var ErrLoop = errors.New("the packet goes through too many tunnels")
+
+// NewOFProto connects to the chassis of a lab that is up. The ports' places are
+// read once.
+func NewOFProto(ctx context.Context, name string, l *lab.Lab) (*OFProto, error) {
+	o := &OFProto{name: name, role: RoleGovn, chassis: map[string]*bridge{}, home: map[string]*bridge{}, byEncap: map[string]*bridge{}}
+	if l.Config().Control == lab.ControlStock {
+		o.role = RoleStock
+	}
+	for _, ch := range l.Config().Chassis {
+		b, err := newBridge(ctx, l, &ch)
+		if err != nil {
+			_ = o.Close()
+			return nil, fmt.Errorf("chassis %q: %w", ch.Name, err)
+		}
+		o.chassis[ch.Name], o.byEncap[b.encap] = b, b
+		for port := range b.names {
+			o.home[port] = b
+		}
+	}
+	return o, nil
+}
+
+func newBridge(ctx context.Context, l *lab.Lab, ch *lab.Chassis) (*bridge, error) {
+	b := &bridge{chassis: ch.Name, encap: ch.EncapIP.String(), ports: map[int]string{}, names: map[string]string{}, tunnels: map[string]string{}}
+	var err error
+	if b.ctl, err = unixctl.Dial(ctx, l.ControlSocket(ch.Name, "vswitchd")); err != nil {
+		return nil, err
+	}
+	out, err := l.Vsctl(ctx, ch.Name, "--format=json", "--columns=name,external_ids", "list", "Interface")
+	if err != nil {
+		_ = b.ctl.Close()
+		return nil, err
+	}
+	ifaceID, err := ifaceIDs(out)
+	if err != nil {
+		_ = b.ctl.Close()
+		return nil, err
+	}
+	out, err = b.ctl.Call(ctx, "dpif/show")
+	if err != nil {
+		_ = b.ctl.Close()
+		return nil, err
+	}
+	b.readPorts(out, ifaceID)
+	return b, nil
+}
+
+// ifaceIDs reads interface name to iface-id from a table in OVSDB's JSON.
+func ifaceIDs(text string) (map[string]string, error) {
+	var table struct {
+		Data [][]json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal([]byte(text), &table); err != nil {
+		return nil, fmt.Errorf("interfaces: %w", err)
+	}
+	ids := map[string]string{}
+	for _, row := range table.Data {
+		var name string
+		var m []json.RawMessage
+		if len(row) != 2 || json.Unmarshal(row[0], &name) != nil || json.Unmarshal(row[1], &m) != nil || len(m) != 2 {
+			return nil, fmt.Errorf("interfaces: %w: %s", ErrSyntax, text)
+		}
+		var pairs [][2]string
+		if err := json.Unmarshal(m[1], &pairs); err != nil {
+			return nil, fmt.Errorf("interfaces: %w", err)
+		}
+		for _, kv := range pairs {
+			if kv[0] == "iface-id" {
+				ids[name] = kv[1]
+			}
+		}
+	}
+	return ids, nil
+}
+
+var dpPort = regexp.MustCompile(`^    (\S+) (\d+)/(\d+|none): \((\S+?)(?:: (.*))?\)$`)
+
+// readPorts reads "dpif/show":
+//
+//	br-int:
+//	  ovn-hv2-0 1/6081: (geneve: csum=true, key=flow, remote_ip=203.0.113.2)
+//	  v-a 2/4: (system)
+func (b *bridge) readPorts(text string, ifaceID map[string]string) {
+	onBrInt := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		if !strings.HasPrefix(line, "    ") {
+			onBrInt = strings.TrimSpace(line) == "br-int:"
+			continue
+		}
+		m := dpPort.FindStringSubmatch(line)
+		if m == nil || !onBrInt {
+			continue
+		}
+		for opt := range strings.SplitSeq(m[5], ", ") {
+			if remote, ok := strings.CutPrefix(opt, "remote_ip="); ok {
+				b.tunnels[remote] = m[1]
+			}
+		}
+		if id, ok := ifaceID[m[1]]; ok {
+			b.names[id] = m[1]
+			if n, err := strconv.Atoi(m[3]); err == nil {
+				b.ports[n] = id
+			}
+		}
+	}
+}
+
+// Close closes the connections.
+func (o *OFProto) Close() error {
+	var errs []error
+	for _, b := range o.chassis {
+		errs = append(errs, b.ctl.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Name implements [Engine].
+func (o *OFProto) Name() string { return o.name }
+
+// Role implements [Engine].
+func (o *OFProto) Role() Role { return o.role }
+
+// Trace implements [Engine].
+func (o *OFProto) Trace(ctx context.Context, flows []Microflow) ([]Verdict, error) {
+	verdicts := make([]Verdict, len(flows))
+	for i := range flows {
+		m := &flows[i]
+		b := o.home[m.Inport]
+		if b == nil {
+			return nil, fmt.Errorf("microflow %d: port %q is on no chassis", i, m.Inport)
+		}
+		v, err := o.follow(ctx, b, "in_port="+b.names[m.Inport], m.Packet, m.Packet, 0)
+		if err != nil {
+			return nil, fmt.Errorf("microflow %d: %w", i, err)
+		}
+		verdicts[i] = v.sorted()
+	}
+	return verdicts, nil
+}
+
+// follow traces packet p on one chassis and goes on where it is tunnelled to;
+// in is the packet as it was at its ingress.
+func (o *OFProto) follow(ctx context.Context, b *bridge, from string, in, p Packet, hops int) (Verdict, error) {
+	if hops > maxHops {
+		return nil, ErrLoop
+	}
+	spec := from + "," + p.OpenFlow()
+	text, err := b.ctl.Call(ctx, "ofproto/trace", "br-int", spec)
+	if err != nil {
+		return nil, fmt.Errorf("chassis %q: %s: %w", b.chassis, spec, err)
+	}
+	eff, punts, err := readTrace(text, p)
+	if err != nil {
+		return nil, fmt.Errorf("chassis %q: %s: %w", b.chassis, spec, err)
+	}
+	var v Verdict
+	for _, kind := range punts {
+		v = append(v, Output{Punt: kind})
+	}
+	for _, c := range eff.ports {
+		if port, ok := b.ports[c.number]; ok {
+			v = append(v, Output{Port: port, Rewrites: rewrites(in, c.p)})
+		}
+	}
+	for _, t := range eff.tunnels {
+		remote := o.byEncap[t.dst]
+		if remote == nil {
+			return nil, fmt.Errorf("chassis %q: a tunnel to %s, which is no chassis", b.chassis, t.dst)
+		}
+		port := remote.tunnels[b.encap]
+		if port == "" {
+			return nil, fmt.Errorf("chassis %q has no tunnel to %q", remote.chassis, b.chassis)
+		}
+		next, err := o.follow(ctx, remote, fmt.Sprintf("in_port=%s,tun_id=%#x,tun_src=%s,tun_dst=%s,tun_metadata0=%#x",
+			port, t.vni, t.src, t.dst, t.option), in, t.p, hops+1)
+		if err != nil {
+			return nil, err
+		}
+		v = append(v, next...)
+	}
+	return v, nil
+}
+
+const actionsLine = "Datapath actions: "
+
+// readTrace reads the output of ofproto/trace: the last line of datapath
+// actions, and what goes to a controller in between.
+func readTrace(text string, p Packet) (*effects, []string, error) {
+	i := strings.LastIndex(text, actionsLine)
+	if i < 0 {
+		return nil, nil, fmt.Errorf("ofproto/trace: %w: no datapath actions in %q", ErrSyntax, text)
+	}
+	if strings.Count(text, actionsLine) > 1 {
+		return nil, nil, fmt.Errorf("ofproto/trace: %w: the packet recirculates", ErrSyntax)
+	}
+	if strings.Contains(text, "native tunnel routing failed") || strings.Contains(text, "neighbor cache miss") {
+		return nil, nil, fmt.Errorf("ofproto/trace: %w: the underlay does not know the tunnel endpoint", ErrSyntax)
+	}
+	line, _, _ := strings.Cut(text[i+len(actionsLine):], "\n")
+	list, err := parseActions(strings.TrimSpace(line))
+	if err != nil {
+		return nil, nil, err
+	}
+	var e effects
+	if err := e.execute(list, clone(p)); err != nil {
+		return nil, nil, err
+	}
+	return &e, punts(text), nil
+}
+
+// controllerAction is how the trace prints the action that hands a packet to
+// the controller.
+var controllerAction = regexp.MustCompile(`\bcontroller\((?:[^)]*\b)?userdata=([0-9a-f.]+)`)
+
+// Kinds of packets to the controller. Those with no kind only learn: the packet
+// itself goes on in the tables.
+var (
+	// stockPunts is by the first four bytes of userdata in stock OVN 23.03.
+	stockPunts = map[string]string{
+		"00.00.00.03": "nd_na",
+		"00.00.00.19": "", // put_fdb
+	}
+	// govnPunts is by the first two bytes, which are zero in none.
+	govnPunts = map[string]string{
+		opcode(abi.PuntPutFDB): "",
+		opcode(abi.PuntNDNA):   "nd_na",
+	}
+)
+
+func opcode(n uint16) string { return fmt.Sprintf("%02x.%02x", n>>8, n&0xff) }
+
+// punts lists the kinds of what goes to a controller. One that is not known is
+// its number, so that it differs from everything.
+func punts(text string) []string {
+	var kinds []string
+	for _, m := range controllerAction.FindAllStringSubmatch(text, -1) {
+		data := m[1]
+		kind, ok := stockPunts[data[:min(len(data), 11)]]
+		if !ok {
+			kind, ok = govnPunts[data[:min(len(data), 5)]]
+		}
+		if !ok {
+			kind = "punt " + data[:min(len(data), 11)]
+		}
+		if kind != "" {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}

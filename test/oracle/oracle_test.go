@@ -1,0 +1,90 @@
+package oracle
+
+import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"govn/sim/lab"
+)
+
+var microflows = flag.Int("microflows", 1000, "microflows per topology")
+
+// upDummy brings a topology of testdata up on dummy chassis.
+func upDummy(t *testing.T, file string, control lab.Control) *lab.Lab {
+	t.Helper()
+	cfg, err := lab.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "or")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := lab.New(cfg, lab.Options{Name: "or" + strings.TrimPrefix(filepath.Base(dir), "or"), Dir: filepath.Join(dir, "run"), Control: control, Timeout: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Down(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := l.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// Stock OVN agrees with itself: ovn-trace on its southbound database, and
+// ofproto/trace on its chassis.
+func TestStock(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no topologies: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			l := upDummy(t, file, lab.ControlStock)
+			if err := LearnFDB(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+			trace, err := StartOVNTrace(t.Context(), "stock ovn-trace", l.SB(), l.Dir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := trace.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			of, err := NewOFProto(t.Context(), "stock ofproto/trace", l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := of.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			r, err := Compare(t.Context(), l.Config(), Generate(l.Config(), 1, *microflows), of, trace)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Log(r)
+			if len(r.Differences) > 0 {
+				t.Errorf("%d differences", len(r.Differences))
+			}
+			if r.Delivered < *microflows/10 {
+				t.Errorf("%d of %d microflows are delivered: the test sees too little", r.Delivered, *microflows)
+			}
+		})
+	}
+}
