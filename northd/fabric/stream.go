@@ -346,6 +346,8 @@ func (st *stream) receive(first chan<- *proto.FromChassis) {
 		switch code := status.Code(err); {
 		case err == nil:
 			continue
+		case n == 0 && !errors.Is(err, io.EOF):
+			st.end(err) // the handler reports it
 		case errors.Is(err, io.EOF):
 			st.end(nil)
 		case code == codes.Internal, code == codes.ResourceExhausted, code == codes.InvalidArgument:
