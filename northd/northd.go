@@ -130,7 +130,7 @@ func (d *daemon) run(ctx context.Context) error {
 	zone := NewZone(ZoneOptions{
 		Store: d.store, Schemas: d.schemas, Columns: d.columns, Log: log,
 		Registry: d.registry, Progress: d.progress, Fabric: d.fabric, Flows: d.flows,
-		Workers: 2, Observe: metrics.round,
+		Workers: 2, Observe: metrics.round, Acked: d.acked,
 	})
 	defer zone.Close()
 	if err := zone.Start(ctx); err != nil {
@@ -236,4 +236,22 @@ func (d *daemon) watch(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// acked is the revision that every registered chassis has acknowledged. One
+// that has nothing outstanding is as far as the fabric is; one that is away may
+// still hold what it had.
+func (d *daemon) acked() uint64 {
+	status := make(map[string]fabric.ChassisStatus)
+	for _, s := range d.fabric.Status() {
+		status[s.Name] = s
+	}
+	low := d.store.Snapshot().Revision()
+	for row := range d.store.Snapshot().Rows(d.columns.Chassis.Table) {
+		s := status[row.Str(d.columns.Chassis.Name)]
+		if !s.Connected || s.Backlog > 0 || s.Applied < s.Sent {
+			low = min(low, s.Applied)
+		}
+	}
+	return low
 }

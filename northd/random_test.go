@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"govn/northd/topology"
 	"govn/pkg/ovsdb"
 	"govn/proto"
 )
@@ -57,6 +58,30 @@ func TestIncrementalEqualsFull(t *testing.T) {
 		if w.deletes*3 < w.total {
 			t.Errorf("only %d of %d changes were deletions", w.deletes, w.total)
 		}
+	}
+}
+
+// TestMutantsAreNoticed breaks the compiler in small ways: the comparison of
+// TestIncrementalEqualsFull must see each of them.
+func TestMutantsAreNoticed(t *testing.T) {
+	for name, fault := range map[string]func(*topology.Columns) topology.Fault{
+		"a read of addresses is not recorded": func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.LSP.Addresses} },
+		"a read of enabled is not recorded":   func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.LSP.Enabled} },
+		"a read of a name is not recorded":    func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.LS.Name} },
+		"a port that leaves is not noticed":   func(c *topology.Columns) topology.Fault { return topology.Fault{SkipLeave: c.LS.Ports} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "zone.db")
+			w := &world{zone: newZone(t, path), t: t, r: rand.New(rand.NewPCG(*seed, 2)), hits: make(map[string]int)}
+			w.Program().Reader.Inject(fault(w.columns))
+			for i := range 400 {
+				w.change()
+				if i%4 == 0 && w.dump() != w.full(t, path) {
+					return
+				}
+			}
+			t.Error("nobody noticed in 400 changes")
+		})
 	}
 }
 
@@ -136,7 +161,7 @@ func (w *world) options() ovsdb.Map {
 // change makes one random change and runs a round. A third are deletions.
 func (w *world) change() string {
 	w.total++
-	if w.r.IntN(5) < 2 {
+	if w.r.IntN(2) == 0 {
 		if what := w.remove(); what != "" {
 			w.deletes++
 			return what

@@ -20,22 +20,24 @@ import (
 
 // Zone is the compiler at work on a store, without any socket.
 type Zone struct {
-	store    *ovsdb.Store
-	schemas  topology.Schemas
-	columns  *topology.Columns
-	log      *slog.Logger
-	sub      *ovsdb.Subscription
-	program  *compile.Program
-	alloc    *topology.Allocator
-	writer   *southbound.Writer
-	progress *southbound.Progress
-	fabric   sink
-	bodies   *bodyStore
-	flows    *compile.FlowTable
-	fresh    bool // no round ran yet
-	nbCfg    int64
-	stats    func(Round)
-	problems map[string]string
+	store     *ovsdb.Store
+	schemas   topology.Schemas
+	columns   *topology.Columns
+	log       *slog.Logger
+	sub       *ovsdb.Subscription
+	program   *compile.Program
+	alloc     *topology.Allocator
+	writer    *southbound.Writer
+	progress  *southbound.Progress
+	fabric    sink
+	bodies    *bodyStore
+	flows     *compile.FlowTable
+	fresh     bool // no round ran yet
+	nbCfg     int64
+	stats     func(Round)
+	acked     func() uint64
+	published uint64 // revision that the fabric has
+	problems  map[string]string
 }
 
 // sink is where batches go: the fabric.
@@ -62,6 +64,9 @@ type ZoneOptions struct {
 	Flows    *compile.FlowTable
 	Workers  int
 	Observe  func(Round) // optional: called after each round
+	// Acked is the revision that every chassis has acknowledged. Optional:
+	// without it keys that are no longer used rest for ever.
+	Acked func() uint64
 }
 
 // NewZone makes a zone at the current state of the store. Start begins.
@@ -74,7 +79,7 @@ func NewZone(o ZoneOptions) *Zone {
 		alloc:    topology.NewAllocator(o.Columns, o.Schemas.Private, sn),
 		writer:   southbound.NewWriter(o.Store, o.Schemas.SB, o.Columns, o.Registry),
 		progress: o.Progress, fabric: o.Fabric, bodies: newBodyStore(), flows: o.Flows,
-		fresh: true, stats: o.Observe, problems: make(map[string]string),
+		fresh: true, stats: o.Observe, acked: o.Acked, problems: make(map[string]string),
 	}
 }
 
@@ -155,6 +160,9 @@ func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 				return err
 			}
 		}
+		if err := z.release(ctx); err != nil {
+			return err
+		}
 		z.program.Reader.Advance(commits, sn)
 		commits = nil
 		ran := z.program.Engine.Run()
@@ -176,6 +184,14 @@ func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 		z.stats(done)
 	}
 	return nil
+}
+
+// release frees tunnel keys that no chassis can hold any more.
+func (z *Zone) release(ctx context.Context) error {
+	if z.acked == nil || z.alloc.Resting() == 0 {
+		return nil
+	}
+	return z.alloc.Release(ctx, z.store, min(z.acked(), z.published))
 }
 
 // southbound writes the rows that the last evaluation changed.
@@ -257,6 +273,7 @@ func (z *Zone) publish(done *Round) {
 		b.Chassis = append(b.Chassis, info)
 	}
 	z.bindings(&b)
+	z.published = b.Revision
 	if b.NbCfg != z.nbCfg || len(b.Items)+len(b.Bodies)+len(b.Bindings)+len(b.Chassis) > 0 {
 		z.nbCfg = b.NbCfg
 		z.progress.Sent(b.Revision, b.NbCfg)

@@ -23,8 +23,18 @@ type Reader struct {
 	seed   maphash.Seed
 	lists  map[*ovsdb.ColumnSchema]*List
 	rows   map[*ovsdb.TableSchema]*incr.Collection[ovsdb.UUID]
-	names  map[*ovsdb.ColumnSchema]bool
+	fault  Fault
 }
+
+// Fault breaks the reader on purpose, so that a test of the invariants can show
+// that it would notice. Nothing but tests sets it.
+type Fault struct {
+	DropRead  *ovsdb.ColumnSchema // reads of this column are not recorded
+	SkipLeave *ovsdb.ColumnSchema // elements that leave this list are not noticed
+}
+
+// Inject makes the reader faulty from now on.
+func (r *Reader) Inject(f Fault) { r.fault = f }
 
 // List is a set column of references that queries walk by difference.
 type List struct {
@@ -39,7 +49,6 @@ func NewReader(e *incr.Engine, c *Columns, sn *ovsdb.Snapshot) *Reader {
 		C: c, engine: e, snap: sn, seed: maphash.MakeSeed(),
 		lists: make(map[*ovsdb.ColumnSchema]*List),
 		rows:  make(map[*ovsdb.TableSchema]*incr.Collection[ovsdb.UUID]),
-		names: make(map[*ovsdb.ColumnSchema]bool),
 	}
 }
 
@@ -137,7 +146,9 @@ func (r *Reader) Has(c *incr.Ctx, t *ovsdb.TableSchema, u ovsdb.UUID) bool {
 }
 
 func (r *Reader) row(c *incr.Ctx, col *ovsdb.ColumnSchema, u ovsdb.UUID) *ovsdb.Row {
-	c.Read(cell(col, u))
+	if col != r.fault.DropRead {
+		c.Read(cell(col, u))
+	}
 	return r.snap.Row(col.Table, u)
 }
 
@@ -279,6 +290,9 @@ func (r *Reader) touchColumn(col *ovsdb.ColumnSchema, ch *ovsdb.Change) {
 		}
 		if l := r.lists[col]; l != nil {
 			removed, added := ovsdb.DiffSets(o, n)
+			if col == r.fault.SkipLeave {
+				removed = nil
+			}
 			for _, a := range removed {
 				l.coll.Change(incr.Hash(ch.UUID), Member{ch.UUID, a.(ovsdb.UUID)}, false)
 			}
