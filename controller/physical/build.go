@@ -1,0 +1,227 @@
+package physical
+
+import (
+	"fmt"
+
+	"govn/pkg/abi"
+	"govn/pkg/openflow"
+)
+
+// Priorities of the flows of a host.
+const (
+	prioDefault = 0
+	prioMatch   = 100
+	prioTagged  = 150 // a VLAN on an interface before the interface itself
+	prioStay    = 150 // must not leave this chassis
+)
+
+const vlanPresent = 0x1000
+
+// builder collects the flows of one owner.
+type builder struct {
+	flows Flows
+	owner uint8
+	id    uint32
+	err   error
+}
+
+func newBuilder(o Owner, note string) *builder {
+	return &builder{flows: Flows{Note: note}, owner: o.cookieOwner(), id: o.ID()}
+}
+
+// add appends a flow.
+func (b *builder) add(table uint8, priority uint16, m *openflow.Match, actions ...openflow.Action) {
+	if b.err != nil {
+		return
+	}
+	if err := m.Validate(); err != nil {
+		b.err = fmt.Errorf("table %d, priority %d: %w", table, priority, err)
+		return
+	}
+	f := openflow.Flow{Table: table, Priority: priority, Match: m.Encode(), Actions: openflow.EncodeActions(actions)}
+	f.Cookie = abi.Cookie(b.owner, b.id, contentHash(&f))
+	b.flows.List = append(b.flows.List, f)
+}
+
+func (b *builder) done() (Flows, error) { return b.flows, b.err }
+
+// Matches and actions by what they mean.
+
+func on(datapath uint32) *openflow.Match {
+	m := &openflow.Match{}
+	m.Set(openflow.FieldMetadata, uint64(datapath))
+	return m
+}
+
+func onOutport(datapath, port uint32) *openflow.Match {
+	m := on(datapath)
+	m.Set(openflow.FieldReg(abi.RegOutport), uint64(port))
+	return m
+}
+
+func onFlag(bit int) *openflow.Match {
+	m := &openflow.Match{}
+	m.SetMasked(openflow.FieldReg(abi.RegFlags), 1<<bit, 1<<bit)
+	return m
+}
+
+func onInput(ofport int) *openflow.Match {
+	m := &openflow.Match{}
+	m.Set(openflow.FieldInPort, uint64(ofport))
+	return m
+}
+
+func setReg(n int, value uint32) openflow.Action {
+	return openflow.SetUint(openflow.FieldReg(n), uint64(value))
+}
+
+func setFlag(bit int) openflow.Action {
+	return openflow.SetBits(openflow.FieldReg(abi.RegFlags), bit, bit, 1)
+}
+
+func resubmit(table uint8) openflow.Action { return openflow.ToTable(table) }
+
+func output(ofport int) openflow.Action { return openflow.Output{Port: uint32(ofport)} }
+
+// fixed are the flows that do not depend on anything. The tables that hold one
+// flow for each port, group or address drop what none of them is for, or go on.
+//
+//	37 remote   p150 local-only or from a tunnel -> 38     p0 -> 38
+//	38 local    p0 drop
+//	39 loopback p0 clear the logical registers, -> 40
+//	64 inport   p100 loopback allowed: forget in_port, -> 65   p0 -> 65
+func (b *builder) fixed() {
+	b.add(abi.TableRemoteOutput, prioStay, onFlag(abi.FlagLocalOnly), resubmit(abi.TableLocalOutput))
+	b.add(abi.TableRemoteOutput, prioStay, onFlag(abi.FlagFromTunnel), resubmit(abi.TableLocalOutput))
+	b.add(abi.TableRemoteOutput, prioDefault, &openflow.Match{}, resubmit(abi.TableLocalOutput))
+	b.add(abi.TableLocalOutput, prioDefault, &openflow.Match{})
+	var clear []openflow.Action
+	for n := range abi.LogicalRegs {
+		clear = append(clear, setReg(abi.RegLogical0+n, 0))
+	}
+	b.add(abi.TableCheckLoopback, prioDefault, &openflow.Match{}, append(clear, resubmit(abi.TableEgress))...)
+	inPort := openflow.Whole(openflow.FieldInPortNXM)
+	b.add(abi.TableSaveInport, prioMatch, onFlag(abi.FlagAllowLoopback),
+		openflow.StackPush{Src: inPort},
+		openflow.SetUint(openflow.FieldInPortNXM, 0xffff),
+		resubmit(abi.TableLogToPhy),
+		openflow.StackPop{Dst: inPort})
+	b.add(abi.TableSaveInport, prioDefault, &openflow.Match{}, resubmit(abi.TableLogToPhy))
+}
+
+// localPort are the flows of a port on an interface of this host.
+//
+//	 0  in_port (and VLAN) -> datapath, reg14, zone, ingress pipeline
+//	38  reg15 = port -> zone, 39
+//	39  reg14 = reg15 = port without flags.loopback: drop
+//	65  reg15 = port -> (VLAN) output
+func (b *builder) localPort(id PortID, p Placement, zone int) {
+	in, priority := onInput(p.OFPort), uint16(prioMatch)
+	var classify []openflow.Action
+	switch {
+	case p.Tag != 0:
+		in.Set(openflow.FieldVLANVID, uint64(vlanPresent|p.Tag))
+		priority = prioTagged
+		classify = append(classify, openflow.PopVLAN{})
+	case p.Localnet:
+		in.Set(openflow.FieldVLANVID, 0) // untagged
+	}
+	classify = append(classify,
+		setReg(abi.RegZone, uint32(zone)),
+		openflow.SetUint(openflow.FieldMetadata, uint64(id.Datapath)),
+		setReg(abi.RegInport, id.Port),
+		resubmit(abi.TableIngress))
+	b.add(abi.TablePhyToLog, priority, in, classify...)
+
+	b.add(abi.TableLocalOutput, prioMatch, onOutport(id.Datapath, id.Port),
+		setReg(abi.RegZone, uint32(zone)), resubmit(abi.TableCheckLoopback))
+
+	back := onOutport(id.Datapath, id.Port)
+	back.Set(openflow.FieldReg(abi.RegInport), uint64(id.Port))
+	back.SetMasked(openflow.FieldReg(abi.RegFlags), 0, 1<<abi.FlagAllowLoopback)
+	b.add(abi.TableCheckLoopback, prioMatch, back)
+
+	out := []openflow.Action{output(p.OFPort)}
+	if p.Tag != 0 {
+		out = []openflow.Action{
+			openflow.PushVLAN{EthType: 0x8100},
+			openflow.SetUint(openflow.FieldVLANVID, uint64(vlanPresent|p.Tag)),
+			output(p.OFPort),
+			openflow.PopVLAN{},
+		}
+	}
+	b.add(abi.TableLogToPhy, prioMatch, onOutport(id.Datapath, id.Port), out...)
+}
+
+// tunnelKeys load what goes on the wire: the datapath as VNI, and the option
+// with ingress and egress port.
+//
+//	0                   1                   2                   3
+//	0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//	+-+-----------------------------+-------------------------------+
+//	|0| logical ingress port        | logical egress port or group  |
+//	+-+-----------------------------+-------------------------------+
+func tunnelKeys(datapath, outport uint32, option *openflow.Field) []openflow.Action {
+	return []openflow.Action{
+		openflow.SetUint(openflow.FieldTunID, uint64(datapath)),
+		openflow.SetUint(option, uint64(outport)),
+		openflow.Move{
+			Src: openflow.Bits(openflow.FieldReg(abi.RegInport), 0, 14),
+			Dst: openflow.Bits(option, 16, 30),
+		},
+	}
+}
+
+// remotePort is the flow to a port on another chassis.
+func (b *builder) remotePort(id PortID, p Placement, option *openflow.Field) {
+	b.add(abi.TableRemoteOutput, prioMatch, onOutport(id.Datapath, id.Port),
+		append(tunnelKeys(id.Datapath, id.Port, option), output(p.OFPort))...)
+}
+
+// fromTunnel is the flow of what comes in by a tunnel.
+func (b *builder) fromTunnel(ofport int, option *openflow.Field) {
+	b.add(abi.TablePhyToLog, prioMatch, onInput(ofport),
+		openflow.Move{Src: openflow.Bits(openflow.FieldTunID, 0, 23), Dst: openflow.Bits(openflow.FieldMetadata, 0, 23)},
+		openflow.Move{Src: openflow.Bits(option, 16, 30), Dst: openflow.Bits(openflow.FieldReg(abi.RegInport), 0, 14)},
+		openflow.Move{Src: openflow.Bits(option, 0, 15), Dst: openflow.Bits(openflow.FieldReg(abi.RegOutport), 0, 15)},
+		setFlag(abi.FlagFromTunnel),
+		resubmit(abi.TableLocalOutput))
+}
+
+// member is a local member of a group.
+type member struct {
+	port uint32
+	zone int
+}
+
+// group are the flows of a multicast group: once to each other chassis with
+// members, then to each member here.
+func (b *builder) group(g GroupID, local []member, remote []int, option *openflow.Field) {
+	if len(remote) > 0 {
+		actions := tunnelKeys(g.Datapath, g.Group, option)
+		for _, ofport := range remote {
+			actions = append(actions, output(ofport))
+		}
+		b.add(abi.TableRemoteOutput, prioMatch, onOutport(g.Datapath, g.Group), append(actions, resubmit(abi.TableLocalOutput))...)
+	}
+	if len(local) == 0 {
+		return
+	}
+	var actions []openflow.Action
+	for _, m := range local {
+		actions = append(actions, setReg(abi.RegZone, uint32(m.zone)), setReg(abi.RegOutport, m.port), resubmit(abi.TableCheckLoopback))
+	}
+	b.add(abi.TableLocalOutput, prioMatch, onOutport(g.Datapath, g.Group), append(actions, setReg(abi.RegOutport, g.Group))...)
+}
+
+// learned are the flows of a MAC address that is behind a port: get_fdb and
+// lookup_fdb.
+func (b *builder) learned(id MACID, port uint32) {
+	get := on(id.Datapath)
+	get.Set(openflow.FieldEthDst, id.MAC)
+	b.add(abi.TableGetFDB, prioMatch, get, setReg(abi.RegOutport, port))
+	lookup := on(id.Datapath)
+	lookup.Set(openflow.FieldEthSrc, id.MAC)
+	lookup.Set(openflow.FieldReg(abi.RegInport), uint64(port))
+	b.add(abi.TableLookupFDB, prioMatch, lookup, setFlag(abi.FlagLookupFDB))
+}

@@ -1,0 +1,98 @@
+package physical
+
+import (
+	"strconv"
+	"strings"
+
+	"slices"
+
+	"govn/pkg/abi"
+)
+
+// members of a multicast group, as far as this chassis needs them: its own
+// ports one by one, the others by the chassis that they are on.
+type members struct {
+	local  map[uint32]string // port key to name
+	remote map[string]int    // chassis to number of members there
+}
+
+func (m *members) empty() bool { return len(m.local) == 0 && len(m.remote) == 0 }
+
+// groupsText is the form in which groups are part of a comparable value.
+func groupsText(groups []uint32) string {
+	if len(groups) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for i, g := range slices.Sorted(slices.Values(groups)) {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(strconv.FormatUint(uint64(g), 10))
+	}
+	return b.String()
+}
+
+func parseGroups(text string) []uint32 {
+	var groups []uint32
+	for one := range strings.FieldsSeq(text) {
+		if g, err := strconv.ParseUint(one, 10, 32); err == nil && g >= abi.MinGroupKey && g <= abi.MaxGroupKey {
+			groups = append(groups, uint32(g))
+		}
+	}
+	return slices.Compact(groups)
+}
+
+// regroup moves a port between groups and returns those that changed in a way
+// that shows in their flows.
+func (h *Host) regroup(id PortID, old, now Placement) (changed []GroupID) {
+	for _, g := range parseGroups(old.Groups) {
+		if gid := (GroupID{id.Datapath, g}); h.leave(gid, id.Port, old) {
+			changed = append(changed, gid)
+		}
+	}
+	for _, g := range parseGroups(now.Groups) {
+		if gid := (GroupID{id.Datapath, g}); h.join(gid, id.Port, now) {
+			changed = append(changed, gid)
+		}
+	}
+	return changed
+}
+
+func (h *Host) join(g GroupID, port uint32, p Placement) bool {
+	if p.Where == Nowhere {
+		return false
+	}
+	m := h.in.groups[g]
+	if m == nil {
+		m = &members{local: map[uint32]string{}, remote: map[string]int{}}
+		h.in.groups[g] = m
+		h.groupUnit.Root(g)
+	}
+	if p.Where == Here {
+		m.local[port] = p.Name
+		return true
+	}
+	m.remote[p.Chassis]++
+	return m.remote[p.Chassis] == 1
+}
+
+func (h *Host) leave(g GroupID, port uint32, p Placement) bool {
+	m := h.in.groups[g]
+	if m == nil || p.Where == Nowhere {
+		return false
+	}
+	changed := false
+	if p.Where == Here {
+		delete(m.local, port)
+		changed = true
+	} else if m.remote[p.Chassis]--; m.remote[p.Chassis] <= 0 {
+		delete(m.remote, p.Chassis)
+		changed = true
+	}
+	if m.empty() {
+		delete(h.in.groups, g)
+		h.groupUnit.Unroot(g)
+	}
+	return changed
+}

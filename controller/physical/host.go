@@ -1,0 +1,404 @@
+package physical
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"govn/pkg/incr"
+	"govn/pkg/openflow"
+	"govn/proto"
+	"govn/proto/state"
+)
+
+// Host computes the flows of one chassis. It is not safe for concurrent use.
+type Host struct {
+	e  *incr.Engine
+	in inputs
+
+	resident *incr.Query[PortID, bool]
+	place    *incr.Query[PortID, Placement]
+
+	fixedUnit  *incr.Unit[struct{}]
+	portUnit   *incr.Unit[PortID]
+	tunnelUnit *incr.Unit[string]
+	groupUnit  *incr.Unit[GroupID]
+	unitUnit   *incr.Unit[UnitID]
+	macUnit    *incr.Unit[MACID]
+
+	placements *incr.Sink[PortID, Placement]
+	flows      *incr.Sink[Owner, Flows]
+	bodies     *incr.Sink[UnitID, Resolved]
+
+	macRoots  map[MACID]bool
+	learnedIn map[uint32]int // by datapath
+	placed    map[PortID]Placement
+	residents map[string]int // names of ports placed here, counted
+}
+
+// Where a port is, seen from this chassis.
+type Where uint8
+
+const (
+	Nowhere Where = iota // no chassis that can be reached
+	Here                 // on an interface of this host
+	Remote               // behind a tunnel
+)
+
+// Placement is where a port is and how it is reached.
+type Placement struct {
+	Where     Where
+	Name      string
+	Interface string // name of the interface; Here
+	OFPort    int    // of the interface (Here) or of the tunnel (Remote)
+	Tag       uint32 // VLAN on the interface
+	Localnet  bool
+	Chassis   string // that the port is on; Remote
+	Groups    string // keys of its multicast groups, in order, as text
+	Learn     bool
+}
+
+func (p Placement) hash() incr.Hash {
+	return incr.CellOf(uint64(p.Where), p.Name, p.Interface, uint64(p.OFPort), uint64(p.Tag), p.Chassis, p.Groups, flag(p.Localnet), flag(p.Learn))
+}
+
+func flag(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// New returns a host without inputs.
+func New(log *slog.Logger) *Host {
+	h := &Host{
+		e: incr.New(incr.Options{Workers: 1, Logger: log}), in: newInputs(),
+		macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{},
+	}
+	h.placements = incr.NewSink(h.e, "placements", Placement.hash, incr.Order(comparePortID))
+	h.flows = incr.NewSink(h.e, "flows", Flows.hash, incr.Order(compareOwner))
+	h.bodies = incr.NewSink(h.e, "bodies", Resolved.hash, incr.Order(compareUnitID))
+	h.place = incr.NewQuery(h.e, "placement", Placement.hash, h.placement, incr.Order(comparePortID))
+	h.resident = incr.NewQuery(h.e, "resident", func(b bool) incr.Hash { return incr.CellOf(flag(b)) },
+		func(c *incr.Ctx, id PortID) (bool, error) {
+			p, err := h.place.Get(c, id)
+			return p.Where == Here, err
+		}, incr.Order(comparePortID))
+	h.fixedUnit = incr.NewUnit(h.e, "fixed", h.fixed)
+	h.portUnit = incr.NewUnit(h.e, "port", h.port, incr.Order(comparePortID))
+	h.tunnelUnit = incr.NewUnit(h.e, "tunnel", h.tunnel, incr.Order(cmp.Compare[string]))
+	h.groupUnit = incr.NewUnit(h.e, "group", h.group, incr.Order(compareGroupID))
+	h.unitUnit = incr.NewUnit(h.e, "unit", h.unit, incr.Order(compareUnitID))
+	h.macUnit = incr.NewUnit(h.e, "mac", h.mac, incr.Order(compareMACID))
+	h.fixedUnit.Root(struct{}{})
+	return h
+}
+
+func compareUnitID(a, b UnitID) int { return slices.Compare(a[:], b[:]) }
+
+// Change is what a round changed.
+type Change struct {
+	// Flows by owner; nil: none any more.
+	Flows map[Owner]*Flows
+	// Bodies by unit; nil: not on this chassis any more.
+	Bodies map[UnitID]*Resolved
+	// Zones tells that the allocation of conntrack zones changed.
+	Zones bool
+	// Placed are the ports whose placement changed.
+	Placed map[PortID]Placement
+	// Executed is the number of functions that ran.
+	Executed int
+	// Errors of units that fail, or (nil Err) work again.
+	Errors []incr.UnitError
+}
+
+// Round evaluates what changed.
+func (h *Host) Round() Change {
+	ch := Change{Flows: map[Owner]*Flows{}, Bodies: map[UnitID]*Resolved{}, Placed: map[PortID]Placement{}}
+	ch.Executed = h.e.Run().Total
+	if h.settle(&ch) {
+		ch.Executed += h.e.Run().Total
+	}
+	for _, d := range h.flows.Drain() {
+		ch.Flows[d.Key] = d.New
+	}
+	for _, d := range h.bodies.Drain() {
+		ch.Bodies[d.Key] = d.New
+	}
+	ch.Errors = h.e.DrainErrors()
+	return ch
+}
+
+// settle brings what follows from all placements up to date: zones and members
+// of groups. It tells whether a second pass is due.
+func (h *Host) settle(ch *Change) (again bool) {
+	changed := h.placements.Drain()
+	groups := map[GroupID]bool{}
+	var gone, came []string
+	for _, d := range changed {
+		old, now := h.placed[d.Key], Placement{}
+		if d.New != nil {
+			now = *d.New
+			h.placed[d.Key] = now
+		} else {
+			delete(h.placed, d.Key)
+		}
+		ch.Placed[d.Key] = now
+		if old.Where == Here {
+			if h.residents[old.Name]--; h.residents[old.Name] == 0 {
+				delete(h.residents, old.Name)
+				gone = append(gone, old.Name)
+			}
+		}
+		if now.Where == Here {
+			h.residents[now.Name]++
+			came = append(came, now.Name)
+		}
+		for _, g := range h.regroup(d.Key, old, now) {
+			groups[g] = true
+		}
+	}
+	for _, name := range gone {
+		if h.residents[name] == 0 && h.in.zones.Of(name) != 0 {
+			h.in.zones.Release(name)
+			h.e.Touch(cellZone(name))
+			ch.Zones, again = true, true
+		}
+	}
+	slices.Sort(came)
+	for _, name := range came {
+		if h.in.zones.Of(name) == 0 && h.in.zones.Ensure(name) != 0 {
+			h.e.Touch(cellZone(name))
+			ch.Zones, again = true, true
+		}
+	}
+	for g := range groups {
+		h.e.Touch(cellGroup(g))
+		again = true
+	}
+	return again
+}
+
+// placement finds a port.
+func (h *Host) placement(c *incr.Ctx, id PortID) (Placement, error) {
+	c.Read(cellPort(id))
+	port := h.in.ports[id]
+	if port == nil {
+		return Placement{}, nil
+	}
+	p := Placement{Name: port.Name, Groups: groupsText(port.Groups), Learn: port.Learn}
+	if port.Type == "localnet" {
+		c.Read(cellPatch(port.Name))
+		if ofport := h.in.patches[port.Name]; ofport > 0 {
+			p.Where, p.OFPort, p.Tag, p.Localnet = Here, ofport, port.Tag, true
+		}
+		return p, nil
+	}
+	c.Read(cellSelf)
+	here := port.Chassis == h.in.self || slices.Contains(port.AdditionalChassis, h.in.self)
+	if h.in.self != "" && here {
+		ifaceID, tag := port.Name, uint32(0)
+		if port.Parent != "" {
+			ifaceID, tag = port.Parent, port.Tag
+		}
+		c.Read(cellIface(ifaceID))
+		if name, ofport := h.in.interfaceOf(ifaceID); ofport > 0 {
+			p.Where, p.Interface, p.OFPort, p.Tag = Here, name, ofport, tag
+		}
+		return p, nil
+	}
+	if port.Chassis == "" {
+		return p, nil
+	}
+	ofport := h.reach(c, port.Chassis, port.EncapIp)
+	if ofport > 0 {
+		p.Where, p.OFPort, p.Chassis = Remote, ofport, port.Chassis
+	}
+	return p, nil
+}
+
+// reach is the tunnel to a chassis: the one to the address that the port asks
+// for, else the first; 0: there is none.
+func (h *Host) reach(c *incr.Ctx, name, encapIP string) int {
+	c.Read(cellChassis(name))
+	for _, ip := range GeneveIPs(h.in.chassis[name]) {
+		if encapIP != "" && encapIP != ip {
+			continue
+		}
+		id := name + "@" + ip
+		c.Read(cellTunnel(id))
+		if ofport := h.in.tunnels[id]; ofport > 0 {
+			return ofport
+		}
+	}
+	if encapIP != "" {
+		return h.reach(c, name, "")
+	}
+	return 0
+}
+
+// option is the field that the Geneve option is mapped to.
+func (h *Host) option(c *incr.Ctx) *openflow.Field {
+	c.Read(cellOption)
+	return openflow.FieldTunMetadata(h.in.option)
+}
+
+// GeneveIPs are the addresses of a chassis' Geneve encapsulations, in order.
+func GeneveIPs(ch *proto.Chassis) []string {
+	var ips []string
+	for _, e := range ch.GetEncaps() {
+		if e.Type == "geneve" && e.Ip != "" {
+			ips = append(ips, e.Ip)
+		}
+	}
+	slices.Sort(ips)
+	return slices.Compact(ips)
+}
+
+// Zones is the allocation of conntrack zones.
+func (h *Host) Zones() *Zones { return h.in.zones }
+
+// Resident are the interfaces that serve a port of this chassis: interface name
+// to logical port.
+func (h *Host) Resident() map[string]string {
+	out := map[string]string{}
+	for _, id := range slices.SortedFunc(maps.Keys(h.placed), comparePortID) {
+		if p := h.placed[id]; p.Where == Here && p.Interface != "" && p.Tag == 0 {
+			out[p.Interface] = p.Name
+		}
+	}
+	return out
+}
+
+// Placed is where a port is.
+func (h *Host) Placed(id PortID) Placement { return h.placed[id] }
+
+// Body is a body that was received.
+func (h *Host) Body(hash state.Hash) *Body { return h.in.bodies[hash] }
+
+// Unit is a unit that was received.
+func (h *Host) Unit(id UnitID) *proto.Unit { return h.in.units[id] }
+
+// Port is a port that was received.
+func (h *Host) Port(id PortID) *proto.Port { return h.in.ports[id] }
+
+// Chassis are the other chassis that were received.
+func (h *Host) Chassis() map[string]*proto.Chassis { return h.in.chassis }
+
+// Ports are the ports that were received.
+func (h *Host) Ports() map[PortID]*proto.Port { return h.in.ports }
+
+// Errors are the units that fail now.
+func (h *Host) Errors() []incr.UnitError { return h.e.Errors() }
+
+// Stats is the size of the engine.
+func (h *Host) Stats() incr.Stats { return h.e.Stats() }
+
+// port emits what a port contributes.
+func (h *Host) port(c *incr.Ctx, id PortID) error {
+	p, err := h.place.Get(c, id)
+	if err != nil {
+		return err
+	}
+	incr.Emit(c, h.placements, id, p)
+	b := newBuilder(ownerOfPort(id), p.Name)
+	switch p.Where {
+	case Remote:
+		b.remotePort(id, p, h.option(c))
+	case Here:
+		c.Read(cellZone(p.Name))
+		zone := h.in.zones.Of(p.Name)
+		if zone == 0 {
+			return nil // it gets one between the passes; with none left, the port stays down
+		}
+		b.localPort(id, p, zone)
+	default:
+		return nil
+	}
+	f, err := b.done()
+	if err != nil {
+		return fmt.Errorf("port %q: %w", p.Name, err)
+	}
+	incr.Emit(c, h.flows, ownerOfPort(id), f)
+	return nil
+}
+
+// tunnel emits what a tunnel contributes.
+func (h *Host) tunnel(c *incr.Ctx, id string) error {
+	c.Read(cellTunnel(id))
+	ofport := h.in.tunnels[id]
+	if ofport == 0 {
+		return nil
+	}
+	b := newBuilder(ownerOfTunnel(id), id)
+	b.fromTunnel(ofport, h.option(c))
+	f, err := b.done()
+	if err != nil {
+		return fmt.Errorf("tunnel %q: %w", id, err)
+	}
+	incr.Emit(c, h.flows, ownerOfTunnel(id), f)
+	return nil
+}
+
+// group emits the flows of a multicast group.
+func (h *Host) group(c *incr.Ctx, g GroupID) error {
+	c.Read(cellGroup(g))
+	m := h.in.groups[g]
+	if m == nil {
+		return nil
+	}
+	b := newBuilder(ownerOfGroup(g), fmt.Sprintf("group %d/%d", g.Datapath, g.Group))
+	var local []member
+	for _, key := range slices.Sorted(maps.Keys(m.local)) {
+		name := m.local[key]
+		c.Read(cellZone(name))
+		local = append(local, member{port: key, zone: h.in.zones.Of(name)})
+	}
+	var remote []int
+	for _, chassis := range slices.Sorted(maps.Keys(m.remote)) {
+		if ofport := h.reach(c, chassis, ""); ofport > 0 {
+			remote = append(remote, ofport)
+		}
+	}
+	b.group(g, local, remote, h.option(c))
+	f, err := b.done()
+	if err != nil {
+		return fmt.Errorf("group %d of datapath %d: %w", g.Group, g.Datapath, err)
+	}
+	incr.Emit(c, h.flows, ownerOfGroup(g), f)
+	return nil
+}
+
+// mac emits the flows of a MAC address that was learned.
+func (h *Host) mac(c *incr.Ctx, id MACID) error {
+	c.Read(cellMAC(id))
+	port := h.in.learned[id]
+	if port == 0 {
+		port = h.in.fdb[id]
+	}
+	if port == 0 {
+		return nil
+	}
+	b := newBuilder(ownerOfMAC(id), fmt.Sprintf("fdb %d/%012x", id.Datapath, id.MAC))
+	b.learned(id, port)
+	f, err := b.done()
+	if err != nil {
+		return fmt.Errorf("MAC %012x of datapath %d: %w", id.MAC, id.Datapath, err)
+	}
+	incr.Emit(c, h.flows, ownerOfMAC(id), f)
+	return nil
+}
+
+// fixed emits the flows that every chassis has.
+func (h *Host) fixed(c *incr.Ctx, _ struct{}) error {
+	b := newBuilder(Owner{Kind: KindFixed}, "fixed")
+	b.fixed()
+	f, err := b.done()
+	if err != nil {
+		return fmt.Errorf("fixed flows: %w", err)
+	}
+	incr.Emit(c, h.flows, Owner{Kind: KindFixed}, f)
+	return nil
+}
