@@ -204,6 +204,8 @@ func (z *zone) dump() string {
 	for _, f := range flows {
 		add("%s", rowText(z.columns.LogicalFlow, f))
 	}
+	st := z.Program().Engine.Stats()
+	add("engine nodes=%d edges=%d", st.Nodes, st.Edges)
 	for _, e := range z.Program().Engine.Errors() {
 		add("error %s %v: %v", e.Unit, e.Key, e.Err)
 	}

@@ -161,7 +161,7 @@ func (w *world) options() ovsdb.Map {
 // change makes one random change and runs a round. A third are deletions.
 func (w *world) change() string {
 	w.total++
-	if w.r.IntN(2) == 0 {
+	if w.r.IntN(5) < 2 {
 		if what := w.remove(); what != "" {
 			w.deletes++
 			return what
@@ -172,7 +172,7 @@ func (w *world) change() string {
 
 func (w *world) remove() string {
 	lsp, ls := &w.columns.LSP, &w.columns.LS
-	switch w.r.IntN(8) {
+	switch w.r.IntN(12) {
 	case 0:
 		if s := pickRow(w.r, w.switches()); s != nil {
 			w.hit("Logical_Switch:delete", "Logical_Switch.ports")
@@ -242,7 +242,7 @@ func (w *world) portNames() []string {
 func (w *world) edit() string {
 	lsp, ls := &w.columns.LSP, &w.columns.LS
 	s, p := pickRow(w.r, w.switches()), pickRow(w.r, w.ports())
-	if s == nil || len(w.switches()) < 3 && w.r.IntN(8) == 0 {
+	if s == nil || len(w.switches()) < 4 && w.r.IntN(8) == 0 {
 		w.next++
 		name := fmt.Sprint("sw", w.next)
 		w.hit("Logical_Switch:insert", "Logical_Switch.name")
@@ -310,16 +310,25 @@ func (w *world) edit() string {
 		})
 		return "move a port"
 	}
-	w.next++
-	name := fmt.Sprint("vm", w.next)
+	return w.addPorts(s)
+}
+
+// addPorts adds up to six ports in one transaction: fewer changes add than
+// delete, and the zone should not stay empty.
+func (w *world) addPorts(s *ovsdb.Row) string {
+	lsp, ls := &w.columns.LSP, &w.columns.LS
 	w.hit("Logical_Switch_Port:insert", "Logical_Switch.ports", "Logical_Switch_Port.name")
-	u := w.uuid()
+	n := 1 + w.r.IntN(6)
 	w.nb(w.t, func(tx *ovsdb.Txn) error {
-		tx.Insert(lsp.Table, u, map[string]ovsdb.Value{"name": name, "addresses": w.addresses(), "port_security": w.security()})
-		tx.AddToSet(ls.Table, s.UUID(), "ports", u)
+		for range n {
+			w.next++
+			u := w.uuid()
+			tx.Insert(lsp.Table, u, map[string]ovsdb.Value{"name": fmt.Sprint("vm", w.next), "addresses": w.addresses(), "port_security": w.security()})
+			tx.AddToSet(ls.Table, s.UUID(), "ports", u)
+		}
 		return tx.Err()
 	})
-	return "add port " + name
+	return fmt.Sprint("add ", n, " ports")
 }
 
 // chassisSays lets a chassis register, claim a port, or acknowledge.
