@@ -11,7 +11,9 @@ type Packet interface {
 }
 
 // Resolver gives the contents of sets. A nil Resolver knows none. An unknown
-// name is an error that wraps [ErrUnknownSet].
+// name is an error that wraps [ErrUnknownSet]. Elements of an address set that
+// [ParseConstant] does not read are left out, as OVN does; one that is too
+// wide for the field that it is compared with is an error.
 type Resolver interface {
 	AddressSet(name string) ([]string, error)
 	PortGroup(name string) ([]string, error)
@@ -51,17 +53,16 @@ func (e *Expr) eval(p Packet, r Resolver, neg bool) (bool, error) {
 	}
 	f := e.Field
 	if f.predicate != nil {
-		all := rel == NotEqual
-		for i := range values {
-			ok, err := f.predicate.eval(p, r, (values[i].Value == one.Value) == all)
-			if err != nil {
-				return false, err
-			}
-			if ok != all {
-				return ok, nil
-			}
+		// A predicate with its prerequisites is negated as a whole.
+		holds, err := f.predicate.eval(p, r, false)
+		if err != nil {
+			return false, err
 		}
-		return all, nil
+		found := false
+		for i := range values {
+			found = found || (values[i].Value == one.Value) == holds
+		}
+		return found == (rel == Equal), nil
 	}
 	if !compareValue(f, rel, values, p) {
 		return false, nil
@@ -147,7 +148,7 @@ func (e *Expr) resolve(r Resolver) ([]Constant, error) {
 			m := Constant{Form: FormString, Text: s}
 			if c.Form == FormAddrs {
 				if m, err = ParseConstant(s); err != nil {
-					return nil, fmt.Errorf("address set %q: element %q: %w", c.Text, s, err)
+					continue
 				}
 				if msg := checkConstant(e.Field, &m); msg != "" {
 					return nil, fmt.Errorf("address set %q: element %q: %s", c.Text, s, msg)

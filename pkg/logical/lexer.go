@@ -257,10 +257,7 @@ func (l *lexer) number() {
 		if mform == FormHex {
 			c.Form = FormHex
 		}
-		if !c.Value.And(c.Mask.Not()).IsZero() {
-			l.fail(start, end, "value contains 1-bits outside of its mask")
-			return
-		}
+		c.Value = c.Value.And(c.Mask) // 10.0.0.1/8 is 10.0.0.0/8
 	}
 	if isID(l.at(end)) && !(l.at(end) == '.' && l.at(end+1) == '.') {
 		l.fail(start, l.span(end, isID), "invalid numeric constant %q", l.text[start:l.span(end, isID)])

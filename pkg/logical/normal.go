@@ -12,11 +12,29 @@ import (
 // sorted, none is there twice, and in a form of up to 256 none is implied by
 // another one. An expression that no packet fulfils gives an empty list.
 //
+// A negated predicate, such as !ip4.mcast, holds for other Ethernet types too.
+// Open vSwitch has no match for "another type than", so where the rest of the
+// expression does not name the type, these packets are left out: the form
+// then implies the expression, see [Expr.Inexact].
+//
 // It fails if a set is unknown ([ErrUnknownSet]), if an element of a set does
 // not fit the field, or with [ErrTooComplex].
 func (e *Expr) Normalize(r Resolver) ([]Conj, error) {
 	n := normalizer{resolver: r}
 	return finish(n.expr(e, false), n.err)
+}
+
+// Inexact reports whether e holds for packets that its normal form leaves
+// out.
+func (e *Expr) Inexact(r Resolver) bool {
+	n := normalizer{resolver: r}
+	return slices.ContainsFunc(n.expr(e, false), draft.inexpressible)
+}
+
+// inexpressible reports whether d tests that a nominal field differs from a
+// value.
+func (d draft) inexpressible() bool {
+	return slices.ContainsFunc(d.conj, func(t Term) bool { return t.except != nil })
 }
 
 // And is the normal form of "a and b".
@@ -43,9 +61,11 @@ func finish(list []draft, err error) ([]Conj, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Conj, len(list))
+	out := make([]Conj, 0, len(list))
 	for i := range list {
-		out[i] = list[i].conj
+		if !list[i].inexpressible() {
+			out = append(out, list[i].conj)
+		}
 	}
 	return absorb(out), nil
 }
@@ -177,17 +197,16 @@ func (n *normalizer) compare(e *Expr, neg bool) []draft {
 		return nil
 	}
 	if f.predicate != nil {
-		out := []draft(nil)
-		if rel == NotEqual {
-			out = []draft{{}}
-		}
+		var out []draft
 		for i := range values {
-			part := n.expr(f.predicate, (values[i].Value == one.Value) != (rel == Equal))
-			if rel == Equal {
-				out = n.union(append(out, part...))
+			if part := n.expr(f.predicate, false); values[i].Value == one.Value {
+				out = append(out, part...)
 			} else {
-				out = n.cross(out, part)
+				out = append(out, n.negate(part)...)
 			}
+		}
+		if out = n.union(out); rel == NotEqual {
+			out = n.negate(out)
 		}
 		return out
 	}
@@ -196,6 +215,23 @@ func (n *normalizer) compare(e *Expr, neg bool) []draft {
 		if f.prereq != nil {
 			out = n.cross(out, n.expr(f.prereq, false))
 		}
+	}
+	return out
+}
+
+// negate is the complement of a disjunction without holes. Each conjunction
+// t1 && t2 && ... becomes !t1 || (t1 && !t2) || ..., so that a test of a field
+// keeps that of the Ethernet type before it.
+func (n *normalizer) negate(list []draft) []draft {
+	out := []draft{{}}
+	for i := range list {
+		var flipped []draft
+		for j, t := range list[i].conj {
+			for _, nt := range t.negate() {
+				flipped = append(flipped, draft{conj: append(slices.Clone(list[i].conj[:j]), nt)})
+			}
+		}
+		out = n.cross(out, n.union(flipped))
 	}
 	return out
 }

@@ -18,6 +18,7 @@ func TestMatchText(t *testing.T) {
 		{"((ip4))", "ip4"},
 		{"ip4.src==10.0.0.1", "ip4.src == 10.0.0.1"},
 		{"ip4.src == 10.0.0.0/8", "ip4.src == 10.0.0.0/8"},
+		{"ip4.src == 10.9.9.9/8", "ip4.src == 10.0.0.0/8"},
 		{"ip4.src == 10.0.0.0/255.0.0.0", "ip4.src == 10.0.0.0/8"},
 		{"ip4.src == 0.0.0.1/0.0.0.255", "ip4.src == 0.0.0.1/0.0.0.255"},
 		{"ip6.dst == fd00::/64", "ip6.dst == fd00::/64"},
@@ -75,7 +76,6 @@ func TestMatchErrors(t *testing.T) {
 		{"ip4 && ip6 || arp", 11, 13, "must be parenthesized"},
 		{"!tcp.dst == 80", 0, 14, "must be in parentheses"},
 		{"ip4.src = 1.2.3.4", 8, 9, "use =="},
-		{"ip4.src == 1.2.3.4/8", 11, 20, "outside of its mask"},
 		{"ip4.src == 1.2.3", 11, 16, "invalid IPv4 address"},
 		{"ip4.src == 1.0.0.0/33", 19, 21, "at most 32"},
 		{"eth.src == 0:1", 11, 14, "invalid Ethernet or IPv6"},
@@ -140,12 +140,8 @@ func TestMatchErrors(t *testing.T) {
 }
 
 func TestCaret(t *testing.T) {
-	_, err := ParseMatch("ip4 &&\n é == ip4.dest && 1", Default())
 	var e *Error
-	if !errors.As(err, &e) {
-		t.Fatal(err)
-	}
-	_, err = ParseMatch("ip4 &&\n ip4.dest == 1.2.3.4", Default())
+	_, err := ParseMatch("ip4 &&\n ip4.dest == 1.2.3.4", Default())
 	if !errors.As(err, &e) {
 		t.Fatal(err)
 	}

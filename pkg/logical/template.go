@@ -65,7 +65,7 @@ func newMatchTemplate(text string, e *Expr, holes []string, uses []holeUse) (*Ma
 	n := normalizer{symbolic: true}
 	list := n.expr(e, false)
 	switch {
-	case n.err == nil:
+	case n.err == nil && !slices.ContainsFunc(list, draft.inexpressible):
 		t.skeleton, t.ready = list, true
 		if len(holes) == 0 {
 			conjs, _ := finish(list, nil)

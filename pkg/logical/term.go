@@ -3,6 +3,7 @@ package logical
 import (
 	"bytes"
 	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,10 @@ type Term struct {
 	Field       *Field
 	Value, Mask [16]byte // big endian, right aligned; no bit of Value is outside of Mask
 	Str         string
+
+	// except are values that a nominal field does not have, sorted; then Mask
+	// is 0. No such term leaves the package.
+	except []uint64
 }
 
 // Exact reports whether all bits of the field are tested.
@@ -73,7 +78,24 @@ func (t *Term) compare(o *Term) int {
 	if c := bytes.Compare(t.Value[:], o.Value[:]); c != 0 {
 		return c
 	}
-	return strings.Compare(t.Str, o.Str)
+	return cmp.Or(strings.Compare(t.Str, o.Str), slices.Compare(t.except, o.except))
+}
+
+// negate is the complement of a numeric term or one of is_chassis_resident, as
+// disjoint terms.
+func (t Term) negate() []Term {
+	switch {
+	case t.Field.Kind == Resident:
+		t.Value[15] ^= 1
+		return []Term{t}
+	case t.Field.Level == Nominal:
+		return []Term{{Field: t.Field, except: []uint64{FromBytes(t.Value).Lo}}}
+	}
+	var out []Term
+	for _, c := range (cube{}).subtract(nil, cube{FromBytes(t.Value), FromBytes(t.Mask)}) {
+		out = append(out, Term{Field: t.Field, Value: c.value.Bytes(), Mask: c.mask.Bytes()})
+	}
+	return out
 }
 
 // implies reports whether a packet that fulfils t fulfils o, a term at the
@@ -84,6 +106,9 @@ func (t *Term) implies(o *Term) bool {
 		return t.Str == o.Str
 	case Resident:
 		return t.Value == o.Value
+	}
+	if o.except != nil {
+		return t.except == nil && !slices.Contains(o.except, FromBytes(t.Value).Lo)
 	}
 	m := FromBytes(o.Mask)
 	return FromBytes(t.Mask).And(m) == m && FromBytes(t.Value).And(m) == FromBytes(o.Value)
@@ -185,6 +210,19 @@ func merge(a, b Conj) (_ Conj, ok bool) {
 func (t *Term) meet(o *Term) bool {
 	if t.Field.Kind == String {
 		return t.Str == o.Str
+	}
+	switch {
+	case t.except != nil && o.except != nil:
+		t.except = append(slices.Clone(t.except), o.except...)
+		slices.Sort(t.except)
+		t.except = slices.Compact(t.except)
+		return true
+	case t.except != nil:
+		except := t.except
+		*t = *o
+		return !slices.Contains(except, FromBytes(t.Value).Lo)
+	case o.except != nil:
+		return !slices.Contains(o.except, FromBytes(t.Value).Lo)
 	}
 	for i := range t.Mask {
 		if (t.Value[i]^o.Value[i])&t.Mask[i]&o.Mask[i] != 0 {
