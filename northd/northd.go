@@ -137,39 +137,14 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 
-	var listeners []net.Listener
-	closeAll := func() {
-		for _, l := range listeners {
-			l.Close()
-		}
-	}
-	serve := func(remotes []string, database string) error {
-		srv := ovsdb.NewServer(d.store, ovsdb.ServerOptions{Logger: log.With("db", database), Databases: []string{database}})
-		for _, remote := range remotes {
-			l, err := ovsdb.ListenRemote(remote)
-			if err != nil {
-				return fmt.Errorf("listening on %q: %w", remote, err)
-			}
-			listeners = append(listeners, l)
-			g.Go(func() error { return srv.Serve(ctx, l) })
-		}
-		return nil
-	}
 	rpc := grpc.NewServer(d.fabric.ServerOptions()...)
 	d.fabric.Register(rpc)
-	err := errors.Join(serve(d.o.NBListen, d.schemas.NB.Name), serve(d.o.SBListen, d.schemas.SB.Name))
-	for _, remote := range d.o.FabricListen {
-		l, lerr := listenFabric(remote)
-		if lerr != nil {
-			err = errors.Join(err, fmt.Errorf("listening on %q: %w", remote, lerr))
-			continue
-		}
-		listeners = append(listeners, l)
-		g.Go(func() error { return rpc.Serve(l) })
-	}
+	serve, err := d.listen(rpc)
 	if err != nil {
-		closeAll()
-		g.Go(func() error { return err })
+		return err
+	}
+	for _, fn := range serve {
+		g.Go(func() error { return fn(ctx) })
 	}
 	g.Go(func() error { return zone.Run(ctx) })
 	g.Go(func() error { return d.watch(ctx) })
@@ -179,10 +154,47 @@ func (d *daemon) run(ctx context.Context) error {
 		return nil
 	})
 	d.commands(zone)
-	if err == nil && d.o.Ready != nil {
+	if d.o.Ready != nil {
 		d.o.Ready()
 	}
 	return g.Wait()
+}
+
+// listen opens all listeners, or none, and returns what serves each.
+func (d *daemon) listen(rpc *grpc.Server) (serve []func(context.Context) error, err error) {
+	var open []net.Listener
+	defer func() {
+		if err != nil {
+			for _, l := range open {
+				l.Close()
+			}
+		}
+	}()
+	add := func(remotes []string, listen func(string) (net.Listener, error), fn func(context.Context, net.Listener) error) error {
+		for _, remote := range remotes {
+			l, err := listen(remote)
+			if err != nil {
+				return fmt.Errorf("listening on %q: %w", remote, err)
+			}
+			open = append(open, l)
+			serve = append(serve, func(ctx context.Context) error { return fn(ctx, l) })
+		}
+		return nil
+	}
+	for _, db := range []struct {
+		name    string
+		remotes []string
+	}{{d.schemas.NB.Name, d.o.NBListen}, {d.schemas.SB.Name, d.o.SBListen}} {
+		srv := ovsdb.NewServer(d.store, ovsdb.ServerOptions{Logger: d.o.Logger.With("db", db.name), Databases: []string{db.name}})
+		if err := add(db.remotes, ovsdb.ListenRemote, srv.Serve); err != nil {
+			return nil, err
+		}
+	}
+	fabric := func(_ context.Context, l net.Listener) error { return rpc.Serve(l) }
+	if err := add(d.o.FabricListen, listenFabric, fabric); err != nil {
+		return nil, err
+	}
+	return serve, nil
 }
 
 func listenFabric(remote string) (net.Listener, error) {
