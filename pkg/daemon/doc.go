@@ -2,13 +2,13 @@
 // pidfile, going to the background, the log, the metrics endpoint, the control
 // socket, and a clean end.
 //
-//	 parent                       child
-//	 Run, Detach set
-//	   | starts itself again ----> Run, with a pipe to the parent
-//	   | reads the pipe            log, pidfile, control socket, metrics
-//	   |                           fn(ctx, d): opens its sockets
-//	   | <------- "ready" -------- d.Ready()
-//	 exit 0                        standard streams closed, fn goes on
+//	parent                       child
+//	Run, Detach set
+//	  | starts itself again ----> Run, with a pipe to the parent
+//	  | reads the pipe            log, pidfile, control socket, metrics
+//	  |                           fn(ctx, d): opens its sockets
+//	  | <------- "ready" -------- d.Ready()
+//	exit 0                        standard streams closed, fn goes on
 //
 // If the child ends before it is ready, it prints its error to the standard
 // error that it shares with the parent, and the parent exits 1.

@@ -1,0 +1,59 @@
+# make help lists what there is to make.
+
+GO    ?= go
+TOOLS := $(CURDIR)/bin/tools
+TAGS  := e2e,long
+LAB   := docs/examples/two-hypervisors.yaml
+
+# What generates code and what judges it.
+GO_TOOLS := \
+	google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12 \
+	google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2 \
+	honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+export PATH := $(TOOLS):$(PATH)
+export GOVN := $(CURDIR)/bin/govn
+
+.PHONY: help deps build generate lint check test test-all unit e2e bench demo clean
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
+
+deps: ## install Debian packages and Go tools that are missing (root)
+	@.ci/deps $(GO_TOOLS)
+
+build: ## build the static binary bin/govn
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/govn ./cmd/govn
+
+generate: ## make the generated code anew
+	protoc --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative proto/fabric.proto
+
+check: ## formatting and go vet
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt -w is needed on:"; echo "$$out"; exit 1; fi
+	$(GO) vet -tags $(TAGS) ./...
+
+lint: check ## check, and staticcheck
+	staticcheck -tags $(TAGS) ./...
+
+unit: ## tests of every package, with Open vSwitch where they need it
+	$(GO) test ./...
+
+e2e: build ## stories on real Open vSwitch (root)
+	$(if $(wildcard test/e2e/*.go),$(GO) test -tags e2e -timeout 15m -count 1 ./test/e2e/...)
+
+test: deps build check unit e2e ## what must pass: deps, build, check, unit, e2e (root)
+
+test-all: deps build lint ## everything, with the race detector and the long tests (root)
+	$(GO) test -race -timeout 30m -tags $(TAGS) -count 1 ./...
+
+bench: ## benchmarks of every package
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+demo: build ## two hypervisors on this machine and a ping between them (root, after make deps)
+	bin/govn lab up $(LAB)
+	bin/govn lab exec $(LAB) vm1 ping -c 3 10.0.0.12; s=$$?; bin/govn lab down $(LAB); exit $$s
+
+clean: ## remove what was built
+	rm -rf bin out
