@@ -201,10 +201,12 @@ func (p *parser) assignment(t *token) Action {
 		return &Drop{}
 	}
 	op := p.peek()
+	if op.is("=") || op.is("<->") {
+		p.assignable(t, dst)
+	}
 	switch {
 	case p.accept("="):
 	case p.accept("<->"):
-		p.assignable(t, dst)
 		st := p.peek()
 		src := p.readable()
 		p.assignable(st, src)
@@ -219,7 +221,6 @@ func (p *parser) assignment(t *token) Action {
 		p.fail(op, "expecting `=', `<->' or `--' behind field %s, found %s", dst.Name, op.describe())
 		return &Drop{}
 	}
-	p.assignable(t, dst)
 	v := p.peek()
 	if v.kind != tokID {
 		return p.set(t, dst)
@@ -413,8 +414,12 @@ func (p *parser) options(t *token, spec optionSpec, dst *Field) Action {
 			p.failSpan(t, "%s needs the argument %q", t.text, name)
 		}
 	}
-	if spec.weight && len(o.Options) < 2 {
+	switch {
+	case !spec.weight:
+	case len(o.Options) < 2:
 		p.failSpan(t, "%s needs two values or more", t.text)
+	case p.l.err == nil && dst.Bits < 16:
+		p.fail(t, "the result of %s needs 16 bits, %s has %d", t.text, dst.Name, dst.Bits)
 	}
 	return o
 }
@@ -436,6 +441,9 @@ func (p *parser) option(spec optionSpec) Option {
 		p.fail(t, "no argument %q here, only %q", t.text, spec.names)
 	}
 	o := Option{Name: t.text}
+	if spec.words {
+		return o
+	}
 	p.expect("=")
 	switch {
 	case o.Name == spec.list && o.Name != "":

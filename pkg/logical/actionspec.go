@@ -85,11 +85,12 @@ var functions = map[Func]signature{
 // optionSpec says how a function with named arguments is written.
 type optionSpec struct {
 	result resultKind
-	names  []string // "": any
+	names  []string // nil: any
 	must   []string // those that cannot be left out
 	list   string   // this one has a list behind it, without braces
 	tight  bool     // "name=value", not "name = value"
 	weight bool     // numbers with weights, not names
+	words  bool     // names without values
 	prereq string
 }
 
@@ -97,14 +98,14 @@ var options = map[Func]optionSpec{
 	PutDHCPOpts:    {result: bitResult, must: []string{"offerip"}},
 	PutDHCPv6Opts:  {result: bitResult},
 	PutNDRAOpts:    {result: bitResult, prereq: "ip6"},
-	Log:            {names: []string{"name", "severity", "verdict", "meter"}, tight: true},
+	Log:            {names: []string{"name", "severity", "verdict", "meter"}, must: []string{"verdict"}, tight: true},
 	Sample:         {names: []string{"probability", "collector_set", "obs_domain", "obs_point"}, must: []string{"probability"}, tight: true},
 	TriggerEvent:   {names: []string{"event", "meter", "vip", "protocol", "load_balancer"}, must: []string{"event"}},
 	FwdGroup:       {names: []string{"liveness", "childports"}, must: []string{"childports"}, list: "childports", tight: true},
 	Select:         {result: anyResult, weight: true, tight: true},
 	CommitLBAff:    {names: []string{"vip", "backend", "proto", "timeout"}, must: []string{"vip", "backend", "timeout"}},
 	CommitECMPNH:   {names: []string{"ipv6", "proto"}, must: []string{"ipv6"}},
-	CTCommitToZone: {names: []string{"dnat", "snat"}},
+	CTCommitToZone: {names: []string{"dnat", "snat"}, words: true, prereq: "ip"},
 }
 
 // nests are the actions with actions inside, and what they imply.

@@ -112,14 +112,14 @@ func TestBindErrors(t *testing.T) {
 }
 
 func TestActionTemplate(t *testing.T) {
-	tmpl := MustActions(`outport = {port}; eth.dst = {mac}; clone { reg0 = {ip}; output; }; reg8[16..31] = {n}; ct_dnat({ip}); log(name={name}, severity={sev}); reg0[3] = put_dhcp_opts(offerip = {ip}, dns_server = {dns});`, Default())
+	tmpl := MustActions(`outport = {port}; eth.dst = {mac}; clone { reg0 = {ip}; output; }; reg8[16..31] = {n}; ct_dnat({ip}); log(name={name}, verdict=allow, severity={sev}); reg0[3] = put_dhcp_opts(offerip = {ip}, dns_server = {dns});`, Default())
 	args := []Arg{Port("port", "a"), MAC("mac", mac1), IP("ip", ip1), Int("n", 7), Text("name", "acl"), Word("sev", "info"),
 		IPSet("dns", []netip.Prefix{netip.PrefixFrom(ip1, 32), netip.MustParsePrefix("10.0.0.2/32")})}
 	a, err := tmpl.Bind(args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `outport = "a"; eth.dst = 00:00:00:00:00:01; clone { reg0 = 10.0.0.1; output; }; reg8[16..31] = 7; ct_dnat(10.0.0.1); log(name="acl", severity=info); reg0[3] = put_dhcp_opts(offerip = 10.0.0.1, dns_server = {10.0.0.1, 10.0.0.2});`
+	const want = `outport = "a"; eth.dst = 00:00:00:00:00:01; clone { reg0 = 10.0.0.1; output; }; reg8[16..31] = 7; ct_dnat(10.0.0.1); log(name="acl", verdict=allow, severity=info); reg0[3] = put_dhcp_opts(offerip = 10.0.0.1, dns_server = {10.0.0.1, 10.0.0.2});`
 	if got := a.String(); got != want {
 		t.Errorf("text %s\nwant %s", got, want)
 	}
