@@ -1,0 +1,75 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"govn/sim/lab"
+	"govn/test/oracle"
+)
+
+// Random microflows have the verdict and rewrites of stock OVN.
+func TestOracle(t *testing.T) {
+	files, err := filepath.Glob("../oracle/testdata/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no topologies: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			cfg := load(t, file)
+			seed := uint64(time.Now().UnixNano())
+			compare(t, cfg, seed, 1000)
+		})
+	}
+}
+
+// compare brings govn and stock up side by side and compares n microflows by
+// all engines.
+func compare(t *testing.T, cfg *lab.Config, seed uint64, n int) {
+	t.Helper()
+	t.Logf("seed %d", seed)
+	var engines []oracle.Engine
+	for _, control := range []lab.Control{lab.ControlGovn, lab.ControlStock} {
+		l := up(t, cfg, control)
+		if err := oracle.LearnFDB(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+		of, err := oracle.NewOFProto(t.Context(), string(control)+" ofproto/trace", l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { closeOf(t, of) })
+		engines = append(engines, of)
+		if control == lab.ControlStock {
+			continue
+		}
+		trace, err := oracle.StartOVNTrace(t.Context(), "ovn-trace on govn", l.SB(), l.Dir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { closeOf(t, trace) })
+		engines = append(engines, trace)
+	}
+	r, err := oracle.Compare(t.Context(), cfg, oracle.Generate(cfg, seed, n), engines...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(r)
+	if len(r.Differences) > 0 {
+		t.Errorf("%d differences", len(r.Differences))
+	}
+	if r.Unjudged > n/10 || r.Delivered < n/10 {
+		t.Errorf("%d microflows are judged by one engine only, %d are delivered: the test sees too little", r.Unjudged, r.Delivered)
+	}
+}
+
+func closeOf(t *testing.T, c interface{ Close() error }) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}

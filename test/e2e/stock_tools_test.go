@@ -1,0 +1,152 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+
+	"govn/sim/lab"
+)
+
+// Stock ovn-nbctl builds the topology; stock tools see on govn what they see on
+// stock OVN.
+func TestStockTools(t *testing.T) {
+	const file = `
+name: tools
+chassis: [{name: hv1, datapath: dummy}, {name: hv2, datapath: dummy}]
+`
+	labs := map[lab.Control]*lab.Lab{}
+	for _, c := range []lab.Control{lab.ControlStock, lab.ControlGovn} {
+		labs[c] = up(t, parse(t, file), c)
+	}
+	// Both run each step before the next one, one transaction at a time, so
+	// that keys are given out in the same order.
+	both := func(run func(l *lab.Lab) (string, error)) (stock, ours string) {
+		t.Helper()
+		out := map[lab.Control]*string{lab.ControlStock: new(string), lab.ControlGovn: new(string)}
+		var g errgroup.Group
+		for c, l := range labs {
+			g.Go(func() (err error) {
+				*out[c], err = run(l)
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		return *out[lab.ControlStock], *out[lab.ControlGovn]
+	}
+	for _, args := range []string{
+		"--wait=sb ls-add sw0",
+		"--wait=sb lsp-add sw0 vm1 -- lsp-set-addresses vm1 50:54:00:00:00:01\\ 10.0.0.11",
+		"--wait=sb lsp-add sw0 vm2 -- lsp-set-addresses vm2 50:54:00:00:00:02\\ 10.0.0.12\\ fd00::12 -- lsp-set-port-security vm2 50:54:00:00:00:02\\ 10.0.0.12\\ fd00::12",
+		"--wait=sb lsp-add sw0 vm3 -- lsp-set-addresses vm3 unknown",
+		"--wait=sb lsp-add sw0 vm4 -- lsp-set-addresses vm4 50:54:00:00:00:04 -- lsp-set-enabled vm4 disabled",
+		"--wait=sb ls-add sw1 -- lsp-add sw1 gone -- lsp-del gone",
+		"--wait=sb set Logical_Switch_Port vm1 external_ids:owner=me",
+	} {
+		words := words(args)
+		both(func(l *lab.Lab) (string, error) { return l.Nbctl(t.Context(), words...) })
+	}
+	both(func(l *lab.Lab) (string, error) {
+		for _, w := range []lab.Workload{{Name: "vm1", Chassis: "hv1"}, {Name: "vm2", Chassis: "hv2"}, {Name: "vm3", Chassis: "hv2"}} {
+			if err := l.Attach(t.Context(), w); err != nil {
+				return "", err
+			}
+		}
+		return "", l.WaitUp(t.Context())
+	})
+
+	same := func(what string, run func(l *lab.Lab) (string, error)) {
+		t.Helper()
+		stock, ours := both(run)
+		if strings.TrimSpace(stock) == "" {
+			t.Errorf("%s: stock says nothing: the test sees too little", what)
+		}
+		if diff := cmp.Diff(normal(stock), normal(ours)); diff != "" {
+			t.Errorf("%s: (-stock +govn)\n%s", what, diff)
+		}
+	}
+	nb := func(args string) {
+		t.Helper()
+		same("ovn-nbctl "+args, func(l *lab.Lab) (string, error) { return l.Nbctl(t.Context(), words(args)...) })
+	}
+	sb := func(args string) {
+		t.Helper()
+		same("ovn-sbctl "+args, func(l *lab.Lab) (string, error) { return l.Sbctl(t.Context(), words(args)...) })
+	}
+	nb("--wait=hv sync -- show")
+	nb("ls-list")
+	nb("lsp-list sw0")
+	nb("lsp-get-addresses vm2")
+	nb("lsp-get-port-security vm2")
+	nb("lsp-get-enabled vm4")
+	nb("lsp-get-up vm1")
+	nb("lsp-get-up vm4")
+	nb("--bare --columns=name,up,enabled,addresses,external_ids list Logical_Switch_Port")
+	sb("show")
+	sb("get Datapath_Binding sw0 tunnel_key")
+	sb("get Datapath_Binding sw1 tunnel_key")
+	sb("--bare --columns=tunnel_key list Datapath_Binding")
+	sb("--bare --columns=logical_port,mac,type,up,tunnel_key,external_ids list Port_Binding")
+	sb("--bare --columns=name,hostname,nb_cfg list Chassis")
+	sb("--bare --columns=type,ip,chassis_name,options list Encap")
+	sb("--bare --columns=name,tunnel_key list Multicast_Group")
+
+	for _, flow := range []string{
+		`inport == "vm1" && eth.src == 50:54:00:00:00:01 && eth.dst == 50:54:00:00:00:02`,
+		`inport == "vm1" && eth.src == 50:54:00:00:00:01 && eth.dst == ff:ff:ff:ff:ff:ff`,
+		`inport == "vm1" && eth.src == 50:54:00:00:00:01 && eth.dst == 50:54:00:00:00:77`,
+		`inport == "vm1" && eth.src == 50:54:00:00:00:01 && eth.dst == ff:ff:ff:ff:ff:ff && arp.op == 1 && arp.spa == 10.0.0.11 && arp.tpa == 10.0.0.12 && arp.sha == 50:54:00:00:00:01`,
+		`inport == "vm2" && eth.src == 50:54:00:00:00:99 && eth.dst == 50:54:00:00:00:01`,
+		`inport == "vm4" && eth.src == 50:54:00:00:00:04 && eth.dst == 50:54:00:00:00:01`,
+		`inport == "vm1" && eth.src == 50:54:00:00:00:01 && eth.dst == 33:33:ff:00:00:12 && ip6.src == fd00::11 && ip6.dst == ff02::1:ff00:12 && ip.ttl == 255 && icmp6.type == 135 && icmp6.code == 0 && nd.target == fd00::12 && nd.sll == 50:54:00:00:00:01`,
+	} {
+		same("ovn-trace "+flow, func(l *lab.Lab) (string, error) { return l.Trace(t.Context(), "--minimal", "sw0", flow) })
+	}
+	lflowList(t, labs[lab.ControlGovn])
+}
+
+// words splits a command line at blanks; a backslash keeps one.
+func words(s string) []string {
+	list := strings.Fields(strings.ReplaceAll(s, `\ `, "\x00"))
+	for i := range list {
+		list[i] = strings.ReplaceAll(list[i], "\x00", " ")
+	}
+	return list
+}
+
+var lflowLine = regexp.MustCompile(`^  table=(\d+) *\((ls_(?:in|out)_[a-z0-9_]+) *\), priority=(\d+) *, match=\((.*)\), action=\((.*)\)$`)
+
+// lflowList checks that ovn-sbctl lists logical flows in its own form, and that
+// every one belongs to a stage of 23.03's numbering.
+func lflowList(t *testing.T, l *lab.Lab) {
+	t.Helper()
+	out := must(t)(l.Sbctl(t.Context(), "lflow-list", "sw0"))
+	stages := map[string]int{}
+	for line := range strings.Lines(out) {
+		line = strings.TrimRight(line, "\n")
+		if strings.HasPrefix(line, "Datapath: ") {
+			if !strings.Contains(line, `"sw0"`) {
+				t.Errorf("lflow-list sw0 lists %q", line)
+			}
+			continue
+		}
+		m := lflowLine.FindStringSubmatch(line)
+		if m == nil {
+			t.Errorf("lflow-list: %q", line)
+			continue
+		}
+		stages[m[2]]++
+	}
+	for _, want := range []string{"ls_in_l2_lkup", "ls_in_arp_rsp", "ls_in_check_port_sec", "ls_out_check_port_sec"} {
+		if stages[want] == 0 {
+			t.Errorf("lflow-list: no flow in stage %s; there are %v", want, stages)
+		}
+	}
+}
