@@ -46,6 +46,13 @@ func (d *durability) close() {
 	d.signal()
 }
 
+// upTo is the last durable revision.
+func (d *durability) upTo() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.revision
+}
+
 // failed tells why nothing can be written any more, or nil.
 func (d *durability) failed() error {
 	d.mu.Lock()

@@ -104,3 +104,16 @@ func (h *history) add(n *commitNode) {
 		delete(h.byID, old.txid)
 	}
 }
+
+// since returns the commits after a transaction id, if it is remembered.
+func (h *history) since(txid UUID) ([]*commitNode, bool) {
+	n := h.byID[txid]
+	if n == nil {
+		return nil, false
+	}
+	var past []*commitNode
+	for n = n.after(); n != nil; n = n.after() {
+		past = append(past, n)
+	}
+	return past, true
+}

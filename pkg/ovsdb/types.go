@@ -173,10 +173,20 @@ func (b *BaseType) check(a Atom) error {
 	return nil
 }
 
-// atomText prints an atom as OVSDB tools print it on a command line.
+// atomText prints an atom as OVSDB tools print it on a command line: strings in
+// quotes unless they can be taken for nothing else.
 func atomText(a Atom) string {
-	if s, ok := a.(string); ok {
-		return string(appendString(nil, s))
+	s, ok := a.(string)
+	if !ok {
+		return string(appendScalar(nil, a))
 	}
-	return string(appendScalar(nil, a))
+	plain := s != "" && s != "true" && s != "false" && (s[0] < '0' || s[0] > '9')
+	for i := 0; plain && i < len(s); i++ {
+		c := s[i]
+		plain = c == '_' || c == '-' && i > 0 || c == '.' && i > 0 || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+	}
+	if _, err := ParseUUID(s); plain && err != nil {
+		return s
+	}
+	return string(appendString(nil, s))
 }

@@ -1,0 +1,296 @@
+package ovsdb
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/rpc2"
+)
+
+// request is one JSON-RPC request or notification (RFC 7047, section 4).
+type request struct {
+	method string
+	params []jsonValue
+	id     jsonValue // null: a notification
+}
+
+// codec is the rpc2.Codec of a connection. It splits the stream into messages
+// within limits, and queues what is to be sent:
+//
+//	conn -> scanner -> parseJSON -> request -> rpc2 -> handler -> session
+//	conn <- writer goroutine <- bounded queue <- session
+//
+// Replies are not written by rpc2, since ids may be any JSON value, errors are
+// objects, and a reply may have to wait; the session sends them.
+type codec struct {
+	conn    net.Conn
+	limits  jsonLimits
+	maxSize int
+	probe   time.Duration // 0: none
+
+	buf      []byte // read but not consumed
+	scanned  int    // of buf, already looked at
+	depth    int
+	inString bool
+	escape   bool
+	probing  bool
+	current  request
+
+	// The send queue.
+	mu       sync.Mutex
+	queue    [][]byte
+	queued   int
+	maxQueue int
+	closed   bool
+	wake     chan struct{}
+	reason   error // why the connection ends, if we decided it
+}
+
+var (
+	errSlow    = errors.New("the peer does not read what it asked for")
+	errProbe   = errors.New("no answer to an inactivity probe")
+	errMessage = errors.New("bad JSON-RPC message")
+)
+
+func newCodec(conn net.Conn, o *ServerOptions) *codec {
+	c := &codec{
+		conn: conn, limits: jsonLimits{depth: o.MaxDepth, values: o.MaxMessage/16 + 1024}, maxSize: o.MaxMessage,
+		maxQueue: o.MaxBacklog, wake: make(chan struct{}, 1),
+	}
+	if _, unix := conn.(*net.UnixConn); !unix {
+		c.probe = o.ProbeInterval
+	}
+	return c
+}
+
+// fill reads more bytes, probing a silent peer.
+func (c *codec) fill() error {
+	if len(c.buf) >= c.maxSize {
+		return fmt.Errorf("%w: longer than %d bytes", errMessage, c.maxSize)
+	}
+	c.buf = slices.Grow(c.buf, 4096)
+	for {
+		if c.probe > 0 {
+			if err := c.conn.SetReadDeadline(time.Now().Add(c.probe)); err != nil {
+				return err
+			}
+		}
+		n, err := c.conn.Read(c.buf[len(c.buf):min(cap(c.buf), len(c.buf)+1<<20)])
+		if n > 0 {
+			c.buf = c.buf[:len(c.buf)+n]
+			c.probing = false
+			return nil
+		}
+		if c.probe > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			if c.probing {
+				return errProbe
+			}
+			c.probing = true
+			c.send([]byte(`{"id":"echo","method":"echo","params":[]}`))
+			continue
+		}
+		if err == nil {
+			err = io.ErrNoProgress
+		}
+		return err
+	}
+}
+
+// message returns the bytes of the next message, which is a JSON object.
+func (c *codec) message() (string, error) {
+	for {
+		for ; c.scanned < len(c.buf); c.scanned++ {
+			b := c.buf[c.scanned]
+			if c.depth == 0 && b != '{' {
+				switch b {
+				case ' ', '\t', '\r', '\n':
+					continue
+				}
+				return "", fmt.Errorf("%w: an object is expected, not %q", errMessage, b)
+			}
+			switch {
+			case c.escape:
+				c.escape = false
+			case c.inString:
+				c.inString = b != '"'
+				c.escape = b == '\\'
+			case b == '"':
+				c.inString = true
+			case b == '{', b == '[':
+				if c.depth++; c.depth > c.limits.depth {
+					return "", fmt.Errorf("%w: nested deeper than %d", errMessage, c.limits.depth)
+				}
+			case b == '}', b == ']':
+				c.depth--
+				if c.depth == 0 {
+					m := string(c.buf[:c.scanned+1])
+					rest := copy(c.buf, c.buf[c.scanned+1:])
+					if cap(c.buf) > 1<<20 && rest < 4096 {
+						c.buf = append(make([]byte, 0, 4096), c.buf[:rest]...)
+					} else {
+						c.buf = c.buf[:rest]
+					}
+					c.scanned, c.depth = 0, 0
+					return m, nil
+				}
+			}
+		}
+		if err := c.fill(); err != nil {
+			return "", err
+		}
+	}
+}
+
+// ReadHeader reads the next message. What is no JSON-RPC message ends the
+// connection; a response, such as that to a probe, is passed over.
+func (c *codec) ReadHeader(req *rpc2.Request, _ *rpc2.Response) (err error) {
+	defer func() {
+		if err != nil {
+			c.fail(err)
+		}
+	}()
+	for {
+		text, err := c.message()
+		if err != nil {
+			return err
+		}
+		v, err := parseJSON(text, c.limits)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errMessage, err)
+		}
+		id, hasID := v.member("id")
+		method, hasMethod := v.member("method")
+		_, hasResult := v.member("result")
+		_, hasError := v.member("error")
+		if !hasMethod {
+			if hasID && (hasResult || hasError) {
+				continue
+			}
+			return fmt.Errorf("%w: neither request nor response", errMessage)
+		}
+		params, hasParams := v.member("params")
+		if method.kind != jsonString || method.text == "" {
+			return fmt.Errorf("%w: \"method\" must be a string", errMessage)
+		}
+		c.current = request{method: method.text}
+		if hasID {
+			c.current.id = *id
+		}
+		switch {
+		case !hasParams, params.kind == jsonNull:
+		case params.kind != jsonArray:
+			return fmt.Errorf("%w: \"params\" must be JSON array", errMessage)
+		default:
+			c.current.params = params.list
+		}
+		// Seq is for rpc2 only, which must not see a notification here: the
+		// session answers all.
+		req.Seq, req.Method = 1, rpcMethod
+		return nil
+	}
+}
+
+// rpcMethod is the one handler that rpc2 knows; the session dispatches, so that
+// an unknown method is an error of the protocol, not of rpc2.
+const rpcMethod = "request"
+
+// ReadRequestBody gives the handler the request.
+func (c *codec) ReadRequestBody(body any) error {
+	if p, ok := body.(*any); ok {
+		*p = c.current
+	}
+	c.current = request{}
+	return nil
+}
+
+// ReadResponseBody has nothing to do: we send no requests through rpc2.
+func (c *codec) ReadResponseBody(any) error { return nil }
+
+// WriteRequest is not used.
+func (c *codec) WriteRequest(*rpc2.Request, any) error { return rpc2.ErrShutdown }
+
+// WriteResponse does nothing: the session answers.
+func (c *codec) WriteResponse(*rpc2.Response, any) error { return nil }
+
+// fail remembers the first reason for the end of the connection and closes it.
+func (c *codec) fail(err error) {
+	c.mu.Lock()
+	if c.reason == nil {
+		c.reason = err
+	}
+	c.mu.Unlock()
+	c.Close()
+}
+
+// why returns the reason for the end of the connection.
+func (c *codec) why() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reason
+}
+
+// Close closes the connection; what is queued is dropped.
+func (c *codec) Close() error {
+	c.mu.Lock()
+	c.closed, c.queue, c.queued = true, nil, 0
+	c.mu.Unlock()
+	c.signal()
+	return c.conn.Close()
+}
+
+func (c *codec) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// send queues a message. A peer whose backlog is too long is dropped: one
+// message of any length is always accepted.
+func (c *codec) send(m []byte) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	if c.queued > 0 && c.queued+len(m) > c.maxQueue {
+		c.mu.Unlock()
+		c.fail(fmt.Errorf("%w: %d bytes are queued", errSlow, c.queued))
+		return
+	}
+	c.queue = append(c.queue, m)
+	c.queued += len(m)
+	c.mu.Unlock()
+	c.signal()
+}
+
+// write sends what is queued until the connection closes.
+func (c *codec) write() {
+	for range c.wake {
+		c.mu.Lock()
+		batch, closed := c.queue, c.closed
+		c.queue = nil
+		c.mu.Unlock()
+		if closed {
+			return
+		}
+		n := 0
+		for _, m := range batch {
+			n += len(m)
+		}
+		buffers := net.Buffers(batch)
+		if _, err := buffers.WriteTo(c.conn); err != nil {
+			c.fail(err)
+			return
+		}
+		c.mu.Lock()
+		c.queued -= n
+		c.mu.Unlock()
+	}
+}

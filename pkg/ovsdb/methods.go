@@ -1,0 +1,321 @@
+package ovsdb
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// methods are the requests of RFC 7047 section 4.1 and ovsdb-server(7). A
+// method returns its result as JSON, or an error, or neither when it has
+// arranged for the reply itself.
+var methods map[string]func(*session, *request) ([]byte, error)
+
+func init() {
+	methods = map[string]func(*session, *request) ([]byte, error){
+		"list_dbs":            (*session).listDBs,
+		"get_schema":          (*session).getSchema,
+		"get_server_id":       (*session).getServerID,
+		"transact":            (*session).transact,
+		"cancel":              (*session).cancel,
+		"monitor":             func(s *session, r *request) ([]byte, error) { return s.monitor(r, monitorV1) },
+		"monitor_cond":        func(s *session, r *request) ([]byte, error) { return s.monitor(r, monitorV2) },
+		"monitor_cond_since":  func(s *session, r *request) ([]byte, error) { return s.monitor(r, monitorV3) },
+		"monitor_cond_change": (*session).monitorChange,
+		"monitor_cancel":      (*session).monitorCancel,
+		"lock":                func(s *session, r *request) ([]byte, error) { return s.lock(r, false) },
+		"steal":               func(s *session, r *request) ([]byte, error) { return s.lock(r, true) },
+		"unlock":              (*session).unlock,
+		"echo":                (*session).echo,
+		"set_db_change_aware": (*session).setDBChangeAware,
+	}
+}
+
+func (s *session) dispatch(r *request) {
+	method := methods[r.method]
+	if method == nil {
+		s.reply(&r.id, nil, plainError("unknown method"))
+		return
+	}
+	result, err := method(s, r)
+	if result != nil || err != nil {
+		s.reply(&r.id, result, err)
+	}
+}
+
+// dbParam returns the database named by the first parameter.
+func (s *session) dbParam(r *request) (*database, error) {
+	if len(r.params) == 0 || r.params[0].kind != jsonString {
+		return nil, syntaxError(r.array(), r.method+" request params must begin with <db-name>")
+	}
+	db := s.srv.dbs[r.params[0].text]
+	if db == nil {
+		return nil, &Error{
+			Kind: ErrUnknownDatabase, Syntax: r.array().short(),
+			Details: fmt.Sprintf("%s request specifies unknown database %s", r.method, r.params[0].text),
+		}
+	}
+	return db, nil
+}
+
+// array is the parameters as they came.
+func (r *request) array() *jsonValue { return &jsonValue{kind: jsonArray, list: r.params} }
+
+func (s *session) listDBs(*request) ([]byte, error) {
+	b := []byte{'['}
+	for i, name := range slices.Sorted(maps.Keys(s.srv.dbs)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, name)
+	}
+	return append(b, ']'), nil
+}
+
+func (s *session) getSchema(r *request) ([]byte, error) {
+	db, err := s.dbParam(r)
+	if err != nil {
+		return nil, err
+	}
+	return db.Schema.JSON(), nil
+}
+
+func (s *session) getServerID(*request) ([]byte, error) {
+	return appendString(nil, s.srv.id.String()), nil
+}
+
+func (s *session) echo(r *request) ([]byte, error) { return r.array().append(nil), nil }
+
+// setDBChangeAware has no effect yet: databases do not come or go while the
+// server runs.
+func (s *session) setDBChangeAware(r *request) ([]byte, error) {
+	if len(r.params) != 1 || r.params[0].kind != jsonBool {
+		return nil, syntaxError(r.array(), "true or false parameter expected")
+	}
+	return []byte("{}"), nil
+}
+
+func (s *session) transact(r *request) ([]byte, error) {
+	db, err := s.dbParam(r)
+	if err != nil {
+		return nil, err
+	}
+	tr := &transaction{
+		store: s.store, db: db, ops: r.params[1:], who: OwnerClient,
+		holds: func(lock string) bool { return s.srv.locks.holds(lock, s) },
+	}
+	s.mu.Lock()
+	duplicate := slices.ContainsFunc(s.blocked, func(b *blocked) bool { return sameJSON(&b.id, &r.id) })
+	s.mu.Unlock()
+	if duplicate {
+		return nil, plainError("duplicate request ID")
+	}
+	s.attempt(&blocked{id: r.id, tr: tr, since: time.Now()})
+	return nil, nil
+}
+
+func sameJSON(a, b *jsonValue) bool { return a.String() == b.String() }
+
+// cancel is a notification: the canceled request is what gets the answer.
+func (s *session) cancel(r *request) ([]byte, error) {
+	if len(r.params) != 1 {
+		return nil, syntaxError(r.array(), "cancel request params must be <id>")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, b := range s.blocked {
+		if sameJSON(&b.id, &r.params[0]) {
+			b.canceled = true
+			s.blocked = slices.Delete(s.blocked, i, i+1)
+			s.reply(&b.id, nil, plainError(ErrCanceled))
+			break
+		}
+	}
+	return nil, nil
+}
+
+func (s *session) lockParam(r *request) (string, error) {
+	if len(r.params) != 1 || r.params[0].kind != jsonString || !isID(r.params[0].text) {
+		return "", syntaxError(r.array(), r.method+" request params must be <id>")
+	}
+	return r.params[0].text, nil
+}
+
+func (s *session) lock(r *request, steal bool) ([]byte, error) {
+	name, err := s.lockParam(r)
+	if err != nil {
+		return nil, err
+	}
+	owned, ok := s.srv.locks.acquire(name, s, steal)
+	switch {
+	case !ok:
+		return nil, syntaxError(r.array(), fmt.Sprintf("must issue \"unlock\" before new %q", r.method))
+	case owned:
+		return []byte(`{"locked":true}`), nil
+	}
+	return []byte(`{"locked":false}`), nil
+}
+
+func (s *session) unlock(r *request) ([]byte, error) {
+	name, err := s.lockParam(r)
+	if err != nil {
+		return nil, err
+	}
+	if !s.srv.locks.release(name, s) {
+		return nil, syntaxError(r.array(), "\"unlock\" without \"lock\" or \"steal\"")
+	}
+	return []byte("{}"), nil
+}
+
+// monitor begins a monitor: virtual tables are rendered now, the reply follows
+// when the present revision is durable and all updates up to it are sent.
+func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
+	db, err := s.dbParam(r)
+	if err != nil {
+		return nil, err
+	}
+	if n := len(r.params); n != 3 && !(kind == monitorV3 && n == 4) {
+		return nil, syntaxError(r.array(), r.method+" request has the wrong number of params")
+	}
+	m, err := parseMonitor(db, kind, &r.params[1], &r.params[2])
+	if err != nil {
+		return nil, err
+	}
+	m.shows = s.srv.shows
+	var since UUID
+	if kind == monitorV3 && len(r.params) == 4 {
+		if r.params[3].kind != jsonString {
+			return nil, syntaxError(&r.params[3], "last-txn-id must be string")
+		}
+		if since, err = ParseUUID(r.params[3].text); err != nil {
+			return nil, syntaxError(&r.params[3], "last-txn-id must be UUID format.")
+		}
+	}
+	key := m.id.String()
+	if s.ids[key] != nil {
+		return nil, syntaxError(r.array(), "duplicate monitor ID")
+	}
+	s.ids[key] = m
+	for _, tm := range m.tables {
+		hub := db.virtual[tm.table.Name]
+		if hub == nil {
+			continue
+		}
+		shown := make(map[UUID]*Row)
+		rows, stop := hub.watch(func(c []Change) { s.virtualChanges(m, c) })
+		m.stops = append(m.stops, stop)
+		for _, row := range rows {
+			shown[row.uuid] = row
+		}
+		s.mu.Lock()
+		m.virtual[tm.table] = shown
+		s.mu.Unlock()
+	}
+	s.store.publish.Lock()
+	snapshot, tail := s.store.current.Load(), s.store.tail
+	past, found := s.store.history.since(since)
+	s.store.publish.Unlock()
+	id := r.id
+	s.later(snapshot.revision, func() { s.startMonitor(m, &id, snapshot, tail, since, past, found) })
+	return nil, nil
+}
+
+// startMonitor sends the reply. s.mu is held.
+func (s *session) startMonitor(m *monitor, id *jsonValue, snapshot *Snapshot, tail *commitNode, since UUID, past []*commitNode, found bool) {
+	if len(s.monitors) == 0 {
+		s.cursor = tail
+	}
+	s.txid = snapshot.txid
+	var b []byte
+	found = found && len(m.virtual) == 0
+	if m.kind == monitorV3 {
+		last := snapshot.txid
+		b = fmt.Appendf(b, "[%t,", found)
+		b = append(appendString(b, last.String()), ',')
+	}
+	if found {
+		b = m.catchUp(b, past, snapshot)
+	} else {
+		u := m.begin(b)
+		for _, tm := range m.tables {
+			m.rows(snapshot, tm.table, func(r *Row) { u.initial(tm, r) })
+		}
+		b = u.finish()
+	}
+	if m.kind == monitorV3 {
+		b = append(b, ']')
+	}
+	s.reply(id, b, nil)
+	m.live = true
+	s.monitors = append(s.monitors, m)
+	for _, changes := range m.early {
+		s.sendVirtual(m, changes)
+	}
+	m.early = nil
+}
+
+// virtualChanges follows a virtual table; it is called by its hub.
+func (s *session) virtualChanges(m *monitor, changes []Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !m.live {
+		m.early = append(m.early, slices.Clone(changes))
+		return
+	}
+	s.sendVirtual(m, changes)
+}
+
+func (s *session) sendVirtual(m *monitor, changes []Change) {
+	if b := m.applyVirtual(changes, s.txid); b != nil {
+		s.codec.send(b)
+	}
+}
+
+func (s *session) monitorChange(r *request) ([]byte, error) {
+	if len(r.params) != 3 {
+		return nil, syntaxError(r.array(), "monitor_cond_change request must have 3 params")
+	}
+	m := s.ids[r.params[0].String()]
+	if m == nil || m.kind == monitorV1 {
+		return nil, plainError("unknown monitor session")
+	}
+	key := r.params[1].String()
+	if s.ids[key] != nil && s.ids[key] != m {
+		return nil, syntaxError(r.array(), "duplicate monitor ID")
+	}
+	conditions, err := m.parseConditions(&r.params[2])
+	if err != nil {
+		return nil, err
+	}
+	delete(s.ids, r.params[0].String())
+	s.ids[key] = m
+	snapshot, id, next := s.store.Snapshot(), r.id, r.params[1]
+	s.later(snapshot.revision, func() {
+		if b := m.changeConditions(conditions, snapshot); b != nil {
+			s.codec.send(b)
+		}
+		m.id = next
+		s.reply(&id, []byte("{}"), nil)
+	})
+	return nil, nil
+}
+
+func (s *session) monitorCancel(r *request) ([]byte, error) {
+	if len(r.params) != 1 {
+		return nil, syntaxError(r.array(), "monitor_cancel request must have 1 param")
+	}
+	key := r.params[0].String()
+	m := s.ids[key]
+	if m == nil {
+		return nil, plainError("unknown monitor")
+	}
+	delete(s.ids, key)
+	id := r.id
+	s.later(s.store.Snapshot().revision, func() {
+		s.monitors = slices.DeleteFunc(s.monitors, func(o *monitor) bool { return o == m })
+		s.reply(&id, []byte("{}"), nil)
+	})
+	m.stop()
+	return nil, nil
+}

@@ -1,0 +1,305 @@
+package ovsdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/rpc2"
+)
+
+// session is one connection. Its goroutines:
+//
+//	reader   requests in order: rpc2 -> handle -> dispatch
+//	pump     what must wait: for a revision to be durable (replies, updates),
+//	         for a commit (updates, blocked transactions), for a timeout
+//	writer   the codec's send queue
+//
+// The reader executes a request at once and leaves what it is to be answered as
+// a step with the revision that the answer depends on. The pump takes the steps
+// in order: it waits until the revision is durable, sends the updates of all
+// monitors up to exactly that revision, then runs the step, which sends the
+// reply. So updates come before the reply of the transaction that caused them,
+// a monitor's initial rows and its updates fit together, and nobody is told
+// what a crash could take back.
+type session struct {
+	srv   *Server
+	store *Store
+	codec *codec
+	kick  chan struct{} // one token: steps or blocked have grown
+
+	mu       sync.Mutex
+	steps    []step
+	monitors []*monitor
+	ids      map[string]*monitor // monitor ids in use, as JSON
+	cursor   *commitNode         // updates are sent up to here
+	txid     UUID                // of the last durable revision seen
+	blocked  []*blocked
+	ended    bool
+}
+
+// step is an answer that waits for a revision.
+type step struct {
+	revision uint64
+	run      func()
+}
+
+// blocked is a transaction with a wait that does not hold.
+type blocked struct {
+	id       jsonValue
+	tr       *transaction
+	since    time.Time
+	timeout  time.Duration // negative: never
+	canceled bool
+}
+
+func newSession(srv *Server, conn net.Conn) *session {
+	return &session{
+		srv: srv, store: srv.store, codec: newCodec(conn, &srv.opts),
+		kick: make(chan struct{}, 1), ids: make(map[string]*monitor),
+	}
+}
+
+// run serves the connection until it closes.
+func (s *session) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var workers sync.WaitGroup
+	workers.Add(2)
+	go func() { defer workers.Done(); s.codec.write() }()
+	go func() { defer workers.Done(); s.pump(ctx) }()
+	client := rpc2.NewClientWithCodec(s.codec)
+	client.SetBlocking(true)
+	client.Handle(rpcMethod, func(_ *rpc2.Client, in *any, _ *any) error {
+		if r, ok := (*in).(request); ok {
+			s.handle(&r)
+		}
+		return nil
+	})
+	client.Run()
+	s.codec.Close()
+	cancel()
+	workers.Wait()
+	s.srv.locks.drop(s)
+	for _, m := range s.monitors {
+		m.stop()
+	}
+}
+
+func (m *monitor) stop() {
+	for _, stop := range m.stops {
+		stop()
+	}
+	m.stops = nil
+}
+
+// handle runs one request. A panic is our mistake: it ends this connection only.
+func (s *session) handle(r *request) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.srv.log.Error("a request made the server panic", "method", r.method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.codec.fail(fmt.Errorf("internal error in %q", r.method))
+		}
+	}()
+	s.dispatch(r)
+}
+
+func (s *session) wake() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// later queues a step.
+func (s *session) later(revision uint64, run func()) {
+	s.mu.Lock()
+	s.steps = append(s.steps, step{revision, run})
+	s.mu.Unlock()
+	s.wake()
+}
+
+// reply sends a result, which is JSON, or an error, to a request; notifications
+// get none.
+func (s *session) reply(id *jsonValue, result []byte, err error) {
+	if id.kind == jsonNull {
+		return
+	}
+	b := make([]byte, 0, len(result)+128)
+	b = id.append(append(b, `{"id":`...))
+	if err != nil {
+		b = append(b, `,"error":`...)
+		var plain plainError
+		if errors.As(err, &plain) {
+			b = appendString(b, string(plain))
+		} else {
+			b = asError(err).appendJSON(b)
+		}
+		b = append(b, `,"result":null}`...)
+	} else {
+		b = append(append(append(b, `,"error":null,"result":`...), result...), '}')
+	}
+	s.codec.send(b)
+}
+
+// plainError is an error that the protocol wants as a bare string.
+type plainError string
+
+func (e plainError) Error() string { return string(e) }
+
+// pump does the waiting of the session until ctx ends.
+func (s *session) pump(ctx context.Context) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.srv.log.Error("a session made the server panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.codec.fail(errors.New("internal error"))
+		}
+	}()
+	var retried *commitNode // blocked transactions were run at this commit
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		want, haveWant := uint64(0), false
+		var commits chan struct{}
+		switch {
+		case len(s.steps) > 0:
+			want, haveWant = s.steps[0].revision, true
+		case len(s.monitors) > 0:
+			if n := s.cursor.after(); n != nil {
+				want, haveWant = n.commit.Revision, true
+			} else {
+				commits = s.cursor.ready
+			}
+		}
+		waiting := len(s.blocked) > 0
+		deadline := s.deadline()
+		s.mu.Unlock()
+		if haveWant {
+			if err := s.store.WaitDurable(ctx, want); err != nil {
+				if ctx.Err() == nil {
+					s.codec.fail(err)
+				}
+				return
+			}
+			s.advance()
+		}
+		if waiting {
+			s.store.publish.Lock()
+			tail := s.store.tail
+			s.store.publish.Unlock()
+			if tail != retried || !deadline.IsZero() && !time.Now().Before(deadline) {
+				retried = tail
+				s.retry()
+				continue
+			}
+			if commits == nil {
+				commits = tail.ready
+			}
+		} else {
+			retried = nil
+		}
+		if haveWant {
+			continue
+		}
+		s.sleep(ctx, commits, deadline)
+	}
+}
+
+// sleep waits for a commit, a kick or a deadline.
+func (s *session) sleep(ctx context.Context, commits chan struct{}, deadline time.Time) {
+	var timeout <-chan time.Time
+	if !deadline.IsZero() {
+		t := time.NewTimer(time.Until(deadline))
+		defer t.Stop()
+		timeout = t.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-commits:
+	case <-s.kick:
+	case <-timeout:
+	}
+}
+
+// deadline is when the next blocked transaction times out; zero if none does.
+// s.mu is held.
+func (s *session) deadline() (t time.Time) {
+	for _, b := range s.blocked {
+		if at := b.since.Add(b.timeout); b.timeout >= 0 && (t.IsZero() || at.Before(t)) {
+			t = at
+		}
+	}
+	return t
+}
+
+// advance sends updates and runs steps as far as the store is durable.
+func (s *session) advance() {
+	durable := s.store.durable.upTo()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.steps) > 0 && s.steps[0].revision <= durable {
+		st := s.steps[0]
+		s.steps[0] = step{}
+		s.steps = s.steps[1:]
+		s.updateTo(st.revision)
+		st.run()
+	}
+	s.updateTo(durable)
+}
+
+// updateTo sends the updates of all commits up to a revision. s.mu is held.
+func (s *session) updateTo(revision uint64) {
+	if len(s.monitors) == 0 {
+		return
+	}
+	for n := s.cursor.after(); n != nil && n.commit.Revision <= revision; n = n.after() {
+		s.cursor, s.txid = n, n.txid
+		for _, m := range s.monitors {
+			if m.db.Schema != n.commit.DB {
+				continue
+			}
+			if b := m.apply(n.commit.Changes, n.txid); b != nil {
+				s.codec.send(b)
+			}
+		}
+	}
+}
+
+// retry runs the blocked transactions again.
+func (s *session) retry() {
+	s.mu.Lock()
+	list := s.blocked
+	s.blocked = nil
+	s.mu.Unlock()
+	for _, b := range list {
+		s.attempt(b)
+	}
+}
+
+// attempt runs a transaction and queues its reply, or keeps it among the
+// blocked ones.
+func (s *session) attempt(b *blocked) {
+	o := b.tr.run(time.Since(b.since))
+	s.mu.Lock()
+	if o.blocked && !b.canceled {
+		b.timeout = o.timeout
+		full := len(s.blocked) >= s.srv.opts.MaxBlocked
+		if !full {
+			s.blocked = append(s.blocked, b)
+		}
+		s.mu.Unlock()
+		if full {
+			s.codec.fail(fmt.Errorf("more than %d transactions wait", s.srv.opts.MaxBlocked))
+		}
+		s.wake()
+		return
+	}
+	s.mu.Unlock()
+	if o.blocked {
+		return // canceled, and answered so
+	}
+	id := b.id
+	s.later(o.revision, func() { s.reply(&id, o.result, nil) })
+}
