@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"govn": main, "wait-gone": waitGone})
+}
+
+// waitGone is a command of the stories: it waits until a file is not there.
+func waitGone() {
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	for {
+		if _, err := os.Stat(os.Args[1]); errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		select {
+		case <-deadline:
+			fmt.Fprintf(os.Stderr, "%s is still there\n", os.Args[1])
+			os.Exit(1)
+		case <-tick.C:
+		}
+	}
+}
+
+// The command lines, as stories.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+}
+
+// A value comes from the command line, else the environment, else the file,
+// else the flag's default.
+func TestPrecedence(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "govn.yaml")
+	yaml := "nb-listen: [ptcp:1, 'punix:/a']\nsb-listen: ptcp:2,punix:/b\nstore: memory\nlog-level: warn\novs: unix:/o\n"
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GOVN_CONFIG", file)
+	t.Setenv("GOVN_LOG_LEVEL", "error")
+	t.Setenv("GOVN_FABRIC_LISTEN", "tcp:127.0.0.1:1,unix:/c")
+	t.Setenv("GOVN_STORE", "bbolt:/env")
+
+	var s *settings
+	root := newRootCommand()
+	northd, _, err := root.Find([]string{"northd"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	northd.RunE = func(c *cobra.Command, _ []string) error { s, err = load(c); return err }
+	root.SetArgs([]string{"northd", "--store", "bbolt:/flag", "--pidfile"})
+	if err := root.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ key, want string }{
+		{"store", "bbolt:/flag"},
+		{"log-level", "error"},
+		{"data-dir", "/var/lib/govn"},
+		{"pidfile", northd.Flags().Lookup("pidfile").NoOptDefVal},
+	} {
+		if got := s.str(tt.key); got != tt.want {
+			t.Errorf("%s = %q, want %q", tt.key, got, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		key  string
+		want []string
+	}{
+		{"nb-listen", []string{"ptcp:1", "punix:/a"}},
+		{"sb-listen", []string{"ptcp:2", "punix:/b"}},
+		{"fabric-listen", []string{"tcp:127.0.0.1:1", "unix:/c"}},
+	} {
+		if got, err := s.list(tt.key); err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%s = %q, %v; want %q", tt.key, got, err, tt.want)
+		}
+	}
+}
