@@ -130,7 +130,9 @@ const (
 
 // The fields. Numbers are of OpenFlow 1.5 (section 7.2.3.7) and of ovs-fields(7).
 var (
-	FieldMetadata   = define("metadata metadata OXM_OF_METADATA", classOXM, 2, 64, masked, FormatHex, needNothing)
+	FieldMetadata = define("metadata metadata OXM_OF_METADATA", classOXM, 2, 64, masked, FormatHex, needNothing)
+	// FieldInPort is for matches and packet-out; Open vSwitch lets actions set
+	// only FieldInPortNXM.
 	FieldInPort     = define("in_port_oxm in_port OXM_OF_IN_PORT", classOXM, 0, 32, exact, FormatPort, needNothing)
 	FieldInPortNXM  = define("in_port in_port NXM_OF_IN_PORT", classNXM0, 0, 16, exact, FormatPort, needNothing)
 	FieldPacketType = define("packet_type packet_type OXM_OF_PACKET_TYPE", classOXM, 44, 32, exact, FormatHex, needNothing)
@@ -159,7 +161,7 @@ var (
 	FieldEthSrc  = define("eth_src dl_src NXM_OF_ETH_SRC", classOXM, 4, 48, masked, FormatMAC, needNothing)
 	FieldEthType = define("eth_type dl_type NXM_OF_ETH_TYPE", classOXM, 5, 16, exact, FormatHex, needNothing)
 	FieldVLANTCI = define("vlan_tci vlan_tci NXM_OF_VLAN_TCI", classNXM0, 4, 16, masked, FormatHex, needNothing)
-	FieldVLANVID = define("vlan_vid vlan_vid OXM_OF_VLAN_VID", classOXM, 6, 13, masked, FormatHex, needNothing)
+	FieldVLANVID = define("vlan_vid vlan_vid OXM_OF_VLAN_VID", classOXM, 6, 13, masked, FormatDecimal, needNothing)
 	FieldVLANPCP = define("vlan_pcp dl_vlan_pcp OXM_OF_VLAN_PCP", classOXM, 7, 3, exact, FormatDecimal, needVID)
 
 	FieldMPLSLabel = define("mpls_label mpls_label OXM_OF_MPLS_LABEL", classOXM, 34, 20, exact, FormatDecimal, needMPLS)
@@ -202,7 +204,7 @@ var (
 	// What connection tracking knows of a packet. The ct_nw and ct_tp fields
 	// need the layers of the packet, so all of them come last.
 	FieldCTState   = define("ct_state ct_state NXM_NX_CT_STATE", classNXM1, 105, 32, masked, FormatCTState, needNothing)
-	FieldCTZone    = define("ct_zone ct_zone NXM_NX_CT_ZONE", classNXM1, 106, 16, exact, FormatHex, needNothing)
+	FieldCTZone    = define("ct_zone ct_zone NXM_NX_CT_ZONE", classNXM1, 106, 16, exact, FormatDecimal, needNothing)
 	FieldCTMark    = define("ct_mark ct_mark NXM_NX_CT_MARK", classNXM1, 107, 32, masked, FormatHex, needNothing)
 	FieldCTLabel   = define("ct_label ct_label NXM_NX_CT_LABEL", classNXM1, 108, 128, masked, FormatHex, needNothing)
 	FieldCTNwProto = define("ct_nw_proto ct_nw_proto NXM_NX_CT_NW_PROTO", classNXM1, 119, 8, exact, FormatDecimal, needNothing)

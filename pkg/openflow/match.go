@@ -273,7 +273,8 @@ func (m *Match) meets(r requirement) bool {
 	icmp, hasICMP := m.Uint(FieldICMPv6Type)
 	code, hasCode := m.Uint(FieldICMPv6Code)
 	ip := eth == ethTypeIPv4 || eth == ethTypeIPv6
-	nd := eth == ethTypeIPv6 && hasProto && proto == protoICMPv6 && hasICMP && hasCode && code == 0
+	l4 := ip && !m.laterFragment()
+	nd := l4 && eth == ethTypeIPv6 && hasProto && proto == protoICMPv6 && hasICMP && hasCode && code == 0
 	switch r {
 	case needARP:
 		return eth == ethTypeARP || eth == ethTypeRARP
@@ -284,15 +285,15 @@ func (m *Match) meets(r requirement) bool {
 	case needIP:
 		return ip
 	case needTCP:
-		return ip && hasProto && proto == protoTCP
+		return l4 && hasProto && proto == protoTCP
 	case needUDP:
-		return ip && hasProto && proto == protoUDP
+		return l4 && hasProto && proto == protoUDP
 	case needSCTP:
-		return ip && hasProto && proto == protoSCTP
+		return l4 && hasProto && proto == protoSCTP
 	case needICMPv4:
-		return eth == ethTypeIPv4 && hasProto && proto == protoICMP
+		return l4 && eth == ethTypeIPv4 && hasProto && proto == protoICMP
 	case needICMPv6:
-		return eth == ethTypeIPv6 && hasProto && proto == protoICMPv6
+		return l4 && eth == ethTypeIPv6 && hasProto && proto == protoICMPv6
 	case needND:
 		return nd && (icmp == 135 || icmp == 136)
 	case needNS:
@@ -306,6 +307,13 @@ func (m *Match) meets(r requirement) bool {
 		return ok && v[0]&k[0]&(tciCFI>>8) != 0
 	}
 	return true
+}
+
+// laterFragment tells whether the match is on fragments other than the first,
+// which have no layer 4.
+func (m *Match) laterFragment() bool {
+	v, k, ok := m.Get(FieldIPFrag)
+	return ok && v[0]&k[0]&2 != 0
 }
 
 // Encode returns the match as OXM TLVs in canonical order.

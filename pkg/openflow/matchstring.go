@@ -95,6 +95,19 @@ func (m *Match) formatField(e *fieldMatch) string {
 		if e.exact() {
 			return "tcp_flags=" + formatFlags(tcpFlagNames, v)
 		}
+	case FieldCTState:
+		if k&ctStateBits == ctStateBits {
+			return "ct_state=" + formatFlags(ctStateNames, v)
+		}
+	case FieldIPv6Label:
+		if e.exact() {
+			return fmt.Sprintf("ipv6_label=0x%05x", v)
+		}
+		return fmt.Sprintf("ipv6_label=0x%05x/0x%05x", v, k)
+	case FieldTCPSrc, FieldTCPDst, FieldUDPSrc, FieldUDPDst, FieldSCTPSrc, FieldSCTPDst:
+		if !e.exact() {
+			return fmt.Sprintf("%s=0x%x/0x%x", e.f.Short, v, k)
+		}
 	case FieldARPOp:
 		return "arp_op=" + strconv.FormatUint(v, 10)
 	}
@@ -140,6 +153,9 @@ var (
 	tcpFlagNames = []string{"fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns"}
 	ctStateNames = []string{"new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat"}
 )
+
+// ctStateBits are the bits of ct_state that have a meaning.
+const ctStateBits = 0xff
 
 // formatFlags prints flags that are matched exactly: "syn|ack".
 func formatFlags(names []string, v uint64) string {
