@@ -379,25 +379,49 @@ func (l *Lab) WaitUp(ctx context.Context) error {
 }
 
 // warmUp makes every hypervisor ping the others' tunnel endpoints: Open vSwitch
-// drops what it cannot send while it resolves a neighbour.
+// drops what it cannot send while it resolves a neighbour. It learns neighbours
+// from ARP replies only, so each hypervisor must ask by itself: it forgets first
+// what the other's question has taught its kernel.
 func (l *Lab) warmUp(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallel)
 	for i := range l.cfg.Chassis {
 		for j := range l.cfg.Chassis {
 			from, to := &l.cfg.Chassis[i], &l.cfg.Chassis[j]
 			if i == j || from.Datapath == DatapathDummy || to.Datapath == DatapathDummy {
 				continue
 			}
-			g.Go(func() error {
-				if _, err := run(ctx, l.ns(from.Name), "ping", "-q", "-c", "1", "-w", "3", to.EncapIP.String()); err != nil {
-					return fmt.Errorf("chassis %q does not reach the tunnel endpoint of %q: %w", from.Name, to.Name, err)
-				}
-				return nil
-			})
+			if err := l.meet(ctx, from, to); err != nil {
+				return fmt.Errorf("chassis %q does not reach the tunnel endpoint of %q: %w", from.Name, to.Name, err)
+			}
 		}
 	}
-	return g.Wait()
+	return nil
+}
+
+// meet makes the Open vSwitch of one hypervisor learn the other's tunnel
+// endpoint.
+func (l *Lab) meet(ctx context.Context, from, to *Chassis) error {
+	c, err := l.dialVswitchd(ctx, from.Name)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	const attempts = 5
+	for range attempts {
+		out, err := c.Call(ctx, "tnl/neigh/show")
+		if err != nil {
+			return err
+		}
+		if slices.Contains(strings.Fields(out), to.EncapIP.String()) {
+			return nil
+		}
+		if err := ipBatch(ctx, l.ns(from.Name), fmt.Sprintf("neigh flush to %v dev %s", to.EncapIP, physBridge)); err != nil {
+			return err
+		}
+		if _, err := run(ctx, l.ns(from.Name), "ping", "-q", "-c", "1", "-w", "3", to.EncapIP.String()); err != nil {
+			return err
+		}
+	}
+	return errors.New("Open vSwitch does not learn its MAC")
 }
 
 // Down removes the lab: processes, namespaces, run directory. A lab that is not

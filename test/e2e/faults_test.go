@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +44,7 @@ const pingInterval = 100 * time.Millisecond
 func grown(t *testing.T, chassis string, before, after map[string]flow, outage time.Duration) {
 	t.Helper()
 	survived := 0
+	var bad []string
 	for id, b := range before {
 		a, ok := after[id]
 		if !ok {
@@ -49,14 +52,19 @@ func grown(t *testing.T, chassis string, before, after map[string]flow, outage t
 		}
 		survived++
 		if a.duration < outage.Seconds() || a.duration < b.duration {
-			t.Errorf("%s: a flow is %.1f s old after an outage of %.1f s: it was installed anew: %s", chassis, a.duration, outage.Seconds(), id)
+			bad = append(bad, fmt.Sprintf("%.1f s old: installed anew: %s", a.duration, id))
 		}
 		if a.packets < b.packets {
-			t.Errorf("%s: a flow's counter fell from %d to %d: %s", chassis, b.packets, a.packets, id)
+			bad = append(bad, fmt.Sprintf("counter fell from %d to %d: %s", b.packets, a.packets, id))
 		}
 		if a.cookie != b.cookie {
-			t.Errorf("%s: a flow's cookie changed from %s to %s: %s", chassis, b.cookie, a.cookie, id)
+			bad = append(bad, fmt.Sprintf("cookie changed from %s to %s: %s", b.cookie, a.cookie, id))
 		}
+	}
+	if len(bad) > 0 {
+		slices.Sort(bad)
+		const most = 10
+		t.Errorf("%s: %d findings about surviving flows after an outage of %.1f s:\n%s", chassis, len(bad), outage.Seconds(), strings.Join(bad[:min(most, len(bad))], "\n"))
 	}
 	if survived == 0 {
 		t.Errorf("%s: no flow survived", chassis)

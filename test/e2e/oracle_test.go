@@ -62,7 +62,7 @@ func compare(t *testing.T, cfg *lab.Config, seed uint64, n int) {
 	if len(r.Differences) > 0 {
 		t.Errorf("%d differences", len(r.Differences))
 	}
-	if r.Unjudged > n/10 || r.Delivered < n/10 {
+	if r.Unjudged > n/5 || r.Delivered < n/10 {
 		t.Errorf("%d microflows are judged by one engine only, %d are delivered: the test sees too little", r.Unjudged, r.Delivered)
 	}
 }
