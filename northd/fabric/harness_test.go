@@ -11,9 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	pb "google.golang.org/protobuf/proto"
 
@@ -59,6 +62,7 @@ type bed struct {
 	grpc     *grpc.Server
 	listener *bufconn.Listener
 	log      *lockedBuffer
+	registry *prometheus.Registry
 	served   chan struct{}
 }
 
@@ -66,6 +70,8 @@ func newBed(opts Options) *bed {
 	b := &bed{log: &lockedBuffer{}, listener: bufconn.Listen(64 << 10), served: make(chan struct{})}
 	opts.Logger = slog.New(slog.NewTextHandler(b.log, nil))
 	opts.Cluster = testCluster
+	b.registry = prometheus.NewRegistry()
+	opts.Registry = b.registry
 	if opts.Term == 0 {
 		opts.Term = 1
 	}
@@ -91,16 +97,37 @@ func testBed(t testing.TB, opts Options) *bed {
 	return b
 }
 
-// countingConn counts, and may keep, what is read from it.
-type countingConn struct {
+// metric is the sum of a counter or gauge over its labels.
+func (b *bed) metric(t fatal, name string) float64 {
+	t.Helper()
+	families, err := b.registry.Gather()
+	if err != nil {
+		t.Fatalf("gather: %v", err)
+	}
+	sum, found := 0.0, false
+	for _, f := range families {
+		if f.GetName() == name {
+			found = true
+			for _, m := range f.GetMetric() {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	if !found {
+		t.Fatalf("no metric %q", name)
+	}
+	return sum
+}
+
+// keepingConn keeps what is read from it.
+type keepingConn struct {
 	net.Conn
 	fake *fake
 }
 
-func (c *countingConn) Read(p []byte) (int, error) {
+func (c *keepingConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.fake.mu.Lock()
-	c.fake.bytes += n
 	c.fake.raw = append(c.fake.raw, p[:n]...)
 	c.fake.mu.Unlock()
 	return n, err
@@ -120,7 +147,7 @@ type fake struct {
 	kept      int // bodies kept by snapshots
 	errs      []error
 	ended     error // why the stream ended
-	bytes     int
+	bytes     int // of all messages, with gRPC's 5 bytes each
 	raw       []byte
 	onFrame   func(*proto.Frame)
 
@@ -163,7 +190,7 @@ func (f *fake) connectWith(t fatal, b *bed, first *proto.FromChassis) {
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(state.MaxMessage)),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			c, err := b.listener.DialContext(ctx)
-			return &countingConn{c, f}, err
+			return &keepingConn{c, f}, err
 		}))
 	if err != nil {
 		t.Fatalf("dial: %v", err)
@@ -198,6 +225,7 @@ func (f *fake) read() {
 			f.mu.Unlock()
 			return
 		}
+		f.bytes += pb.Size(m) + 5
 		if w := m.GetWelcome(); w != nil {
 			f.welcome = w
 		}
@@ -279,6 +307,24 @@ func (f *fake) await(t fatal, what string, cond func() bool) {
 func (f *fake) reach(t fatal, nbCfg int64) {
 	t.Helper()
 	f.await(t, "nb_cfg", func() bool { return f.frames > 0 && f.state.NbCfg() == nbCfg })
+}
+
+// keepUp is reach for a chassis that connects again, as a controller does, when
+// a stream of its own that it gave up was accepted after the present one.
+func (f *fake) keepUp(t fatal, b *bed, nbCfg int64) {
+	t.Helper()
+	for {
+		var ended error
+		f.await(t, "nb_cfg", func() bool {
+			ended = f.ended
+			return ended != nil || f.frames > 0 && f.state.NbCfg() == nbCfg
+		})
+		if status.Code(ended) != codes.Aborted {
+			return
+		}
+		f.disconnect()
+		f.connect(t, b)
+	}
 }
 
 // contents are all items of the chassis.

@@ -239,21 +239,21 @@ func TestEveryChassisConverges(t *testing.T) {
 				if f.conn == nil {
 					continue
 				}
-				f.reach(t, m.nbCfg)
+				f.keepUp(t, bed, m.nbCfg)
 				if diff := cmp.Diff(m.spec(n), f.contents()); diff != "" {
 					t.Fatalf("%s (-specification +chassis):\n%s", n, diff)
 				}
 				fresh[n] = newFake(n)
 			}
 			for n, f := range fresh {
+				fakes[n].disconnect() // the fresh one takes its place
 				f.connect(t, bed)
-				f.reach(t, m.nbCfg)
+				f.keepUp(t, bed, m.nbCfg)
 				diff := cmp.Diff(m.spec(n), f.contents())
 				f.disconnect()
 				if diff != "" {
 					t.Fatalf("fresh %s (-specification +chassis):\n%s", n, diff)
 				}
-				fakes[n].disconnect() // the fresh one took its place
 				fakes[n].connect(t, bed)
 			}
 		}
@@ -309,7 +309,7 @@ func TestEveryChassisConverges(t *testing.T) {
 		bed.Apply(last)
 		for _, f := range fakes {
 			if f.conn != nil {
-				f.reach(t, last.NbCfg)
+				f.keepUp(t, bed, last.NbCfg)
 				if got := f.contents(); len(got) != 0 {
 					t.Fatalf("%s still has %v", f.name, got)
 				}

@@ -258,6 +258,12 @@ func (st *stream) attach(h *proto.Hello) error {
 
 	c.session.events.Lock()
 	defer c.session.events.Unlock()
+	if err := st.grpc.Context().Err(); err != nil { // a dead stream replaces none
+		s.mu.Lock()
+		st.release()
+		s.mu.Unlock()
+		return err
+	}
 	if s.opts.Events != nil {
 		if err := s.opts.Events.Hello(st.name, h); err != nil {
 			s.mu.Lock()
@@ -266,9 +272,9 @@ func (st *stream) attach(h *proto.Hello) error {
 			return err
 		}
 	}
-	c.session.current = st
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c.session.current = st
 	if old := c.session.stream; old != nil {
 		old.end(errReplaced)
 	} else {
