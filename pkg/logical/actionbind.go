@@ -123,7 +123,15 @@ func (t *ActionTemplate) Prerequisites() []Conj { return t.prereqs }
 
 // Bind fills the holes, see [MatchTemplate.Bind].
 func (t *ActionTemplate) Bind(args ...Arg) (Actions, error) {
-	vals, err := bindArgs(t.holes, t.uses, args)
+	return t.bind(args, true)
+}
+
+// BindSome is Bind that ignores arguments without a hole, see
+// [MatchTemplate.BindSome].
+func (t *ActionTemplate) BindSome(args ...Arg) (Actions, error) { return t.bind(args, false) }
+
+func (t *ActionTemplate) bind(args []Arg, all bool) (Actions, error) {
+	vals, err := bindArgs(t.holes, t.uses, args, all)
 	if err != nil {
 		return Actions{}, fmt.Errorf("actions %q: %w", t.text, err)
 	}

@@ -143,12 +143,12 @@ func (c *Constant) appendKey(b []byte) []byte {
 }
 
 // bindArgs orders the arguments as the holes are and checks them against the
-// places where these stand.
-func bindArgs(holes []string, uses []holeUse, args []Arg) ([]Value, error) {
-	if len(holes) == 0 && len(args) == 0 {
+// places where these stand. Arguments for no hole are an error, if all is set.
+func bindArgs(holes []string, uses []holeUse, args []Arg, all bool) ([]Value, error) {
+	if len(holes) == 0 && (len(args) == 0 || !all) {
 		return nil, nil
 	}
-	if len(holes) != len(args) {
+	if len(holes) != len(args) && all {
 		return nil, fmt.Errorf("%w: %d arguments for %d holes %q", ErrArgument, len(args), len(holes), holes)
 	}
 	vals := make([]Value, len(holes))

@@ -39,6 +39,9 @@ func (d draft) inexpressible() bool {
 
 // And is the normal form of "a and b".
 func And(a, b []Conj) ([]Conj, error) {
+	if len(b) == 1 && len(b[0]) == 0 {
+		return a, nil
+	}
 	n := normalizer{}
 	return finish(n.cross(drafts(a), drafts(b)), n.err)
 }
@@ -264,16 +267,17 @@ func (n *normalizer) leaf(f *Field, rel Relation, values []Constant) []draft {
 	var cubes []cube
 	if rel == NotEqual {
 		cubes = []cube{{}}
+		var spare []cube
 		for i := range values {
 			minus := cube{values[i].Value, values[i].cubeMask(f)}
-			var next []cube
+			next := spare[:0]
 			for _, c := range cubes {
 				next = c.subtract(next, minus)
 			}
 			if n.merges += len(cubes)/16 + 1; len(next) > MaxConjunctions || n.merges > maxMerges {
 				return n.fail(ErrTooComplex)
 			}
-			cubes = next
+			cubes, spare = next, cubes
 		}
 	} else {
 		cubes = order(rel, values[0].Value, f.Bits)

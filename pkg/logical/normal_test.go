@@ -158,6 +158,44 @@ func TestNormalizeLimit(t *testing.T) {
 	}
 }
 
+// Rule: the complement of a set has at most one conjunction per deciding bit
+// of each element, not their product.
+func TestComplementOfSet(t *testing.T) {
+	for _, row := range []struct{ elements, most int }{{1, 32}, {3, 32 * 3}, {500, 32 * 500}} {
+		n := len(normal(t, "ip4.src != {"+addresses(row.elements)+"}"))
+		if n > row.most {
+			t.Errorf("%d elements: %d conjunctions", row.elements, n)
+		}
+	}
+}
+
+// addresses is a list of n addresses, spread evenly.
+func addresses(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "10.%d.%d.%d ", i%7, i/256, i%256)
+	}
+	return b.String()
+}
+
+func BenchmarkNormalizeSet(b *testing.B) {
+	for _, op := range []string{"==", "!="} {
+		b.Run(op, func(b *testing.B) {
+			e, err := ParseMatch("tcp && ip4.src "+op+" {"+addresses(1000)+"}", Default())
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				c, err := e.Normalize(nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(len(c)), "conjunctions")
+			}
+		})
+	}
+}
+
 // packet is a Packet with drawn values. Fields that were not drawn are 0.
 type packet struct {
 	num      map[string]U128

@@ -39,9 +39,9 @@ func (o *oracle) path(name string) string { return filepath.Join(o.dir, name) }
 func (o *oracle) stop(name string) {
 	pid, _ := os.ReadFile(o.path(name + ".pid"))
 	exec.Command("ovs-appctl", "-t", o.path(name+".ctl"), "exit").Run()
-	proc := "/proc/" + strings.TrimSpace(string(pid)) + "/comm"
+	proc := "/proc/" + strings.TrimSpace(string(pid)) + "/cmdline" // empty for one that has ended
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		if _, err := os.Stat(proc); err != nil {
+		if line, err := os.ReadFile(proc); err != nil || len(line) == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -119,7 +119,7 @@ func flowRow(dp, table, priority int, match, actions string) row {
 }
 
 // Symbols that OVN 23.03 does not know.
-var newSymbols = regexp.MustCompile(`remote_outport|__inport|__outport|nd_ns_mcast|flags\.(from_ctrl|localnet|network_id|unsnat|icmp_snat|igmp_loopback|pkt_sampled|tunnel_rx|use_snat_zone|force_snat_for|skip_snat)|ct_mark\.(obs|allow)|ct_label\.(acl|nf|tun|obs)|is_chassis`)
+var newSymbols = regexp.MustCompile(`remote_outport|__inport|__outport|nd_ns_mcast|flags\.(from_ctrl|localnet|network_id|unsnat|icmp_snat|igmp_loopback|pkt_sampled|tunnel_rx)|ct_mark\.(obs|allow)|ct_label\.(acl|nf|tun|obs)|is_chassis`)
 
 // traffic is a packet and the microflow that describes it to ovn-trace.
 func drawTraffic(t *rapid.T) (packet, string) {

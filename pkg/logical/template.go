@@ -100,7 +100,15 @@ func (t *MatchTemplate) Holes() []string { return slices.Clone(t.holes) }
 // Bind fills the holes: one argument for each, in any order. The error wraps
 // [ErrArgument]. Sets that come as arguments must not change afterwards.
 func (t *MatchTemplate) Bind(args ...Arg) (Match, error) {
-	vals, err := bindArgs(t.holes, t.uses, args)
+	return t.bind(args, true)
+}
+
+// BindSome is Bind that takes the arguments it has holes for out of more, so
+// that the match and the actions of a flow can share them.
+func (t *MatchTemplate) BindSome(args ...Arg) (Match, error) { return t.bind(args, false) }
+
+func (t *MatchTemplate) bind(args []Arg, all bool) (Match, error) {
+	vals, err := bindArgs(t.holes, t.uses, args, all)
 	if err != nil {
 		return Match{}, fmt.Errorf("match %q: %w", t.text, err)
 	}

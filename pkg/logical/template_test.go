@@ -142,6 +142,24 @@ func TestActionTemplate(t *testing.T) {
 	}
 }
 
+func TestBindSome(t *testing.T) {
+	args := []Arg{Port("port", "a"), MAC("mac", mac1)}
+	m, err := MustMatch("eth.dst == {mac}", Default()).BindSome(args...)
+	if err != nil || m.String() != "eth.dst == 00:00:00:00:00:01" {
+		t.Errorf("match %s, %v", m, err)
+	}
+	a, err := MustActions("outport = {port}; output;", Default()).BindSome(args...)
+	if err != nil || a.String() != `outport = "a"; output;` {
+		t.Errorf("actions %s, %v", a, err)
+	}
+	if m, err := MustMatch("1", Default()).BindSome(args...); err != nil || m.String() != "1" {
+		t.Errorf("no holes: %s, %v", m, err)
+	}
+	if _, err := MustMatch("ip4.src == {ip}", Default()).BindSome(args...); !errors.Is(err, ErrArgument) {
+		t.Errorf("missing argument: %v", err)
+	}
+}
+
 // Invariant: keys are equal exactly for equal matches.
 func TestAppendKey(t *testing.T) {
 	port := MustMatch("inport == {port} && eth.src == {mac}", Default())
