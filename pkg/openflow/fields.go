@@ -89,6 +89,10 @@ const (
 	needNA  // advertisement
 	needVID // a VLAN tag
 	needMPLS
+	needCT      // of an IP packet, a state that says that there is a connection
+	needCTProto // and ct_nw_proto
+	needCTIPv4
+	needCTIPv6
 )
 
 // fieldTable holds all fields in their canonical order, so that what a field
@@ -207,13 +211,13 @@ var (
 	FieldCTZone    = define("ct_zone ct_zone NXM_NX_CT_ZONE", classNXM1, 106, 16, exact, FormatDecimal, needNothing)
 	FieldCTMark    = define("ct_mark ct_mark NXM_NX_CT_MARK", classNXM1, 107, 32, masked, FormatHex, needNothing)
 	FieldCTLabel   = define("ct_label ct_label NXM_NX_CT_LABEL", classNXM1, 108, 128, masked, FormatHex, needNothing)
-	FieldCTNwProto = define("ct_nw_proto ct_nw_proto NXM_NX_CT_NW_PROTO", classNXM1, 119, 8, exact, FormatDecimal, needNothing)
-	FieldCTNwSrc   = define("ct_nw_src ct_nw_src NXM_NX_CT_NW_SRC", classNXM1, 120, 32, masked, FormatIPv4, needIPv4)
-	FieldCTNwDst   = define("ct_nw_dst ct_nw_dst NXM_NX_CT_NW_DST", classNXM1, 121, 32, masked, FormatIPv4, needIPv4)
-	FieldCTIPv6Src = define("ct_ipv6_src ct_ipv6_src NXM_NX_CT_IPV6_SRC", classNXM1, 122, 128, masked, FormatIPv6, needIPv6)
-	FieldCTIPv6Dst = define("ct_ipv6_dst ct_ipv6_dst NXM_NX_CT_IPV6_DST", classNXM1, 123, 128, masked, FormatIPv6, needIPv6)
-	FieldCTTPSrc   = define("ct_tp_src ct_tp_src NXM_NX_CT_TP_SRC", classNXM1, 124, 16, masked, FormatDecimal, needNothing)
-	FieldCTTPDst   = define("ct_tp_dst ct_tp_dst NXM_NX_CT_TP_DST", classNXM1, 125, 16, masked, FormatDecimal, needNothing)
+	FieldCTNwProto = define("ct_nw_proto ct_nw_proto NXM_NX_CT_NW_PROTO", classNXM1, 119, 8, exact, FormatDecimal, needCT)
+	FieldCTNwSrc   = define("ct_nw_src ct_nw_src NXM_NX_CT_NW_SRC", classNXM1, 120, 32, masked, FormatIPv4, needCTIPv4)
+	FieldCTNwDst   = define("ct_nw_dst ct_nw_dst NXM_NX_CT_NW_DST", classNXM1, 121, 32, masked, FormatIPv4, needCTIPv4)
+	FieldCTIPv6Src = define("ct_ipv6_src ct_ipv6_src NXM_NX_CT_IPV6_SRC", classNXM1, 122, 128, masked, FormatIPv6, needCTIPv6)
+	FieldCTIPv6Dst = define("ct_ipv6_dst ct_ipv6_dst NXM_NX_CT_IPV6_DST", classNXM1, 123, 128, masked, FormatIPv6, needCTIPv6)
+	FieldCTTPSrc   = define("ct_tp_src ct_tp_src NXM_NX_CT_TP_SRC", classNXM1, 124, 16, masked, FormatDecimal, needCTProto)
+	FieldCTTPDst   = define("ct_tp_dst ct_tp_dst NXM_NX_CT_TP_DST", classNXM1, 125, 16, masked, FormatDecimal, needCTProto)
 )
 
 // Names by which people know some fields besides the one that is printed.

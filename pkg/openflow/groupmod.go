@@ -204,7 +204,7 @@ func (r *reader) groupDesc() GroupDesc {
 
 // String prints the group as ovs-ofctl dump-groups does.
 func (g GroupDesc) String() string {
-	types := []string{"all", "select", "indirect", "fast_failover"}
+	types := []string{"all", "select", "indirect", "ff"}
 	name := fmt.Sprintf("%d", g.GroupType)
 	if int(g.GroupType) < len(types) {
 		name = types[g.GroupType]

@@ -302,6 +302,15 @@ func (m *Match) meets(r requirement) bool {
 		return nd && icmp == 136
 	case needMPLS:
 		return eth == ethTypeMPLS || eth == ethTypeMPLM
+	case needCT:
+		return ip && m.hasConnection()
+	case needCTProto:
+		_, ok := m.Uint(FieldCTNwProto)
+		return ok && ip && m.hasConnection()
+	case needCTIPv4:
+		return eth == ethTypeIPv4 && m.hasConnection()
+	case needCTIPv6:
+		return eth == ethTypeIPv6 && m.hasConnection()
 	case needVID:
 		v, k, ok := m.Get(FieldVLANVID)
 		return ok && v[0]&k[0]&(tciCFI>>8) != 0
@@ -314,6 +323,18 @@ func (m *Match) meets(r requirement) bool {
 func (m *Match) laterFragment() bool {
 	v, k, ok := m.Get(FieldIPFrag)
 	return ok && v[0]&k[0]&2 != 0
+}
+
+// hasConnection tells whether ct_state says that the packet belongs to a
+// connection: one of the flags that only those have, or tracked and not invalid.
+func (m *Match) hasConnection() bool {
+	const new, est, rel, rpl, inv, trk, snat, dnat = 1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80
+	v, k, ok := m.Get(FieldCTState)
+	if !ok {
+		return false
+	}
+	state, mask := v[3]&k[3], k[3]
+	return state&(new|est|rel|rpl|snat|dnat) != 0 || state&trk != 0 && mask&inv != 0 && state&inv == 0
 }
 
 // Encode returns the match as OXM TLVs in canonical order.

@@ -104,7 +104,7 @@ func (m *Match) formatField(e *fieldMatch) string {
 			return fmt.Sprintf("ipv6_label=0x%05x", v)
 		}
 		return fmt.Sprintf("ipv6_label=0x%05x/0x%05x", v, k)
-	case FieldTCPSrc, FieldTCPDst, FieldUDPSrc, FieldUDPDst, FieldSCTPSrc, FieldSCTPDst:
+	case FieldTCPSrc, FieldTCPDst, FieldUDPSrc, FieldUDPDst, FieldSCTPSrc, FieldSCTPDst, FieldCTTPSrc, FieldCTTPDst:
 		if !e.exact() {
 			return fmt.Sprintf("%s=0x%x/0x%x", e.f.Short, v, k)
 		}

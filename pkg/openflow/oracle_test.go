@@ -37,8 +37,8 @@ func ofpPrint(t testing.TB, messages ...Message) []string {
 		// What follows the last line is the name of the next message, and
 		// hex dumps of what could not be read.
 		var lines []string
-		for _, line := range strings.Split(part, "\n") {
-			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "000") && !strings.HasPrefix(line, "OFP") {
+		for i, line := range strings.Split(part, "\n") {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "000") && (i == 0 || !strings.HasPrefix(line, "OFP")) {
 				lines = append(lines, line)
 			}
 		}
@@ -120,7 +120,8 @@ var allActions = [][]Action{
 	{SetUint(FieldARPOp, 2), SetUint(FieldARPSPA, 0x0a000001), SetUint(FieldARPSHA, 0x0a0000000001)},
 	{SetUint(FieldICMPType, 0), SetUint(FieldICMPCode, 0)},
 	{SetUint(FieldICMPv6Type, 136), SetUint(FieldICMPv6Code, 0)},
-	{SetBytes(FieldNDTarget, ip("fe80::1").AsSlice(), nil), SetUint(FieldNDTLL, 0x0a0000000001), SetUint(FieldNDSLL, 0x0a0000000001)},
+	{SetBytes(FieldNDTarget, ip("fe80::1").AsSlice(), nil), SetUint(FieldNDTLL, 0x0a0000000001)},
+	{SetUint(FieldNDSLL, 0x0a0000000001)},
 	{SetUint(FieldVLANVID, 0x1005), SetUint(FieldVLANPCP, 3)},
 	{SetUint(FieldTunID, 5), SetUint(FieldTunDst, 0x0a000001), SetUint(FieldTunSrc, 0x0a000001)},
 	{SetBytes(FieldTunIPv6Dst, ip("fe80::1").AsSlice(), nil)},
@@ -173,7 +174,7 @@ var allActions = [][]Action{
 	{Learn{Table: 67, Priority: DefaultPriority, Limit: 3, Result: Bits(FieldReg(1), 0, 0),
 		Specs: []LearnSpec{{Kind: LearnMatch, Bits: 48, Src: Whole(FieldEthDst), Dst: Whole(FieldEthDst)}}}},
 	{Learn{Table: 67, Priority: 7, Limit: 3,
-		Specs: []LearnSpec{{Kind: LearnMatch, Bits: 32, Value: []byte{10, 0, 0, 1}, Dst: Whole(FieldIPv4Src)}}}},
+		Specs: []LearnSpec{{Kind: LearnMatch, Bits: 16, Value: []byte{8, 0}, Dst: Whole(FieldEthType)}, {Kind: LearnMatch, Bits: 32, Value: []byte{10, 0, 0, 1}, Dst: Whole(FieldIPv4Src)}}}},
 	{Meter{ID: 3}, SetQueue{ID: 5}, Exit{}},
 }
 
@@ -275,6 +276,19 @@ func drawMatch(t *rapid.T) (m Match) {
 		}
 	case 5:
 		m.Set(FieldEthType, 0x88cc)
+	}
+	if m.hasConnection() {
+		switch eth, _ := m.Uint(FieldEthType); eth {
+		case 0x800:
+			some(FieldCTNwSrc, FieldCTNwDst)
+		case 0x86dd:
+			some(FieldCTIPv6Src, FieldCTIPv6Dst)
+		default:
+			return m
+		}
+		if some(FieldCTNwProto); m.index(FieldCTNwProto) >= 0 {
+			some(FieldCTTPSrc, FieldCTTPDst)
+		}
 	}
 	return m
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -272,6 +273,7 @@ func (o *OVS) run(name string, args ...string) string {
 func (o *OVS) cleanup() {
 	if o.t.Failed() {
 		lines := strings.Split(strings.TrimSpace(o.Log()), "\n")
+		lines = slices.DeleteFunc(lines, func(l string) bool { return strings.Contains(l, "|INFO|Datapath supports ") })
 		o.t.Logf("ovs-vswitchd:\n%s", strings.Join(lines[max(0, len(lines)-30):], "\n"))
 	}
 	if o.vswitchd != nil {
