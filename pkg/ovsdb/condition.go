@@ -45,8 +45,9 @@ func parseClause(t *TableSchema, v *jsonValue, names symbols) (c clause, err err
 		return c, &Error{Kind: "unknown function", Details: fmt.Sprintf("No function named %s.", v.list[1].text), Syntax: v.short()}
 	}
 	c.fn = fn
-	// The argument is of the column's type, without its constraints.
-	typ := c.column.Type.unconstrained()
+	// The argument is of the column's type, with its constraints, as
+	// ovsdb-server has it.
+	typ := c.column.Type
 	switch fn {
 	case condLT, condLE, condGE, condGT:
 		if !typ.IsScalar() && !typ.IsOptional() || typ.Key.Type != TypeInteger && typ.Key.Type != TypeReal {

@@ -187,7 +187,7 @@ func (x *executor) operation(v *jsonValue) error {
 		}
 		return x.empty(nil)
 	}
-	return &Error{Kind: "unknown operation", Details: fmt.Sprintf("No operation %q", op.text), Syntax: v.short()}
+	return syntaxError(v, fmt.Sprintf("Parsing ovsdb operation failed: No operation %q", op.text))
 }
 
 func (x *executor) empty(err error) error {
@@ -223,7 +223,7 @@ func (x *executor) row(t *TableSchema, v *jsonValue) ([]Value, error) {
 			return nil, unknownColumn(t, &v.list[i])
 		}
 		if c.Index < 0 {
-			return nil, syntaxError(v, fmt.Sprintf("Cannot set column %s of table %s.", c.Name, t.Name))
+			return nil, &Error{Kind: ErrConstraint, Details: fmt.Sprintf("Cannot update immutable column %s in table %s.", c.Name, t.Name), Syntax: v.short()}
 		}
 		value, err := c.Type.parseValue(&v.list[i+1], x)
 		if err != nil {

@@ -108,6 +108,9 @@ func (t *ColumnType) checkLen(n int) error {
 	if t.IsMap() {
 		name = "map"
 	}
+	if t.IsScalar() {
+		return constraintf("%s must have exactly one member but %d are present", name, n)
+	}
 	if t.Max == Unlimited {
 		return constraintf("%s must have %d or more members but %d are present", name, t.Min, n)
 	}
@@ -190,14 +193,17 @@ func (t *ColumnType) parseValue(v *jsonValue, names symbols) (Value, error) {
 		if m.Len() != len(pairs) {
 			return nil, errorf(ErrOvsdb, "map contains duplicate key")
 		}
-		return m, t.checkLen(m.Len())
+		if n := m.Len(); n < t.Min || n > t.Max {
+			return nil, syntaxError(v, asError(t.checkLen(n)).Details)
+		}
+		return m, nil
 	}
 	if list, ok := v.pairTagged("set"); ok {
 		if list.kind != jsonArray {
 			return nil, syntaxError(v, "expected [\"set\", <array>]")
 		}
 		if n := len(list.list); n < t.Min || n > t.Max {
-			return nil, t.checkLen(n)
+			return nil, syntaxError(v, asError(t.checkLen(n)).Details)
 		}
 		atoms := make([]Atom, len(list.list))
 		for i := range list.list {
