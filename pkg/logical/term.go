@@ -88,6 +88,12 @@ func (t Term) negate() []Term {
 	case t.Field.Kind == Resident:
 		t.Value[15] ^= 1
 		return []Term{t}
+	case t.except != nil:
+		out := make([]Term, len(t.except))
+		for i, v := range t.except {
+			out[i] = Term{Field: t.Field, Value: U64(v).Bytes(), Mask: Ones(t.Field.Bits).Bytes()}
+		}
+		return out
 	case t.Field.Level == Nominal:
 		return []Term{{Field: t.Field, except: []uint64{FromBytes(t.Value).Lo}}}
 	}
