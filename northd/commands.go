@@ -8,7 +8,7 @@ import (
 )
 
 // commands registers what northd answers on its control socket.
-func (d *daemon) commands(_ *Zone) {
+func (d *daemon) commands(zone *Zone) {
 	if d.o.Handle == nil {
 		return
 	}
@@ -24,5 +24,12 @@ func (d *daemon) commands(_ *Zone) {
 		}
 		err := w.Flush()
 		return b.String(), err
+	})
+	d.o.Handle("lint", "", 0, 0, func(context.Context, []string) (string, error) {
+		problems := zone.Problems()
+		if len(problems) == 0 {
+			return "every object is used\n", nil
+		}
+		return strings.Join(problems, "\n") + "\n", nil
 	})
 }

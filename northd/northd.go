@@ -115,6 +115,7 @@ type daemon struct {
 	registry *southbound.Registry
 	progress *southbound.Progress
 	fabric   *fabric.Server
+	failures *failures
 }
 
 func (d *daemon) run(ctx context.Context) error {
@@ -127,6 +128,7 @@ func (d *daemon) run(ctx context.Context) error {
 		WaitDurable: d.store.WaitDurable, Registry: d.o.Registry,
 	})
 	metrics := newMetrics(d.o.Registry)
+	d.failures = newFailures(log, d.flows)
 	zone := NewZone(ZoneOptions{
 		Store: d.store, Schemas: d.schemas, Columns: d.columns, Log: log,
 		Registry: d.registry, Progress: d.progress, Fabric: d.fabric, Flows: d.flows,
@@ -219,10 +221,7 @@ func (d *daemon) Report(name string, r *proto.Report) { d.registry.Report(name, 
 
 // Acked implements fabric.Events.
 func (d *daemon) Acked(name string, a *proto.Ack) {
-	for _, f := range a.Failed {
-		d.o.Logger.Warn("a chassis left something out", "chassis", name, "err", f.Error,
-			"unit", fmt.Sprintf("%x", f.Unit), "flow", f.Flow, "cookie", fmt.Sprintf("%#x", f.Cookie))
-	}
+	d.failures.note(name, a.Failed)
 	if a.Applied == nil {
 		return
 	}

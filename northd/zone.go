@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"govn/northd/compile"
@@ -36,8 +39,10 @@ type Zone struct {
 	nbCfg     int64
 	stats     func(Round)
 	acked     func() uint64
-	published uint64 // revision that the fabric has
-	problems  map[string]string
+	published uint64            // revision that the fabric has
+	problems  map[string]string // by unit and key
+	changed   bool              // problems did since they were published
+	lint      atomic.Pointer[[]string]
 }
 
 // sink is where batches go: the fabric.
@@ -306,17 +311,37 @@ func (z *Zone) nbCfgOf(sn *ovsdb.Snapshot) int64 {
 
 // complain logs each object that cannot be used once, and again when it can.
 func (z *Zone) complain() {
+	defer z.publishProblems()
 	for _, e := range z.program.Engine.DrainErrors() {
 		key := fmt.Sprintf("%s(%v)", e.Unit, e.Key)
 		switch {
 		case e.Err == nil && z.problems[key] != "":
-			z.log.Info("an object is used again", "unit", key, "was", z.problems[key])
+			z.log.Info("an object is used again", "unit", e.Unit, "was", z.problems[key])
 			delete(z.problems, key)
+			z.changed = true
 		case e.Err != nil && z.problems[key] != e.Err.Error():
 			z.problems[key] = e.Err.Error()
-			z.log.Warn("an object is left out", "unit", key, "err", e.Err)
+			z.changed = true
+			z.log.Warn("an object is left out", "unit", e.Unit, "err", e.Err)
 		}
 	}
+}
+
+// Problems are the objects that cannot be used, one sentence each, sorted. It
+// may be called at any time.
+func (z *Zone) Problems() []string {
+	if p := z.lint.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (z *Zone) publishProblems() {
+	if p := z.lint.Load(); p == nil || len(*p) != len(z.problems) || z.changed {
+		list := slices.Sorted(maps.Values(z.problems))
+		z.lint.Store(&list)
+	}
+	z.changed = false
 }
 
 // settle lets clients know how far the southbound database is (--wait=sb), and

@@ -3,9 +3,12 @@ package compile
 import (
 	"sync"
 
+	gproto "google.golang.org/protobuf/proto"
+
 	"govn/northd/pipeline"
 	"govn/pkg/incr"
 	"govn/pkg/ovsdb"
+	"govn/proto"
 )
 
 // FlowTable is the Logical_Flow table: its rows are made from the units only
@@ -15,6 +18,7 @@ type FlowTable struct {
 
 	mu       sync.Mutex
 	units    map[UnitKey]*Unit
+	byID     map[[16]byte]*Unit
 	watchers map[*watcher]bool
 }
 
@@ -22,7 +26,7 @@ type watcher struct{ notify func([]ovsdb.Change) }
 
 // NewFlowTable makes an empty one.
 func NewFlowTable(t *ovsdb.TableSchema) *FlowTable {
-	return &FlowTable{table: t, units: make(map[UnitKey]*Unit), watchers: make(map[*watcher]bool)}
+	return &FlowTable{table: t, units: make(map[UnitKey]*Unit), byID: make(map[[16]byte]*Unit), watchers: make(map[*watcher]bool)}
 }
 
 // Apply takes in what the compiler changed.
@@ -49,8 +53,10 @@ func (t *FlowTable) Apply(changes []incr.SinkChange[UnitKey, *Unit]) {
 		}
 		if ch.New != nil {
 			t.units[ch.Key] = *ch.New
+			t.byID[ch.Key.ID()] = *ch.New
 		} else {
 			delete(t.units, ch.Key)
+			delete(t.byID, ch.Key.ID())
 		}
 	}
 	if len(rows) == 0 {
@@ -63,6 +69,22 @@ func (t *FlowTable) Apply(changes []incr.SinkChange[UnitKey, *Unit]) {
 	for w := range t.watchers {
 		w.notify(list)
 	}
+}
+
+// Objects names the northbound objects behind a unit, by the id that chassis
+// know it by.
+func (t *FlowTable) Objects(id [16]byte) []*proto.Object {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u := t.byID[id]
+	if u == nil {
+		return nil
+	}
+	var m proto.Unit
+	if err := gproto.Unmarshal(u.Value, &m); err != nil {
+		return nil
+	}
+	return m.Objects
 }
 
 // Watch renders all rows, and later the differences.
