@@ -4,7 +4,8 @@
 //     northd and controller never see each other, pkg knows nothing of the rest.
 //   - Each package has a doc.go with a package comment.
 //   - No package is named after nothing in particular, no file is longer than
-//     600 lines, nothing is skipped, put off or waited for by sleeping.
+//     600 lines, no test is skipped, nothing is put off, and no program sleeps
+//     where it could wait for what it needs.
 //   - What protoc generates is current.
 //
 // A new top-level folder needs a row in the table. The tests read the files, not
