@@ -126,9 +126,10 @@ func (s *session) cancel(r *request) ([]byte, error) {
 	defer s.mu.Unlock()
 	for i, b := range s.blocked {
 		if sameJSON(&b.id, &r.params[0]) {
-			b.canceled = true
-			s.blocked = slices.Delete(s.blocked, i, i+1)
-			s.reply(&b.id, nil, plainError(ErrCanceled))
+			if b.canceled = true; !b.running {
+				s.blocked = slices.Delete(s.blocked, i, i+1)
+				s.reply(&b.id, nil, plainError(ErrCanceled))
+			}
 			break
 		}
 	}

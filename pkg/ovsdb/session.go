@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,6 +56,7 @@ type blocked struct {
 	since    time.Time
 	timeout  time.Duration // negative: never
 	canceled bool
+	running  bool // at this moment, by the pump
 }
 
 func newSession(srv *Server, conn net.Conn) *session {
@@ -270,36 +272,48 @@ func (s *session) updateTo(revision uint64) {
 // retry runs the blocked transactions again.
 func (s *session) retry() {
 	s.mu.Lock()
-	list := s.blocked
-	s.blocked = nil
+	list := slices.Clone(s.blocked)
 	s.mu.Unlock()
 	for _, b := range list {
-		s.attempt(b)
+		s.mu.Lock()
+		b.running = slices.Contains(s.blocked, b) // or it was canceled
+		s.mu.Unlock()
+		if b.running {
+			s.attempt(b)
+		}
 	}
 }
 
 // attempt runs a transaction and queues its reply, or keeps it among the
-// blocked ones.
+// blocked ones. b.running is set, so that a cancel leaves the answer to us.
 func (s *session) attempt(b *blocked) {
 	o := b.tr.run(time.Since(b.since))
 	s.mu.Lock()
-	if o.blocked && !b.canceled {
+	b.running = false
+	i := slices.Index(s.blocked, b)
+	switch {
+	case o.blocked && !b.canceled:
 		b.timeout = o.timeout
-		full := len(s.blocked) >= s.srv.opts.MaxBlocked
-		if !full {
+		full := i < 0 && len(s.blocked) >= s.srv.opts.MaxBlocked
+		if i < 0 {
 			s.blocked = append(s.blocked, b)
 		}
 		s.mu.Unlock()
 		if full {
 			s.codec.fail(fmt.Errorf("more than %d transactions wait", s.srv.opts.MaxBlocked))
 		}
-		s.wake()
+		if i < 0 {
+			s.wake()
+		}
 		return
+	case i >= 0:
+		s.blocked = slices.Delete(s.blocked, i, i+1)
 	}
 	s.mu.Unlock()
-	if o.blocked {
-		return // canceled, and answered so
-	}
 	id := b.id
+	if o.blocked {
+		s.reply(&id, nil, plainError(ErrCanceled))
+		return
+	}
 	s.later(o.revision, func() { s.reply(&id, o.result, nil) })
 }

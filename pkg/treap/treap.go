@@ -22,8 +22,10 @@ type Ops[K, V any] interface {
 	Compare(a, b K) int
 	// Priority is a well distributed hash of the key.
 	Priority(k K) uint64
-	// Hash identifies the element (key and value). Where it is always zero,
-	// trees have no useful sums, and Diff compares shared nodes only.
+	// Hash identifies the element (key and value). Since hashes are added, it
+	// must be a good one: sums of a linear hash such as FNV collide when values
+	// swap places. Where it is always zero, trees have no useful sums, and Diff
+	// compares shared nodes only.
 	Hash(k K, v V) Sum
 	// Equal tells whether two values under one key are the same.
 	Equal(a, b V) bool
