@@ -260,6 +260,7 @@ func (l *Lab) startController(ctx context.Context, ch *Chassis) error {
 		return l.daemon(ctx, ch.Name, "controller", append(argv, db)...)
 	}
 	return l.daemon(ctx, ch.Name, "controller", l.govn, "controller", "--ovs", db,
+		"--cache-dir", l.path(ch.Name, "cache"),
 		"--pidfile="+l.path(ch.Name, "controller.pid"), "--log-file="+l.path(ch.Name, "controller.log"),
 		"--unixctl", l.path(ch.Name, "controller.ctl"), "--detach")
 }

@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -185,6 +187,9 @@ func TestFaultController(t *testing.T) {
 	}
 	must(t)(l.Ofctl(t.Context(), "hv1", "del-flows"))
 	must(t)(l.Ofctl(t.Context(), "hv1", "del-groups"))
+	if err := os.RemoveAll(filepath.Join(l.Dir(), "hv1", "cache")); err != nil {
+		t.Fatal(err)
+	}
 	if err := l.Start(t.Context(), "hv1", "controller"); err != nil {
 		t.Fatal(err)
 	}

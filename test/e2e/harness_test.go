@@ -250,8 +250,8 @@ func normal(text string) string {
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}
-	slices.Sort(lines)
-	return strings.Join(lines, "\n")
+	lines = slices.DeleteFunc(lines, func(s string) bool { return s == "" })
+	return sortedLines(lines)
 }
 
 // flow is a flow of br-int as ovs-ofctl prints it.

@@ -96,7 +96,13 @@ chassis: [{name: hv1, datapath: dummy}, {name: hv2, datapath: dummy}]
 	sb("--bare --columns=logical_port,mac,type,up,tunnel_key,external_ids list Port_Binding")
 	sb("--bare --columns=name,hostname,nb_cfg list Chassis")
 	sb("--bare --columns=type,ip,chassis_name,options list Encap")
-	sb("--bare --columns=name,tunnel_key list Multicast_Group")
+	same("multicast groups of sw0", func(l *lab.Lab) (string, error) {
+		sw0, err := l.Sbctl(t.Context(), "get", "Datapath_Binding", "sw0", "_uuid")
+		if err != nil {
+			return "", err
+		}
+		return l.Sbctl(t.Context(), "--bare", "--columns=name,tunnel_key", "find", "Multicast_Group", "datapath="+strings.TrimSpace(sw0))
+	})
 
 	for _, flow := range []string{
 		`inport == "vm1" && eth.src == 50:54:00:00:00:01 && eth.dst == 50:54:00:00:00:02`,

@@ -63,6 +63,15 @@ var Quirks = []Quirk{
 		},
 	},
 	{
+		Name: "ovn-trace does not check the link-layer address of ND against entries without IP",
+		Role: RoleOVNTrace,
+		hits: func(m *Microflow, security []endpoint) bool {
+			return m.isND() && slices.ContainsFunc(security, func(e endpoint) bool {
+				return len(e.ip4)+len(e.ip6) == 0 && e.mac == m.Packet["eth.src"]
+			})
+		},
+	},
+	{
 		// DAD and MLD come from ::, which port security allows.
 		Name: "ovn-trace drops packets from :: by port security",
 		Role: RoleOVNTrace,
