@@ -1,0 +1,344 @@
+package world
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"govn/northd/southbound"
+	"govn/northd/topology"
+	"govn/pkg/ovsdb"
+	"govn/proto"
+)
+
+// World makes random changes of a zone and counts what it hit.
+type World struct {
+	Store    *ovsdb.Store
+	Schemas  topology.Schemas
+	Columns  *topology.Columns
+	Registry *southbound.Registry
+	// Acked tells the zone that a chassis has all that it was sent. Set, the
+	// world plays chassis hv0 to hv2 as well; nil, real ones are there.
+	Acked func(chassis string) error
+	// Step waits until the zone has taken in what was committed.
+	Step func() error
+
+	Hits      map[string]int // changes by column, "T:insert" and "T:delete" for rows
+	Deletions int
+	Total     int
+
+	ctx  context.Context
+	r    *rand.Rand
+	next int
+	err  error
+}
+
+// Seed makes the changes reproducible; before the first one.
+func (w *World) Seed(seed uint64) {
+	w.r = rand.New(rand.NewPCG(seed, 2))
+	w.Hits = make(map[string]int)
+	w.ctx = context.Background()
+}
+
+// Report is the counts as text.
+func (w *World) Report() string {
+	var lines []string
+	for _, k := range slices.Sorted(maps.Keys(w.Hits)) {
+		lines = append(lines, fmt.Sprintf("%-40s %d", k, w.Hits[k]))
+	}
+	return fmt.Sprintf("%d changes, %d of them deletions; hits by column:\n%s", w.Total, w.Deletions, strings.Join(lines, "\n"))
+}
+
+func (w *World) fail(err error) {
+	if w.err == nil && err != nil {
+		w.err = err
+	}
+}
+
+func (w *World) update(db *ovsdb.DatabaseSchema, who ovsdb.Owner, fn func(*ovsdb.Txn) error) {
+	if w.err != nil {
+		return
+	}
+	_, err := w.Store.Update(w.ctx, db, who, fn)
+	w.fail(err)
+	w.step()
+}
+
+func (w *World) step() {
+	if w.err == nil {
+		w.fail(w.Step())
+	}
+}
+
+func (w *World) nb(fn func(*ovsdb.Txn) error) { w.update(w.Schemas.NB, ovsdb.OwnerClient, fn) }
+
+func (w *World) hit(columns ...string) {
+	for _, c := range columns {
+		w.Hits[c]++
+	}
+}
+
+func (w *World) switches() []*ovsdb.Row {
+	return slices.SortedFunc(w.Store.Snapshot().Rows(w.Columns.LS.Table), byUUID)
+}
+
+func (w *World) ports() []*ovsdb.Row {
+	return slices.SortedFunc(w.Store.Snapshot().Rows(w.Columns.LSP.Table), byUUID)
+}
+
+func byUUID(a, b *ovsdb.Row) int { return strings.Compare(a.UUID().String(), b.UUID().String()) }
+
+func pickRow(r *rand.Rand, rows []*ovsdb.Row) *ovsdb.Row {
+	if len(rows) == 0 {
+		return nil
+	}
+	return rows[r.IntN(len(rows))]
+}
+
+// uuid is reproducible, so that a failure is.
+func (w *World) uuid() ovsdb.UUID {
+	var u ovsdb.UUID
+	for i := range u {
+		u[i] = byte(w.r.Uint32())
+	}
+	return u
+}
+
+func (w *World) mac() string { return fmt.Sprintf("50:54:00:00:00:%02x", w.r.IntN(24)) }
+func (w *World) ip4() string { return fmt.Sprintf("10.0.0.%d", w.r.IntN(24)) }
+func (w *World) ip6() string { return fmt.Sprintf("fd00::%x", w.r.IntN(24)) }
+
+func (w *World) address() ovsdb.Atom {
+	switch w.r.IntN(10) {
+	case 0:
+		return "unknown"
+	case 1:
+		return w.mac()
+	case 2:
+		return w.mac() + " " + w.ip4() + " " + w.ip6()
+	case 3:
+		return w.mac() + " " + w.ip6()
+	case 4:
+		return w.mac() + " 10.0.0.999" // cannot be used
+	}
+	return w.mac() + " " + w.ip4()
+}
+
+func (w *World) addresses() ovsdb.Set {
+	s := ovsdb.NewSet()
+	for range w.r.IntN(3) {
+		s = s.With(w.address())
+	}
+	return s
+}
+
+func (w *World) security() ovsdb.Set {
+	s := ovsdb.NewSet()
+	for range w.r.IntN(3) {
+		s = s.With([]ovsdb.Atom{w.mac(), w.mac() + " " + w.ip4() + "/24", w.mac() + " " + w.ip4(), w.mac() + " " + w.ip6(),
+			w.mac() + " 10.0.0.0/24 fd00::/64", "nonsense"}[w.r.IntN(6)])
+	}
+	return s
+}
+
+func (w *World) options() ovsdb.Map {
+	return ovsdb.MapOf("requested-chassis", fmt.Sprint("hv", w.r.IntN(3)), "k", fmt.Sprint(w.r.IntN(5)))
+}
+
+// Change makes one random change and steps. More than a third are deletions.
+// It says what it did.
+func (w *World) Change() (what string, err error) {
+	what = w.change()
+	return what, w.err
+}
+
+func (w *World) change() string {
+	w.Total++
+	if w.r.IntN(5) < 2 {
+		if what := w.remove(); what != "" {
+			w.Deletions++
+			return what
+		}
+	}
+	return w.edit()
+}
+
+func (w *World) remove() string {
+	lsp, ls := &w.Columns.LSP, &w.Columns.LS
+	switch w.r.IntN(12) {
+	case 0:
+		if s := pickRow(w.r, w.switches()); s != nil {
+			w.hit("Logical_Switch:delete", "Logical_Switch.ports")
+			w.nb(func(tx *ovsdb.Txn) error { tx.Delete(ls.Table, s.UUID()); return tx.Err() })
+			return "delete switch " + s.Str(ls.Name)
+		}
+	case 1:
+		var learned []*ovsdb.Row
+		for row := range w.Store.Snapshot().Rows(w.Columns.FDB.Table) {
+			learned = append(learned, row)
+		}
+		slices.SortFunc(learned, byUUID)
+		if f := pickRow(w.r, learned); f != nil {
+			w.hit("FDB:delete")
+			w.sb(func(tx *ovsdb.Txn) error { tx.Delete(w.Columns.FDB.Table, f.UUID()); return tx.Err() })
+			return "delete learned address"
+		}
+	case 2:
+		if w.Acked == nil {
+			return ""
+		}
+		name := fmt.Sprint("hv", w.r.IntN(3))
+		w.hit("Port_Binding.chassis")
+		w.Registry.Report(name, &proto.Report{InterfacesGone: w.portNames()})
+		w.step()
+		return "all interfaces of " + name + " are gone"
+	case 3:
+		if p := pickRow(w.r, w.ports()); p != nil {
+			cols := []string{"addresses", "port_security", "options", "external_ids", "enabled", "parent_name", "tag"}
+			col := cols[w.r.IntN(len(cols))]
+			w.hit("Logical_Switch_Port." + col)
+			w.nb(func(tx *ovsdb.Txn) error {
+				var v ovsdb.Value = ovsdb.NewSet()
+				if col == "options" || col == "external_ids" {
+					v = ovsdb.MapOf()
+				}
+				tx.SetColumn(lsp.Table, p.UUID(), col, v)
+				return tx.Err()
+			})
+			return "clear " + col + " of port " + p.Str(lsp.Name)
+		}
+	default:
+		if s := pickRow(w.r, w.switches()); s != nil {
+			for p := range s.Set(ls.Ports).All() {
+				w.hit("Logical_Switch_Port:delete", "Logical_Switch.ports")
+				w.nb(func(tx *ovsdb.Txn) error { tx.DelFromSet(ls.Table, s.UUID(), "ports", p); return tx.Err() })
+				return fmt.Sprint("delete port ", p)
+			}
+		}
+	}
+	return ""
+}
+
+func (w *World) sb(fn func(*ovsdb.Txn) error) { w.update(w.Schemas.SB, ovsdb.OwnerChassis, fn) }
+
+func (w *World) portNames() []string {
+	var names []string
+	for _, p := range w.ports() {
+		names = append(names, p.Str(w.Columns.LSP.Name))
+	}
+	return names
+}
+
+func (w *World) edit() string {
+	lsp, ls := &w.Columns.LSP, &w.Columns.LS
+	s, p := pickRow(w.r, w.switches()), pickRow(w.r, w.ports())
+	if s == nil || len(w.switches()) < 4 && w.r.IntN(8) == 0 {
+		w.next++
+		name := fmt.Sprint("sw", w.next)
+		w.hit("Logical_Switch:insert", "Logical_Switch.name")
+		u := w.uuid()
+		w.nb(func(tx *ovsdb.Txn) error {
+			tx.Insert(ls.Table, u, map[string]ovsdb.Value{"name": name})
+			return tx.Err()
+		})
+		return "add switch " + name
+	}
+	set := func(col string, v ovsdb.Value) string {
+		w.hit("Logical_Switch_Port." + col)
+		w.nb(func(tx *ovsdb.Txn) error { tx.SetColumn(lsp.Table, p.UUID(), col, v); return tx.Err() })
+		return fmt.Sprintf("set %s of %s to %s", col, p.Str(lsp.Name), v)
+	}
+	kind := w.r.IntN(15)
+	if p == nil || kind == 11 && w.Acked == nil {
+		kind = 0
+	}
+	switch kind {
+	case 1:
+		return set("addresses", w.addresses())
+	case 2:
+		return set("port_security", w.security())
+	case 3:
+		return set("enabled", ovsdb.NewSet(w.r.IntN(2) == 0))
+	case 4:
+		return set("type", []string{"", "", "router", "strange"}[w.r.IntN(4)])
+	case 5:
+		w.next++
+		return set("name", fmt.Sprint("renamed", w.next))
+	case 6:
+		return set("options", w.options())
+	case 7:
+		return set("external_ids", ovsdb.MapOf("neutron:port_name", fmt.Sprint("n", w.r.IntN(5))))
+	case 8:
+		return set("tag", ovsdb.NewSet(int64(1+w.r.IntN(100))))
+	case 9:
+		return set("parent_name", ovsdb.NewSet(fmt.Sprint("parent", w.r.IntN(3))))
+	case 10:
+		w.hit("Logical_Switch.name")
+		name := fmt.Sprint("switch", w.r.IntN(10))
+		w.nb(func(tx *ovsdb.Txn) error { tx.SetColumn(ls.Table, s.UUID(), "name", name); return tx.Err() })
+		return "rename switch to " + name
+	case 11:
+		return w.chassisSays()
+	case 12:
+		w.hit("FDB:insert", "FDB.mac", "FDB.dp_key", "FDB.port_key")
+		w.Registry.Report("hv0", &proto.Report{FdbPut: []*proto.FdbEntry{{Datapath: uint32(1 + w.r.IntN(3)),
+			Mac: uint64(w.r.IntN(8)), Port: uint32(1 + w.r.IntN(5))}}})
+		w.step()
+		return "learn an address"
+	case 13:
+		to := pickRow(w.r, w.switches())
+		w.hit("Logical_Switch.ports")
+		w.nb(func(tx *ovsdb.Txn) error { // perhaps into a second switch
+			if w.r.IntN(3) > 0 {
+				for u := range tx.Referrers(ls.Ports, p.UUID()) {
+					tx.DelFromSet(ls.Table, u, "ports", p.UUID())
+					break
+				}
+			}
+			tx.AddToSet(ls.Table, to.UUID(), "ports", p.UUID())
+			return tx.Err()
+		})
+		return "move a port"
+	}
+	return w.addPorts(s)
+}
+
+// addPorts adds up to six ports in one transaction: fewer changes add than
+// delete, and the zone should not stay empty.
+func (w *World) addPorts(s *ovsdb.Row) string {
+	lsp, ls := &w.Columns.LSP, &w.Columns.LS
+	w.hit("Logical_Switch_Port:insert", "Logical_Switch.ports", "Logical_Switch_Port.name")
+	n := 1 + w.r.IntN(6)
+	w.nb(func(tx *ovsdb.Txn) error {
+		for range n {
+			w.next++
+			u := w.uuid()
+			tx.Insert(lsp.Table, u, map[string]ovsdb.Value{"name": fmt.Sprint("vm", w.next), "addresses": w.addresses(), "port_security": w.security()})
+			tx.AddToSet(ls.Table, s.UUID(), "ports", u)
+		}
+		return tx.Err()
+	})
+	return fmt.Sprint("add ", n, " ports")
+}
+
+// chassisSays lets a chassis register, claim a port, or acknowledge.
+func (w *World) chassisSays() string {
+	n := w.r.IntN(3)
+	name := fmt.Sprint("hv", n)
+	w.hit("Chassis.hostname", "Chassis.encaps", "Encap.ip", "Port_Binding.chassis", "Port_Binding.up")
+	h := &proto.Hello{Name: name, Hostname: fmt.Sprint("host", w.r.IntN(4)),
+		Encaps: []*proto.Encap{{Type: "geneve", Ip: fmt.Sprintf("172.31.%d.%d", n, 1+w.r.IntN(3)), Options: map[string]string{"csum": "true"}}}}
+	for _, p := range w.portNames() {
+		if w.r.IntN(3) == 0 {
+			h.Interfaces = append(h.Interfaces, &proto.Interface{IfaceId: p, Since: int64(w.Total)})
+		}
+	}
+	w.fail(w.Registry.Hello(name, h))
+	w.step()
+	w.fail(w.Acked(name))
+	w.step()
+	return name + " says hello"
+}
