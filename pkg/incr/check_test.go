@@ -43,7 +43,11 @@ func check(t interface {
 			if !slices.Contains(e.node(d).readers, id) {
 				t.Errorf("%s is not in the readers of %s", e.nameOf(id), e.nameOf(d))
 			}
-			if cy := e.cycles[id]; e.node(d).height >= n.height && cy == nil {
+			below := n.height
+			if cy := e.cycles[id]; cy != nil && cy.next[id] == d {
+				below++
+			}
+			if e.node(d).height >= below {
 				t.Errorf("%s (%d) is not above %s (%d)", e.nameOf(id), n.height, e.nameOf(d), e.node(d).height)
 			}
 		}

@@ -22,18 +22,19 @@ type Options struct {
 // Engine owns the memo table. Registration, Touch, Change, Root and Run must
 // not overlap; all of them belong to one goroutine at a time.
 type Engine struct {
-	opts    Options
-	nodes   slab[node]
-	fams    []family
-	colls   []coll
-	sinks   []sinkBase
-	cells   cellFamily
-	queue   queue
-	workers []*worker
-	shared  bool // several workers are evaluating right now
-	running bool
-	round   uint32
-	edges   int
+	opts     Options
+	nodes    slab[node]
+	fams     []family
+	colls    []coll
+	sinks    []sinkBase
+	cells    cellFamily
+	queue    queue
+	workers  []*worker
+	shared   bool // several workers are evaluating right now
+	running  bool
+	batchMin int // batchMin, but for tests
+	round    uint32
+	edges    int
 
 	wait    sync.Mutex // guards waiting among workers
 	wake    *sync.Cond
@@ -43,10 +44,12 @@ type Engine struct {
 	retired []uint32            // ids freed in this Run, handed out from the next on
 	orphans []elemRef           // elements that may have nobody left
 	cycles  map[uint32]*cycle   // of nodes with flagCycle
+	islands []*cycle            // cycles that may be read by nobody but themselves
 	recheck map[uint32]struct{} // units whose status may have changed
 	status  statusBook
 	stats   RunStats
 	found   [][]uint32 // cycles met while raising, to be resolved
+	later   []uint64   // raises to be done again, as in queue
 	raising queue      // of raise, kept for its space
 
 	mutant mutant // faults that tests seed
@@ -60,7 +63,7 @@ type mutant struct {
 
 // New returns an empty engine.
 func New(o Options) *Engine {
-	e := &Engine{opts: o, cycles: map[uint32]*cycle{}, recheck: map[uint32]struct{}{}}
+	e := &Engine{opts: o, batchMin: batchMin, cycles: map[uint32]*cycle{}, recheck: map[uint32]struct{}{}}
 	e.wake = sync.NewCond(&e.wait)
 	e.status.init()
 	e.cells.init(e)

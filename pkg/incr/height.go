@@ -24,6 +24,8 @@ func (e *Engine) commitHeight(c *Ctx, fx *effects) {
 	for _, d := range c.deps {
 		if d.id != except {
 			h = max(h, e.node(d.id).height+1)
+		} else {
+			h = max(h, e.node(d.id).height)
 		}
 	}
 	if fx != nil {
@@ -56,10 +58,35 @@ func (e *Engine) raiseKeys(n *node, fx *effects) {
 // back to start, the way is left in found for resolveCycles.
 func (e *Engine) raise(start uint32, h int32) {
 	n := e.node(start)
-	if n.height >= h || len(e.found) > 0 {
+	if n.height >= h {
+		return
+	}
+	if len(e.found) > 0 {
+		e.later = append(e.later, entry(h, start))
 		return
 	}
 	e.setHeight(start, n, h)
+	e.propagate(start, n)
+}
+
+// reorder finishes what raise had to leave while cycles were unresolved.
+func (e *Engine) reorder() {
+	later := e.later
+	e.later = nil
+	for _, x := range later {
+		id := uint32(x)
+		n := e.nodes.find(id)
+		if n == nil || n.state.Load() == stateFree {
+			continue
+		}
+		n.height = max(n.height, int32(x>>32))
+		e.propagate(id, n)
+		e.resolveCycles()
+	}
+}
+
+// propagate lifts all that must be above start and is not.
+func (e *Engine) propagate(start uint32, n *node) {
 	if len(n.readers) == 0 {
 		fx := e.effectsOf(n)
 		if fx != nil && fx.more == nil || e.kindOf(n) == kindQuery {
@@ -73,7 +100,7 @@ func (e *Engine) raise(start uint32, h int32) {
 	seen := map[uint32]step{}
 	q := &e.raising
 	q.h = q.h[:0]
-	q.push(h, start)
+	q.push(n.height, start)
 	for {
 		height, id, ok := q.peek()
 		if !ok {
@@ -86,10 +113,19 @@ func (e *Engine) raise(start uint32, h int32) {
 		}
 		s := seen[id]
 		if s.times++; s.times > 16 {
-			continue // a cycle that is being resolved; only order suffers
+			e.later = append(e.later, entry(n.height, id))
+			continue // a cycle that is being resolved
 		}
 		seen[id] = s
 		done := e.successors(id, n, func(x uint32) bool {
+			xn := e.node(x)
+			need := n.height + 1
+			if cy := e.cycles[x]; xn.flags&flagCycle != 0 && cy != nil && cy.next[x] == id {
+				need-- // the read that closes a cycle: members are level
+			}
+			if xn.height >= need {
+				return true
+			}
 			if x == start {
 				path := []uint32{start}
 				for y := id; y != start; y = seen[y].from {
@@ -98,22 +134,24 @@ func (e *Engine) raise(start uint32, h int32) {
 				e.found = append(e.found, path)
 				return false
 			}
-			xn := e.node(x)
-			if xn.height > n.height {
-				return true
+			if s := xn.state.Load(); s != stateClean && s != stateDirty {
+				return true // being evaluated: its commit sees the new height
 			}
-			st := seen[x]
-			if st.times > 0 && xn.flags&flagCycle != 0 {
+			st, known := seen[x]
+			if st.times > 0 && xn.flags&flagCycle != 0 && e.kindOf(xn) == kindUnit {
 				return true // once around a known cycle is enough
 			}
-			st.from = id
-			seen[x] = st
-			e.setHeight(x, xn, n.height+1)
+			if !known {
+				seen[x] = step{from: id} // the first way leads back to start
+			}
+			e.setHeight(x, xn, need)
 			q.push(xn.height, x)
 			return true
 		})
 		if !done {
-			q.h = q.h[:0]
+			if !e.hasUnit(e.found[len(e.found)-1]) {
+				e.later = append(append(e.later, q.h...), entry(n.height, id))
+			}
 			return
 		}
 	}
@@ -151,9 +189,6 @@ func (e *Engine) successors(id uint32, n *node, f func(x uint32) bool) bool {
 	for _, r := range n.readers {
 		if !e.reads(r, id) {
 			continue
-		}
-		if cy := e.cycles[r]; cy != nil && cy.next[r] == id {
-			continue // the read that closes a cycle
 		}
 		if !f(r) {
 			return false
@@ -212,6 +247,7 @@ func (e *Engine) noteCycle(c *Ctx) {
 	if c.cycle != nil {
 		c.n.flags |= flagCycle
 		e.cycles[c.id] = c.cycle
+		e.islands = append(e.islands, c.cycle)
 	}
 }
 
@@ -245,7 +281,7 @@ func (e *Engine) resolveCycles() {
 	for len(e.found) > 0 {
 		path := e.found[0]
 		e.found = e.found[1:]
-		if !slices.ContainsFunc(path, func(id uint32) bool { return e.kindOf(e.node(id)) == kindUnit }) {
+		if !e.hasUnit(path) {
 			e.suspect(path[0])
 			continue
 		}
@@ -255,6 +291,10 @@ func (e *Engine) resolveCycles() {
 			e.poison(id, cy)
 		}
 	}
+}
+
+func (e *Engine) hasUnit(path []uint32) bool {
+	return slices.ContainsFunc(path, func(id uint32) bool { return e.kindOf(e.node(id)) == kindUnit })
 }
 
 func (e *Engine) poison(id uint32, cy *cycle) {
@@ -325,6 +365,8 @@ func (e *Engine) suspect(start uint32) {
 		}
 	}
 	for id := range on {
-		e.markAgain(id)
+		if n := e.node(id); n.round != e.round || n.runs <= maxRuns {
+			e.markAgain(id)
+		}
 	}
 }

@@ -127,6 +127,9 @@ func (e *Engine) addReader(id, r uint32) {
 func (e *Engine) dropReader(id uint32) {
 	n := e.node(id)
 	n.refs--
+	if cy := e.cycles[id]; n.flags&flagCycle != 0 && cy != nil {
+		e.islands = append(e.islands, cy)
+	}
 	switch {
 	case n.refs == 0:
 		n.readers = nil

@@ -31,8 +31,13 @@ func (e *Engine) Run() RunStats {
 	e.round++
 	e.stats = RunStats{Executed: map[string]int{}}
 	var batch []uint32
-	for {
+	for patience := maxRuns; ; {
 		height, id, ok := e.queue.peek()
+		if !ok && len(e.later) > 0 && patience > 0 {
+			patience--
+			e.reorder()
+			continue
+		}
 		if !ok {
 			break
 		}
@@ -55,7 +60,7 @@ func (e *Engine) Run() RunStats {
 				batch = append(batch, id)
 			}
 		}
-		if len(batch) >= batchMin {
+		if len(batch) >= e.batchMin {
 			e.evaluateShared(batch)
 			continue
 		}
@@ -72,6 +77,7 @@ func (e *Engine) Run() RunStats {
 			}
 		}
 	}
+	e.later = nil
 	e.sweep()
 	e.status.update(e)
 	for _, w := range e.workers {
@@ -170,14 +176,15 @@ func (e *Engine) evaluateShared(batch []uint32) {
 
 // sweep frees the queries, cells, elements and keys that nobody reads.
 func (e *Engine) sweep() {
-	for len(e.orphans)+len(e.dying) > 0 {
+	for len(e.orphans)+len(e.dying)+len(e.islands) > 0 {
 		for len(e.orphans) > 0 {
 			r := e.orphans[len(e.orphans)-1]
 			e.orphans = e.orphans[:len(e.orphans)-1]
 			e.colls[r.col].tidy(r.elem)
 		}
 		if len(e.dying) == 0 {
-			break
+			e.freeIsland()
+			continue
 		}
 		id := e.dying[len(e.dying)-1]
 		e.dying = e.dying[:len(e.dying)-1]
@@ -206,6 +213,27 @@ func (e *Engine) sweep() {
 	shrink(&e.retired)
 	shrink(&e.dying)
 	shrink(&e.orphans)
+	shrink(&e.islands)
+}
+
+// freeIsland frees a cycle whose members are read by each other only.
+func (e *Engine) freeIsland() {
+	if len(e.islands) == 0 {
+		return
+	}
+	cy := e.islands[len(e.islands)-1]
+	e.islands = e.islands[:len(e.islands)-1]
+	refs, first := 0, uint32(0)
+	for m, next := range cy.next {
+		if e.cycles[m] != cy || next == 0 {
+			return
+		}
+		refs += int(e.node(m).refs)
+		first = m
+	}
+	if refs == len(cy.next) {
+		e.free(first, e.node(first)) // the others follow, one after the other
+	}
 }
 
 func shrink[T any](s *[]T) {
