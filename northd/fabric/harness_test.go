@@ -80,7 +80,7 @@ func newBed(opts Options) *bed {
 	b.Register(b.grpc)
 	go func() {
 		defer close(b.served)
-		_ = b.grpc.Serve(b.listener)
+		_ = b.grpc.Serve(b.Listener(b.listener))
 	}()
 	return b
 }
@@ -147,7 +147,7 @@ type fake struct {
 	kept      int // bodies kept by snapshots
 	errs      []error
 	ended     error // why the stream ended
-	bytes     int // of all messages, with gRPC's 5 bytes each
+	bytes     int   // of all messages, with gRPC's 5 bytes each
 	raw       []byte
 	onFrame   func(*proto.Frame)
 
@@ -181,6 +181,7 @@ func (f *fake) connect(t fatal, b *bed) {
 	f.connectWith(t, b, &proto.FromChassis{Msg: &proto.FromChassis_Hello{Hello: h}})
 }
 
+// connectWith opens a stream and sends first, unless it is nil.
 func (f *fake) connectWith(t fatal, b *bed, first *proto.FromChassis) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -204,6 +205,10 @@ func (f *fake) connectWith(t fatal, b *bed, first *proto.FromChassis) {
 	f.state.Abort()
 	f.mu.Unlock()
 	f.conn, f.stream, f.cancel, f.done = conn, stream, cancel, make(chan struct{})
+	if first == nil {
+		go f.read()
+		return
+	}
 	if err := stream.Send(first); err != nil && !errors.Is(err, io.EOF) {
 		t.Fatalf("hello: %v", err)
 	}

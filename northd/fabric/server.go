@@ -91,12 +91,15 @@ func New(opts Options) *Server {
 }
 
 // Register adds the service to a gRPC server, which should have been made with
-// ServerOptions.
+// ServerOptions and serve a Listener:
+//
+//	g := grpc.NewServer(s.ServerOptions()...)
+//	s.Register(g)
+//	err := g.Serve(s.Listener(l))
 func (s *Server) Register(g *grpc.Server) { proto.RegisterFabricServer(g, s) }
 
 // ServerOptions are the options that the gRPC server should have: limits of
-// what a peer can send, keepalive, and a log line for a connection that never
-// becomes a stream.
+// what a peer can send, keepalive, and what Listener needs.
 func (s *Server) ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(state.MaxMessage),
@@ -105,7 +108,7 @@ func (s *Server) ServerOptions() []grpc.ServerOption {
 		grpc.ConnectionTimeout(s.opts.HelloTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
-		grpc.StatsHandler(&connections{logger: s.logger, garbage: s.metrics.garbage}),
+		grpc.StatsHandler(streamsBegin{}),
 	}
 }
 
