@@ -138,10 +138,10 @@ const (
 // can say it.
 func (m *Match) setTCI(value, mask uint16) bool {
 	pcp := mask & tciPCP
-	if value == 0 && mask == 0xffff {
+	if mask&tciCFI != 0 && value == 0 {
 		pcp = 0 // no tag has no priority either
 	}
-	if pcp != 0 && (pcp != tciPCP || value&mask&tciCFI == 0) {
+	if pcp != 0 && (pcp != tciPCP || value&0x1fff == 0) {
 		return false
 	}
 	m.SetMasked(FieldVLANVID, uint64(value&0x1fff), uint64(mask&0x1fff))

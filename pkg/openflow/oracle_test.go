@@ -205,6 +205,8 @@ func drawMatch(t *rapid.T) (m Match) {
 			value, mask = []byte{0, 0, 0, value[3] | 0x20}, [maxValue]byte{3: mask[3] | 0x20}
 		case FieldTCPFlags:
 			mask[0] &= 1
+		case FieldCTNwProto:
+			value[0] |= 1 // Open vSwitch takes 0 for any
 		}
 		for i := range value {
 			value[i] &= fullMask(f)[i]
@@ -225,7 +227,9 @@ func drawMatch(t *rapid.T) (m Match) {
 		m.Set(FieldVLANVID, 0x1000|rapid.Uint64Range(0, 4095).Draw(t, "vid"))
 		some(FieldVLANPCP)
 	case 2:
-		m.SetMasked(FieldVLANTCI, rapid.Uint64Range(0, 0xffff).Draw(t, "tci"), rapid.SampledFrom([]uint64{0x1000, 0x1fff, 0xffff, 0x0fff, 0xf000}).Draw(t, "tci mask"))
+		tci := rapid.SampledFrom([]uint64{0, 0x1000, 0x1005, 0xf005, 0xf000}).Draw(t, "tci")
+		mask := rapid.SampledFrom([]uint64{0x1000, 0x1fff, 0xffff, 0x0fff, 0xf000}).Draw(t, "tci mask")
+		m.SetMasked(FieldVLANTCI, tci, mask)
 	}
 	switch rapid.IntRange(0, 5).Draw(t, "layer 3") {
 	case 0:
