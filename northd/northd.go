@@ -20,7 +20,6 @@ import (
 	"govn/northd/southbound"
 	"govn/northd/topology"
 	"govn/pkg/ovsdb"
-	"govn/proto"
 	"govn/schema"
 )
 
@@ -115,7 +114,6 @@ type daemon struct {
 	registry *southbound.Registry
 	progress *southbound.Progress
 	fabric   *fabric.Server
-	failures *failures
 }
 
 func (d *daemon) run(ctx context.Context) error {
@@ -124,11 +122,10 @@ func (d *daemon) run(ctx context.Context) error {
 	d.registry = southbound.NewRegistry(ctx, d.store, d.schemas.SB, d.columns, log)
 	d.progress = southbound.NewProgress(d.registry, d.schemas.NB, nil)
 	d.fabric = fabric.New(fabric.Options{
-		Logger: log, Cluster: d.store.ClusterID(), Term: 1, Events: d,
+		Logger: log, Cluster: d.store.ClusterID(), Term: 1, Events: NewEvents(d.registry, d.progress, d.flows, log),
 		WaitDurable: d.store.WaitDurable, Registry: d.o.Registry,
 	})
 	metrics := newMetrics(d.o.Registry)
-	d.failures = newFailures(log, d.flows)
 	zone := NewZone(ZoneOptions{
 		Store: d.store, Schemas: d.schemas, Columns: d.columns, Log: log,
 		Registry: d.registry, Progress: d.progress, Fabric: d.fabric, Flows: d.flows,
@@ -212,26 +209,6 @@ func listenFabric(remote string) (net.Listener, error) {
 	}
 	return nil, errors.New("want tcp:IP:PORT or unix:PATH")
 }
-
-// Hello implements fabric.Events.
-func (d *daemon) Hello(name string, h *proto.Hello) error { return d.registry.Hello(name, h) }
-
-// Report implements fabric.Events.
-func (d *daemon) Report(name string, r *proto.Report) { d.registry.Report(name, r) }
-
-// Acked implements fabric.Events.
-func (d *daemon) Acked(name string, a *proto.Ack) {
-	d.failures.note(name, a.Failed)
-	if a.Applied == nil {
-		return
-	}
-	if err := d.progress.Applied(name, a.Applied.Number, time.UnixMilli(a.AppliedAt)); err != nil {
-		d.o.Logger.Error("an acknowledgement could not be stored", "chassis", name, "err", err)
-	}
-}
-
-// Lost implements fabric.Events.
-func (d *daemon) Lost(name string, at time.Time) { d.registry.Lost(name, at) }
 
 // watch settles hv_cfg when a chassis that is gone stops to count.
 func (d *daemon) watch(ctx context.Context) error {
