@@ -12,7 +12,6 @@ GO_TOOLS := \
 	honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export PATH := $(TOOLS):$(PATH)
-export GOVN := $(CURDIR)/bin/govn
 
 .PHONY: help deps build generate lint check test test-all unit e2e bench demo clean
 .DEFAULT_GOAL := help
@@ -40,7 +39,7 @@ lint: check ## check, and staticcheck
 unit: ## tests of every package, with Open vSwitch where they need it
 	$(GO) test ./...
 
-e2e: build ## stories on real Open vSwitch (root)
+e2e: ## stories on real Open vSwitch (root)
 	$(if $(wildcard test/e2e/*.go),$(GO) test -tags e2e -timeout 15m -count 1 ./test/e2e/...)
 
 test: deps build check unit e2e ## what must pass: deps, build, check, unit, e2e (root)
