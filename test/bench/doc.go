@@ -1,0 +1,28 @@
+// Command bench measures what it takes to add one logical switch port, on
+// govn and on stock OVN in one run, and writes a table in Markdown.
+//
+//	go run ./test/bench -out docs/benchmarks.md -switches 100 -ports 50 -chassis 2,20 -n 1000
+//	go run ./test/bench -out docs/benchmarks.md -switches 1 -ports 50000 -chassis 2,20 -n 1000
+//
+// # What is measured
+//
+// The chassis run ovs-vswitchd with the dummy datapath: real OpenFlow tables, no
+// packets. The northbound database is filled by raw OVSDB transactions with the
+// switches and ports asked for, and every chassis has some of their ports. Then,
+// one after the other, ports are added whose interface is plugged in on some
+// chassis already, so that the chassis claims the port and installs its flows:
+//
+//	transact: insert the port, add it to its switch, nb_cfg + 1
+//	   |
+//	   |  from the first byte of the transaction on the northbound unix socket
+//	   v
+//	update: hv_cfg has reached nb_cfg      every chassis has installed it
+//	update: the port is up                 its chassis has bound it
+//
+// Disk writes are synced in both systems. Processor time is that of the
+// processes, from /proc, per port added. A cold start is northd ended by SIGKILL
+// and started on its database, until a sync has reached all chassis.
+//
+// Samples are few for stock OVN (-stock-n) where each takes long. The 99th
+// percentile of few samples is their maximum.
+package main

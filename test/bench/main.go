@@ -1,0 +1,370 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"govn/sim/lab"
+)
+
+type options struct {
+	switches, ports int
+	chassis         []int
+	n, stockN       int
+	systems         []string
+	govn, out       string
+	timeout         time.Duration
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	var o options
+	var chassis, systems string
+	flag.IntVar(&o.switches, "switches", 20, "logical switches")
+	flag.IntVar(&o.ports, "ports", 10, "ports of each")
+	flag.StringVar(&chassis, "chassis", "2", "numbers of dummy chassis, one run for each")
+	flag.IntVar(&o.n, "n", 100, "ports to add, one after the other")
+	flag.IntVar(&o.stockN, "stock-n", 20, "the same for stock OVN")
+	flag.StringVar(&systems, "systems", "stock,govn", "what to measure")
+	flag.StringVar(&o.govn, "govn", "", "govn binary (default: built from this tree)")
+	flag.StringVar(&o.out, "out", "", "file to which the table is appended (default: standard output only)")
+	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long one step may take")
+	flag.Parse()
+	for _, s := range strings.Split(chassis, ",") {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 {
+			return fmt.Errorf("-chassis %q: want numbers", chassis)
+		}
+		o.chassis = append(o.chassis, n)
+	}
+	o.systems = strings.Split(systems, ",")
+
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if o.govn == "" {
+		o.govn = filepath.Join(dir, "govn")
+		build := exec.CommandContext(ctx, "go", "build", "-o", o.govn, "govn/cmd/govn")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			return fmt.Errorf("build govn: %w", err)
+		}
+	}
+	var table bytes.Buffer
+	fmt.Fprintf(&table, "\n## One port more on %d x %d ports\n\n", o.switches, o.ports)
+	fmt.Fprintf(&table, "%s, %d CPUs, Open vSwitch with the dummy datapath, both systems in one run; load average before: %s.\n\n",
+		time.Now().Format(time.DateOnly), runtime.NumCPU(), loadAverage())
+	table.WriteString("| system | chassis | samples | hv_cfg p50 ms | p99 ms | up p50 ms | p99 ms | northd CPU ms | controllers CPU ms | northd MB | controller MB | fill s | cold start s |\n")
+	table.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	for _, n := range o.chassis {
+		for _, system := range o.systems {
+			r, err := measure(ctx, &o, lab.Control(system), n, filepath.Join(dir, fmt.Sprintf("%s%d", system[:1], n)))
+			if err != nil {
+				return fmt.Errorf("%s with %d chassis: %w", system, n, err)
+			}
+			line := r.row(system, n)
+			fmt.Fprint(os.Stderr, line)
+			table.WriteString(line)
+		}
+	}
+	if _, err := os.Stdout.Write(table.Bytes()); err != nil {
+		return err
+	}
+	if o.out == "" {
+		return nil
+	}
+	f, err := os.OpenFile(o.out, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(table.Bytes())
+	return errors.Join(err, f.Close())
+}
+
+func loadAverage() string {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Fields(string(data))[0]
+}
+
+// result is what one run measured.
+type result struct {
+	installed, up         []time.Duration // sorted
+	northd, controllers   time.Duration   // processor time per port
+	northdKiB, chassisKiB int
+	filled, cold          time.Duration
+}
+
+func (r *result) row(system string, chassis int) string {
+	ms := func(d time.Duration) string { return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 1, 64) }
+	return fmt.Sprintf("| %s | %d | %d | %s | %s | %s | %s | %s | %s | %d | %d | %.1f | %.1f |\n",
+		system, chassis, len(r.installed), ms(percentile(r.installed, 50)), ms(percentile(r.installed, 99)),
+		ms(percentile(r.up, 50)), ms(percentile(r.up, 99)), ms(r.northd), ms(r.controllers),
+		r.northdKiB/1024, r.chassisKiB/1024, r.filled.Seconds(), r.cold.Seconds())
+}
+
+// percentile of sorted samples, by nearest rank.
+func percentile(sorted []time.Duration, p float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	i := int(math.Ceil(p/100*float64(len(sorted)))) - 1
+	return sorted[max(0, min(i, len(sorted)-1))]
+}
+
+const vifs = 5 // ports of the filled network on each chassis
+
+func config(o *options, control lab.Control, chassis, n int) (*lab.Config, error) {
+	var b strings.Builder
+	b.WriteString("name: bench\nunderlay: {subnet: 203.0.112.0/22}\nchassis:\n")
+	for h := range chassis {
+		fmt.Fprintf(&b, "  - {name: h%d, datapath: dummy}\n", h)
+	}
+	b.WriteString("workloads:\n")
+	seen := map[string]bool{}
+	vif := func(name, port string, h int) {
+		if !seen[port] {
+			seen[port] = true
+			fmt.Fprintf(&b, "  - {name: %s, port: %s, chassis: h%d, mac: \"0a:01:00:00:00:00\"}\n", name, port, h)
+		}
+	}
+	for h := range chassis {
+		for k := range vifs {
+			i := (h*vifs + k) % (o.switches * o.ports)
+			vif(fmt.Sprintf("b%d-%d", h, k), fmt.Sprintf("p%d-%d", i%o.switches, i/o.switches), h)
+		}
+	}
+	for i := range n {
+		vif(fmt.Sprintf("x%d", i), fmt.Sprintf("x%d", i), i%chassis)
+	}
+	return lab.Parse("bench", []byte(b.String()))
+}
+
+func measure(ctx context.Context, o *options, control lab.Control, chassis int, dir string) (_ *result, err error) {
+	n := o.n
+	if control == lab.ControlStock {
+		n = o.stockN
+	}
+	cfg, err := config(o, control, chassis, n)
+	if err != nil {
+		return nil, err
+	}
+	l, err := lab.New(cfg, lab.Options{Dir: dir, Control: control, Govn: o.govn, Timeout: o.timeout})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
+	if err := l.Up(ctx); err != nil {
+		return nil, err
+	}
+	c, err := dial(ctx, strings.TrimPrefix(l.NB(), "unix:"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.close() }()
+	r := &result{}
+	start := time.Now()
+	if err := fill(ctx, c, o.switches, o.ports); err != nil {
+		return nil, err
+	}
+	if _, err := l.Nbctl(ctx, "--wait=hv", "sync"); err != nil {
+		return nil, err
+	}
+	r.filled = time.Since(start)
+	if err := add(ctx, c, l, o, chassis, n, r); err != nil {
+		return nil, err
+	}
+	r.northdKiB, err = memory(l.Pid("central", "northd"))
+	if err != nil {
+		return nil, err
+	}
+	if r.chassisKiB, err = memory(l.Pid("h0", "controller")); err != nil {
+		return nil, err
+	}
+	start = time.Now()
+	if err := l.Signal("central", "northd", unix.SIGKILL); err != nil {
+		return nil, err
+	}
+	if err := l.Start(ctx, "central", "northd"); err != nil {
+		return nil, err
+	}
+	if _, err := l.Nbctl(ctx, "--wait=hv", "sync"); err != nil {
+		return nil, err
+	}
+	r.cold = time.Since(start)
+	return r, nil
+}
+
+// add adds the ports and measures each.
+func add(ctx context.Context, c *client, l *lab.Lab, o *options, chassis, n int, r *result) error {
+	w := 7 % o.switches
+	raw, _, err := c.transact(ctx, row{"op": "select", "table": "Logical_Switch", "where": []any{[]any{"name", "==", fmt.Sprintf("sw%d", w)}}, "columns": []any{"_uuid"}},
+		row{"op": "select", "table": "NB_Global", "where": []any{}, "columns": []any{"_uuid", "nb_cfg"}})
+	if err != nil {
+		return err
+	}
+	sw, err := firstRow(raw[0], "_uuid")
+	if err != nil {
+		return err
+	}
+	global, err := firstRow(raw[1], "_uuid")
+	if err != nil {
+		return err
+	}
+	cfg, err := firstRow(raw[1], "nb_cfg")
+	if err != nil {
+		return err
+	}
+	nbCfg, ok := cfg.(float64)
+	if !ok {
+		return fmt.Errorf("nb_cfg is %v", cfg)
+	}
+	if _, _, err := c.call(ctx, "monitor", "OVN_Northbound", "bench", row{
+		"NB_Global":           row{"columns": []any{"hv_cfg"}, "select": row{"initial": false}},
+		"Logical_Switch_Port": row{"columns": []any{"name", "up"}, "select": row{"initial": false, "insert": false, "delete": false}},
+	}); err != nil {
+		return err
+	}
+	var pids []int
+	for h := range chassis {
+		pids = append(pids, l.Pid(fmt.Sprintf("h%d", h), "controller"))
+	}
+	northd0, controllers0, err := cpuOf(l, pids)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		name := fmt.Sprintf("x%d", i)
+		_, start, err := c.transact(ctx,
+			insert("Logical_Switch_Port", "x", portRow(name, o.switches*o.ports+i)),
+			mutate("Logical_Switch", []any{"_uuid", "==", sw}, []any{"ports", "insert", set(named("x"))}),
+			mutate("NB_Global", []any{"_uuid", "==", global}, []any{"nb_cfg", "+=", 1}))
+		if err != nil {
+			return err
+		}
+		nbCfg++
+		installed, up, err := c.await(ctx, nbCfg, name, o.timeout)
+		if err != nil {
+			return fmt.Errorf("port %q: %w", name, err)
+		}
+		r.installed, r.up = append(r.installed, installed.Sub(start)), append(r.up, up.Sub(start))
+	}
+	slices.Sort(r.installed)
+	slices.Sort(r.up)
+	northd1, controllers1, err := cpuOf(l, pids)
+	if err != nil {
+		return err
+	}
+	r.northd, r.controllers = (northd1-northd0)/time.Duration(n), (controllers1-controllers0)/time.Duration(n)
+	return nil
+}
+
+func firstRow(res map[string]any, column string) (any, error) {
+	if rows, ok := res["rows"].([]any); ok && len(rows) > 0 {
+		if m, ok := rows[0].(map[string]any); ok {
+			return m[column], nil
+		}
+	}
+	return nil, fmt.Errorf("select: no row in %v", res)
+}
+
+// await waits until hv_cfg has reached want and the port is up.
+func (c *client) await(ctx context.Context, want float64, port string, limit time.Duration) (installed, up time.Time, err error) {
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	for installed.IsZero() || up.IsZero() {
+		select {
+		case u := <-c.updates:
+			for _, row := range u.rows["NB_Global"] {
+				if hv, ok := row.New["hv_cfg"].(float64); ok && hv >= want && installed.IsZero() {
+					installed = u.at
+				}
+			}
+			for _, row := range u.rows["Logical_Switch_Port"] {
+				if row.New["name"] == port && row.New["up"] == true {
+					up = u.at
+				}
+			}
+		case <-c.done:
+			return installed, up, c.err
+		case <-deadline.C:
+			return installed, up, fmt.Errorf("not within %v: installed %v, up %v", limit, !installed.IsZero(), !up.IsZero())
+		case <-ctx.Done():
+			return installed, up, ctx.Err()
+		}
+	}
+	return installed, up, nil
+}
+
+// cpuOf is the processor time of northd and of all controllers.
+func cpuOf(l *lab.Lab, controllers []int) (northd, all time.Duration, err error) {
+	if northd, err = cpu(l.Pid("central", "northd")); err != nil {
+		return 0, 0, err
+	}
+	for _, pid := range controllers {
+		d, err := cpu(pid)
+		if err != nil {
+			return 0, 0, err
+		}
+		all += d
+	}
+	return northd, all, nil
+}
+
+// cpu is the processor time of a process: fields 14 and 15 of proc(5) stat, in
+// ticks of 10 ms.
+func cpu(pid int) (time.Duration, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(f) < 13 {
+		return 0, fmt.Errorf("process %d: stat has %d fields", pid, len(f))
+	}
+	user, err1 := strconv.Atoi(f[11])
+	system, err2 := strconv.Atoi(f[12])
+	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2)
+}
+
+// memory is the resident memory of a process in KiB.
+func memory(pid int) (int, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			return strconv.Atoi(strings.Fields(v)[0])
+		}
+	}
+	return 0, fmt.Errorf("process %d: no VmRSS", pid)
+}
