@@ -48,6 +48,7 @@ func runNorthd(ctx context.Context, d *daemon.Daemon, s *settings) error {
 	if err := os.MkdirAll(d.RunDir, 0o755); err != nil && !errors.Is(err, os.ErrPermission) {
 		return err
 	}
+	logGRPC(d.Logger)
 	return northd.Run(ctx, northd.Options{
 		Store:        store,
 		NBListen:     nb,
