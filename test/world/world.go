@@ -192,7 +192,7 @@ func (w *World) remove() string {
 		}
 		name := fmt.Sprint("hv", w.r.IntN(3))
 		w.hit("Port_Binding.chassis")
-		w.Registry.Report(name, &proto.Report{InterfacesGone: w.portNames()})
+		w.Registry.Report(name, &proto.Report{InterfacesGone: w.PortNames()})
 		w.step()
 		return "all interfaces of " + name + " are gone"
 	case 3:
@@ -224,7 +224,8 @@ func (w *World) remove() string {
 
 func (w *World) sb(fn func(*ovsdb.Txn) error) { w.update(w.Schemas.SB, ovsdb.OwnerChassis, fn) }
 
-func (w *World) portNames() []string {
+// PortNames are the names of all ports.
+func (w *World) PortNames() []string {
 	var names []string
 	for _, p := range w.ports() {
 		names = append(names, p.Str(w.Columns.LSP.Name))
@@ -331,7 +332,7 @@ func (w *World) chassisSays() string {
 	w.hit("Chassis.hostname", "Chassis.encaps", "Encap.ip", "Port_Binding.chassis", "Port_Binding.up")
 	h := &proto.Hello{Name: name, Hostname: fmt.Sprint("host", w.r.IntN(4)),
 		Encaps: []*proto.Encap{{Type: "geneve", Ip: fmt.Sprintf("172.31.%d.%d", n, 1+w.r.IntN(3)), Options: map[string]string{"csum": "true"}}}}
-	for _, p := range w.portNames() {
+	for _, p := range w.PortNames() {
 		if w.r.IntN(3) == 0 {
 			h.Interfaces = append(h.Interfaces, &proto.Interface{IfaceId: p, Since: int64(w.Total)})
 		}
