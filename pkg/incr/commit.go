@@ -24,6 +24,7 @@ func (e *Engine) commit(c *Ctx) {
 		c.wasCycle = c.unit
 	}
 	stale := e.commitDeps(c)
+	n.state.Store(stateClean)
 	if c.unit {
 		fx := e.effectsOf(n)
 		e.commitHeight(c, fx)
@@ -35,7 +36,6 @@ func (e *Engine) commit(c *Ctx) {
 	} else {
 		e.commitHeight(c, nil)
 	}
-	n.state.Store(stateClean)
 	if stale || n.flags&flagAgain != 0 {
 		n.flags &^= flagAgain
 		e.markDirty(c.id, n)
