@@ -12,7 +12,7 @@ import (
 // sorted, none is there twice, and in a form of up to 256 none is implied by
 // another one. An expression that no packet fulfils gives an empty list.
 //
-// A negated predicate, such as !ip4.mcast, holds for other Ethernet types too.
+// A negated predicate, such as !ip4.src_mcast, holds for other Ethernet types too.
 // Open vSwitch has no match for "another type than", so where the rest of the
 // expression does not name the type, these packets are left out: the form
 // then implies the expression, see [Expr.Inexact].

@@ -108,7 +108,7 @@ func TestNormalize(t *testing.T) {
 		{"!(ip.is_frag == 0) && ip4", "eth.type == 0x800 && ip.frag == 0x1/0x1"},
 		{"!ip.is_frag", "eth.type == 0x800 && ip.frag == 0x0/0x1 | eth.type == 0x86dd && ip.frag == 0x0/0x1"},
 		{"!ip4.dst[31] && ip", "eth.type == 0x800 && ip4.dst == 0x0/0x80000000"},
-		{"ip4.mcast == 0 && ip4.dst[31] && ip", "eth.type == 0x800 && ip4.dst == 0xf0000000/0xf0000000 | eth.type == 0x800 && ip4.dst == 0xc0000000/0xe0000000 | eth.type == 0x800 && ip4.dst == 0x80000000/0xc0000000"},
+		{"ip4.mcast == 0 && ip4.dst[31] && ip", "eth.dst == 0x0/0x10000000000 && eth.type == 0x800 && ip4.dst == 0x80000000/0x80000000 | eth.dst == 0x10000000000/0x10000000000 && eth.type == 0x800 && ip4.dst == 0xf0000000/0xf0000000 | eth.dst == 0x10000000000/0x10000000000 && eth.type == 0x800 && ip4.dst == 0xc0000000/0xe0000000 | eth.dst == 0x10000000000/0x10000000000 && eth.type == 0x800 && ip4.dst == 0x80000000/0xc0000000"},
 		{"!ip.first_frag && ip4", "eth.type == 0x800 && ip.frag == 0x0 | eth.type == 0x800 && ip.frag == 0x2/0x2"},
 		{"is_chassis_resident(\"a\") && !is_chassis_resident(\"b\")", `is_chassis_resident("a") && !is_chassis_resident("b")`},
 		{"is_chassis_resident(\"a\") && !is_chassis_resident(\"a\")", "0"},
@@ -215,15 +215,20 @@ var (
 	testPorts = []string{"lp1", "lp2", "x\"y"}
 	testNums  = map[string][]uint64{
 		"eth.type": {0x800, 0x86dd, 0x806, 0x8035}, "ip.proto": {1, 6, 17, 58, 132},
-		"eth.dst": {0xffffffffffff, 0x333300000001, 1, 0x010000000000}, "eth.src": {1, 2},
+		"eth.dst": {0xffffffffffff, 0x333300000001, 1, 0x01005e000001}, "eth.src": {1, 2},
 		"vlan.tci": {0, 0x1005, 0x3005}, "ip.frag": {0, 1, 3}, "ip.ttl": {0, 64, 255},
 		"ip4.src": {0x0a000001, 0x0a010203, 0xe0000001}, "ip4.dst": {0x0a000001, 0xe0000001},
-		"icmp6.type": {133, 134, 135, 136, 143}, "icmp6.code": {0, 1}, "icmp4.type": {3, 8}, "icmp4.code": {0, 1},
+		"icmp6.type": {130, 133, 134, 135, 136, 143}, "icmp6.code": {0, 1}, "icmp4.type": {3, 8}, "icmp4.code": {0, 1},
 		"tcp.dst": {0, 80, 1024, 65535}, "udp.dst": {53, 67}, "tcp.src": {1, 80},
-		"reg0": {0, 1, 5, 0xffffffff}, "reg1": {0, 7}, "ct_state": {0, 0x21, 0x22, 0x2a, 0x30}, "arp.op": {1, 2},
+		"reg0": {0, 1, 5, 0xffffffff}, "reg1": {0, 7}, "ct_state": {0, 0x21, 0x22, 0x2a, 0x30, 0x64, 0xa2}, "arp.op": {1, 2},
 		"ct_mark": {0, 1, 3}, "flags": {0, 1},
 	}
 )
+
+// All zero, unicast, link-local, and the multicast addresses that predicates
+// know.
+var testIP6 = []U128{{}, {0xfd00 << 48, 1}, {0xfd000001 << 32, 1}, {0xfe80 << 48, 5}, {0xff00 << 48, 0}, {0xff01 << 48, 1}, {0xff01 << 48, 2},
+	{0xff02 << 48, 1}, {0xff02 << 48, 2}, {0xff05 << 48, 2}, {0xff02 << 48, 0x16}, {0xff02 << 48, 0x1ff000001}, {0xff0e << 48, 9}}
 
 func drawPacket(t *rapid.T) packet {
 	p := packet{map[string]U128{}, map[string]string{}, map[string]bool{}}
@@ -238,8 +243,8 @@ func drawPacket(t *rapid.T) packet {
 			}
 		}
 	}
-	p.num["ip6.src"] = rapid.SampledFrom([]U128{{}, {0xfd00 << 48, 1}, {0xfe80 << 48, 5}, {0xfd000001 << 32, 1}}).Draw(t, "ip6.src")
-	p.num["ip6.dst"] = rapid.SampledFrom([]U128{{}, {0xff02 << 48, 1}, {0xff02 << 48, 0x1ff000001}}).Draw(t, "ip6.dst")
+	p.num["ip6.src"] = rapid.SampledFrom(testIP6).Draw(t, "ip6.src")
+	p.num["ip6.dst"] = rapid.SampledFrom(testIP6).Draw(t, "ip6.dst")
 	for _, port := range testPorts {
 		p.resident[port] = rapid.Bool().Draw(t, "resident")
 	}

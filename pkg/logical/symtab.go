@@ -167,7 +167,7 @@ var predicates = []struct{ after, name, expansion string }{
 	{"ip.frag", "ip.later_frag", "ip.frag[1]"},
 	{"ip.frag", "ip.first_frag", "ip.is_frag && !ip.later_frag"},
 	{"ip4.src", "ip4.src_mcast", "ip4.src[28..31] == 0xe"},
-	{"ip4.dst", "ip4.mcast", "ip4.dst[28..31] == 0xe"},
+	{"ip4.dst", "ip4.mcast", "eth.dst[40] && ip4.dst[28..31] == 0xe"}, // ovn-sb(5) forgets the Ethernet part
 	{"ip6.dst", "ip6.mcast_rsvd", "ip6.dst[116..127] == 0xff0 && ip6.dst[0..111] == 0x0"},
 	{"ip6.dst", "ip6.mcast_all_nodes", "ip6.dst == ff01::1 || ip6.dst == ff02::1"},
 	{"ip6.dst", "ip6.mcast_all_rtrs", "ip6.dst == ff01::2 || ip6.dst == ff02::2 || ip6.dst == ff05::2"},
