@@ -21,18 +21,23 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	c, err := root.ExecuteC()
+	return report(stderr, c.CommandPath(), err)
+}
+
+// report prints the error of a command and returns the exit status.
+func report(stderr io.Writer, command string, err error) int {
 	if err == nil {
 		return 0
 	}
-	// A command that "lab exec" ran has spoken for itself.
-	var exit *exec.ExitError
-	switch {
-	case errors.Is(err, daemon.ErrDetached): // the child has printed why
-	case errors.As(err, &exit) && exit.Exited():
-		return exit.ExitCode()
-	default:
-		fmt.Fprintf(stderr, "%s: %v\n", c.CommandPath(), err)
+	if errors.Is(err, daemon.ErrDetached) {
+		return 1 // the background process has said why
 	}
+	// Bare, it is the status of a program that "lab exec" ran, which has spoken
+	// for itself.
+	if exit, ok := err.(*exec.ExitError); ok && exit.Exited() {
+		return exit.ExitCode()
+	}
+	fmt.Fprintf(stderr, "%s: %v\n", command, err)
 	return 1
 }
 

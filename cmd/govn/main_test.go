@@ -5,13 +5,17 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+
+	"govn/pkg/daemon"
 )
 
 func TestMain(m *testing.M) {
@@ -84,6 +88,26 @@ func TestPrecedence(t *testing.T) {
 	} {
 		if got, err := s.list(tt.key); err != nil || !slices.Equal(got, tt.want) {
 			t.Errorf("%s = %q, %v; want %q", tt.key, got, err, tt.want)
+		}
+	}
+}
+
+func TestReport(t *testing.T) {
+	exit := exec.Command("false").Run()
+	for _, tt := range []struct {
+		err    error
+		status int
+		out    string
+	}{
+		{nil, 0, ""},
+		{errors.New("no such lab"), 1, "govn x: no such lab\n"},
+		{daemon.ErrDetached, 1, ""},
+		{exec.Command("sh", "-c", "exit 7").Run(), 7, ""},
+		{fmt.Errorf("ovs-vsctl: %w", exit), 1, "govn x: ovs-vsctl: exit status 1\n"},
+	} {
+		var b strings.Builder
+		if status := report(&b, "govn x", tt.err); status != tt.status || b.String() != tt.out {
+			t.Errorf("report(%v) = %d, %q; want %d, %q", tt.err, status, b.String(), tt.status, tt.out)
 		}
 	}
 }
