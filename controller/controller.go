@@ -1,12 +1,471 @@
 package controller
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
 
-// Run is the controller; it returns when ctx ends. Flows stay as they are.
+	"govn/controller/flows"
+	"govn/controller/physical"
+	"govn/controller/punt"
+	"govn/controller/vswitch"
+	"govn/pkg/abi"
+	"govn/proto"
+	"govn/proto/state"
+)
+
+// Times of the loop.
+const (
+	// tunnelPatience is how long an ack waits for Open vSwitch to make the
+	// tunnels that its revision needs.
+	tunnelPatience = 5 * time.Second
+	// cautionTime is how long a controller that finds flows in Open vSwitch
+	// waits for northd before it adds what its cache has more.
+	cautionTime = 5 * time.Second
+	// maxRetries bounds the bundles of one round; each but the last one fails
+	// and puts something into quarantine.
+	maxRetries   = 64
+	retryRefused = 100 * time.Millisecond
+)
+
+// controller is the state of the loop. Only the loop touches it.
+type controller struct {
+	o   Options
+	log *slog.Logger
+	vs  *vswitch.Client
+	st  *stream
+	of  *flows.Switch
+	m   *metrics
+
+	host  *physical.Host
+	table *flows.Table
+	punts *punt.Dispatcher
+	fdb   *punt.FDB
+
+	cfg      *vswitch.Config
+	bridge   *vswitch.Bridge
+	ifaces   map[string]*vswitch.Interface
+	since    map[string]int64 // interface name to unix milliseconds
+	reported map[string]*proto.Interface
+	restored bool // zones were read from the bridge
+
+	state    *state.State
+	accepted uint64 // session whose frames count
+	greeted  bool   // northd has our Hello
+	source   source
+	cache    *cache
+	saveAt   time.Time // when the state goes to disk; zero: it is there
+	saving   sync.WaitGroup
+	caution  time.Time // when the cache may be used; zero: never
+
+	session   *flows.Session // to Open vSwitch; nil: none
+	inherited int            // flows of ours that the session found
+	applied   *proto.Revision
+	nbCfg     int64
+	resync    bool
+	lastAck   *proto.Ack
+	failures  map[state.Hash]*proto.Failure // bodies in quarantine
+	barred    map[physical.Owner]barredOwner
+	owners    map[flows.Source]physical.Owner
+	badItems  map[string]*proto.Failure // by kind and key
+	tunnels   map[vswitch.Tunnel]bool   // that exist or are to
+	waiting   map[string]time.Time      // tunnels without a port yet, until when
+	placed    map[physical.PortID]physical.Placement
+
+	loaded    bool            // the cache was read
+	installed map[string]bool // interfaces whose flows are in
+	lastWish  *vswitch.Wish
+	again     bool // a round is due though nothing happened
+
+	do     chan func()
+	ctx    context.Context
+	rounds uint64
+}
+
+// source says where the state is from.
+type source uint8
+
+const (
+	sourceNone   source = iota
+	sourceCache         // may be old: adds flows, removes none
+	sourceNorthd        // complete
+)
+
+func (s source) String() string { return [...]string{"none", "cache", "northd"}[s] }
+
+// Run is the controller of one chassis. It returns when ctx ends, or with an
+// error that says why it cannot work. Flows stay as they are.
 func Run(ctx context.Context, o Options) error {
-	if o.Ready != nil {
-		o.Ready()
+	if o.OVS == "" {
+		return errors.New("controller: no remote of the Open_vSwitch database")
 	}
-	<-ctx.Done()
-	return nil
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.RunDir == "" {
+		o.RunDir = runDir(o.OVS)
+	}
+	c := newController(ctx, o)
+	if err := c.m.register(o.Registry); err != nil {
+		return fmt.Errorf("controller: metrics: %w", err)
+	}
+	c.commands()
+	inner, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	var vsErr error
+	wg.Go(func() { vsErr = c.vs.Run(inner) })
+	wg.Go(func() { c.st.run(inner) })
+	wg.Go(func() { c.of.Run(inner) })
+	c.loop(inner)
+	cancel()
+	wg.Wait()
+	c.saving.Wait()
+	if c.source == sourceNorthd && !c.saveAt.IsZero() {
+		if err := c.cache.store(encodeState(c.state)); err != nil {
+			c.log.Warn("state not written to disk", "err", err)
+		}
+	}
+	return vsErr
+}
+
+func newController(ctx context.Context, o Options) *controller {
+	c := &controller{
+		o: o, log: o.Logger, ctx: ctx,
+		vs: vswitch.NewClient(o.OVS, o.Logger), st: newStream(o.Logger), of: flows.NewSwitch(o.Logger),
+		m: newMetrics(), host: physical.New(o.Logger), table: flows.NewTable(),
+		punts: punt.New(nil), ifaces: map[string]*vswitch.Interface{}, since: map[string]int64{},
+		reported: map[string]*proto.Interface{}, state: state.New(), failures: map[state.Hash]*proto.Failure{},
+		barred: map[physical.Owner]barredOwner{}, owners: map[flows.Source]physical.Owner{}, badItems: map[string]*proto.Failure{}, tunnels: map[vswitch.Tunnel]bool{}, waiting: map[string]time.Time{},
+		placed: map[physical.PortID]physical.Placement{}, do: make(chan func()),
+	}
+	c.fdb = &punt.FDB{Learn: c.learn, Known: c.known, Count: c.host.LearnedIn}
+	c.punts.Register(abi.PuntPutFDB, c.fdb.Handle)
+	return c
+}
+
+// runDir is where ovs-vswitchd has its sockets: OVS_RUNDIR, else the directory
+// of the database's.
+func runDir(remote string) string {
+	if dir := os.Getenv("OVS_RUNDIR"); dir != "" {
+		return dir
+	}
+	if path, ok := strings.CutPrefix(remote, "unix:"); ok {
+		return filepath.Dir(path)
+	}
+	return "/var/run/openvswitch"
+}
+
+// loop takes events until ctx ends. Whatever has arrived is taken in before a
+// round is run.
+func (c *controller) loop(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	ready := false
+	for {
+		timer.Reset(c.nextDeadline())
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.vs.Changed():
+			if c.vswitchChanged() && !ready {
+				ready = true
+				if c.o.Ready != nil {
+					c.o.Ready()
+				}
+			}
+		case a := <-c.st.asks:
+			c.hello(a)
+			continue
+		case h := <-c.st.inbox:
+			c.heard(h)
+		case e := <-c.of.Events():
+			c.switched(e)
+		case fn := <-c.do:
+			fn()
+			continue
+		case <-timer.C:
+		}
+		for more := true; more; {
+			select {
+			case h := <-c.st.inbox:
+				c.heard(h)
+			case e := <-c.of.Events():
+				c.switched(e)
+			default:
+				more = false
+			}
+		}
+		c.deadlines()
+		c.round(ctx)
+	}
+}
+
+// vswitchChanged takes in what changed in Open_vSwitch. It tells whether the
+// database has been read.
+func (c *controller) vswitchChanged() bool {
+	d := c.vs.Take()
+	if d.Empty() {
+		return c.cfg != nil
+	}
+	if d.Full {
+		for name := range c.ifaces {
+			if d.Interfaces[name] == nil {
+				d.Interfaces[name] = nil
+			}
+		}
+	}
+	if d.Config != nil {
+		c.configure(d.Config, d.Problems)
+	}
+	if d.BridgeGone {
+		c.bridge = nil
+	}
+	if d.Bridge != nil {
+		c.bridge = d.Bridge
+		if !c.restored {
+			c.restored = true
+			c.restoreZones()
+		}
+	}
+	for _, name := range sortedKeys(d.Interfaces) {
+		c.setInterface(name, d.Interfaces[name])
+	}
+	c.reportInterfaces()
+	return true
+}
+
+// configure follows the configuration.
+func (c *controller) configure(cfg *vswitch.Config, problems []string) {
+	for _, p := range problems {
+		c.log.Warn("configuration of Open_vSwitch", "problem", p)
+	}
+	old := c.cfg
+	c.cfg = cfg
+	c.host.SetSelf(cfg.SystemID)
+	c.of.SetTarget(filepath.Join(c.o.RunDir, cfg.Bridge+".mgmt"))
+	if !cfg.Complete() {
+		c.log.Info("waiting for the configuration to be complete", "missing", strings.Join(problems, "; "))
+		c.st.setTarget(target{})
+		return
+	}
+	if old == nil || old.SystemID != cfg.SystemID {
+		c.cache = newCache(c.o.CacheDir, cfg.SystemID)
+	}
+	c.st.setTarget(target{cfg.Remote, cfg.SystemID})
+	if c.greeted && old != nil && !old.Equal(cfg) {
+		c.st.sendReport(&proto.Report{Config: c.identity()})
+	}
+}
+
+// setInterface follows one interface of the integration bridge.
+func (c *controller) setInterface(name string, now *vswitch.Interface) {
+	old := c.ifaces[name]
+	if old != nil {
+		if now == nil || old.IfaceID() != now.IfaceID() {
+			c.host.SetInterface(old.IfaceID(), name, 0)
+			delete(c.since, name)
+		}
+		if id := old.PortIDs[vswitch.KeyChassisID]; id != "" && (now == nil || now.PortIDs[vswitch.KeyChassisID] != id) {
+			c.host.SetTunnel(id, 0)
+		}
+		if ln := localnetOf(old); ln != "" && (now == nil || localnetOf(now) != ln) {
+			c.host.SetPatch(ln, 0)
+		}
+	}
+	if now == nil {
+		delete(c.ifaces, name)
+		return
+	}
+	c.ifaces[name] = now
+	ofport := 0
+	if now.Usable() {
+		ofport = now.OFPort
+	}
+	if id := now.IfaceID(); id != "" {
+		if c.since[name] == 0 && ofport != 0 {
+			c.since[name] = now.Since()
+			if c.since[name] == 0 {
+				c.since[name] = time.Now().UnixMilli()
+			}
+		}
+		c.host.SetInterface(id, name, ofport)
+	}
+	if id := now.PortIDs[vswitch.KeyChassisID]; id != "" {
+		c.host.SetTunnel(id, ofport)
+		if now.OFPort != 0 {
+			delete(c.waiting, id)
+		}
+		if now.OFPort < 0 && (old == nil || old.OFPort >= 0) {
+			c.log.Warn("Open vSwitch cannot make a tunnel", "tunnel", name, "to", id, "err", now.Error)
+		}
+	}
+	if ln := localnetOf(now); ln != "" {
+		c.host.SetPatch(ln, ofport)
+	}
+}
+
+// localnetOf is the localnet port that an interface is the patch port of; only
+// the one on the integration bridge counts, and only those are known here.
+func localnetOf(i *vswitch.Interface) string {
+	if i.Type != "patch" {
+		return ""
+	}
+	return i.PortIDs[vswitch.KeyLocalnetPort]
+}
+
+func (c *controller) restoreZones() {
+	for _, key := range sortedKeys(c.bridge.ExternalIDs) {
+		name, ok := strings.CutPrefix(key, vswitch.PrefixZone)
+		if !ok {
+			continue
+		}
+		zone := 0
+		if _, err := fmt.Sscan(c.bridge.ExternalIDs[key], &zone); err != nil || !c.host.Zones().Restore(name, zone) {
+			c.log.Warn("conntrack zone on the bridge is not usable", "key", key, "value", c.bridge.ExternalIDs[key])
+		}
+	}
+}
+
+// interfaces are those that are reported: usable, one for each iface-id.
+func (c *controller) interfaces() map[string]*proto.Interface {
+	out := map[string]*proto.Interface{}
+	for _, name := range sortedKeys(c.ifaces) {
+		i := c.ifaces[name]
+		if id := i.IfaceID(); id != "" && i.Usable() && out[id] == nil {
+			out[id] = &proto.Interface{IfaceId: id, Since: c.since[name], EncapIp: c.encapOf(i)}
+		}
+	}
+	return out
+}
+
+// encapOf is the encapsulation that an interface asks for, where the chassis
+// has several (external_ids:encap-ip).
+func (c *controller) encapOf(i *vswitch.Interface) string {
+	ip, err := netip.ParseAddr(i.ExternalIDs["encap-ip"])
+	if err != nil || c.cfg == nil {
+		return ""
+	}
+	for _, have := range c.cfg.EncapIPs {
+		if have == ip {
+			return ip.String()
+		}
+	}
+	return ""
+}
+
+// reportInterfaces tells northd what changed since the last report.
+func (c *controller) reportInterfaces() {
+	now := c.interfaces()
+	r := &proto.Report{}
+	for _, id := range sortedKeys(c.reported) {
+		if now[id] == nil {
+			r.InterfacesGone = append(r.InterfacesGone, id)
+		}
+	}
+	for _, id := range sortedKeys(now) {
+		if old := c.reported[id]; old == nil || old.Since != now[id].Since || old.EncapIp != now[id].EncapIp {
+			r.InterfacesPut = append(r.InterfacesPut, now[id])
+		}
+	}
+	c.reported = now
+	if c.greeted && len(r.InterfacesGone)+len(r.InterfacesPut) > 0 {
+		c.st.sendReport(r)
+	}
+}
+
+// switched takes in an event of the OpenFlow connection.
+func (c *controller) switched(e flows.Event) {
+	switch {
+	case e.Up != nil:
+		c.session = e.Up
+		c.host.SetOption(e.Up.Option)
+		c.inherited = c.table.Reset(e.Up.Dump)
+		e.Up.Dump = nil
+		c.retryBarred()
+		c.m.connects.Inc()
+		c.log.Info("connected to Open vSwitch", "bridge", e.Up.Target, "flows", c.inherited, "tun_metadata", e.Up.Option)
+		c.caution = time.Now()
+		if c.inherited > 0 {
+			c.caution = c.caution.Add(cautionTime)
+		}
+	case e.Down != nil:
+		if c.session != nil && c.session == e.Session {
+			c.session = nil
+			c.log.Warn("connection to Open vSwitch lost", "err", e.Down)
+		}
+	case e.Packet != nil:
+		c.m.punts.Inc()
+		c.punts.Dispatch(e.Packet)
+	}
+}
+
+// known, learn: what the FDB handler asks and tells.
+func (c *controller) known(m punt.MAC) uint32 {
+	return c.host.MACPort(physical.MACID{Datapath: m.Datapath, MAC: m.Addr})
+}
+
+func (c *controller) learn(m punt.MAC, port uint32) {
+	at := c.placed[physical.PortID{Datapath: m.Datapath, Port: port}]
+	if at.Where != physical.Here || !at.Learn {
+		return // it left meanwhile
+	}
+	id := physical.MACID{Datapath: m.Datapath, MAC: m.Addr}
+	c.host.SetLearned(id, port)
+	if c.greeted {
+		c.st.sendReport(&proto.Report{FdbPut: []*proto.FdbEntry{{Datapath: m.Datapath, Mac: m.Addr, Port: port}}})
+	}
+}
+
+// nextDeadline is when the loop has to look even if nothing happens.
+func (c *controller) nextDeadline() time.Duration {
+	next := time.Now().Add(time.Hour)
+	if c.again {
+		c.again = false
+		next = time.Now().Add(retryRefused)
+	}
+	due := []time.Time{c.saveAt}
+	if c.source == sourceNone {
+		due = append(due, c.caution)
+	}
+	for _, t := range due {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
+	for _, t := range c.waiting {
+		if t.Before(next) {
+			next = t
+		}
+	}
+	return max(0, time.Until(next))
+}
+
+// deadlines does what is due.
+func (c *controller) deadlines() {
+	now := time.Now()
+	if !c.saveAt.IsZero() && now.After(c.saveAt) {
+		c.saveAt = time.Time{}
+		if c.source == sourceNorthd && c.cache != nil {
+			data, cache := encodeState(c.state), c.cache
+			c.saving.Wait()
+			c.saving.Go(func() {
+				if err := cache.store(data); err != nil {
+					c.log.Warn("state not written to disk", "err", err)
+				}
+			})
+		}
+	}
+	for _, id := range sortedKeys(c.waiting) {
+		if now.After(c.waiting[id]) {
+			delete(c.waiting, id)
+			c.log.Warn("no OpenFlow port for a tunnel; going on without", "to", id)
+		}
+	}
 }

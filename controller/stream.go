@@ -34,7 +34,7 @@ const (
 //	     <-------------------------------- inbox (welcome, frames, lost)
 type stream struct {
 	log    *slog.Logger
-	remote chan string
+	target chan target
 	asks   chan ask // the loop answers with the state as it is
 	inbox  chan heard
 	wake   chan struct{}
@@ -71,18 +71,22 @@ type heard struct {
 
 func newStream(log *slog.Logger) *stream {
 	return &stream{
-		log: log, remote: make(chan string, 1), asks: make(chan ask),
+		log: log, target: make(chan target, 1), asks: make(chan ask),
 		inbox: make(chan heard, inboxLength), wake: make(chan struct{}, 1),
 	}
 }
 
-// setRemote tells whom to connect to; it takes the place of an earlier one.
-func (s *stream) setRemote(remote string) {
+// target is whom to connect to, and as whom. No remote: nobody.
+type target struct{ remote, name string }
+
+// setTarget takes the place of an earlier target; another one than that of the
+// session ends the session.
+func (s *stream) setTarget(t target) {
 	select {
-	case <-s.remote:
+	case <-s.target:
 	default:
 	}
-	s.remote <- remote
+	s.target <- t
 }
 
 // sendAck replaces the ack that has not been sent yet; acks are levels.
@@ -132,40 +136,18 @@ func (s *stream) note(fn func(*streamStatus)) {
 
 // run connects, and connects again, until ctx ends.
 func (s *stream) run(ctx context.Context) {
-	var remote string
+	var at target
 	delay := streamRetryFirst
 	for session := uint64(1); ; session++ {
-		for remote == "" {
+		for at.remote == "" {
 			select {
 			case <-ctx.Done():
 				return
-			case remote = <-s.remote:
+			case at = <-s.target:
 			}
 		}
-		s.note(func(st *streamStatus) { st.Remote, st.Attempts = remote, st.Attempts+1 })
-		call, cancel := context.WithCancel(ctx)
-		done := make(chan struct{})
-		var welcomed bool
-		var err error
-		go func() {
-			defer close(done)
-			welcomed, err = s.session(call, remote, session)
-		}()
-		var next string
-		changed := false
-	wait:
-		for {
-			select {
-			case <-done:
-				break wait
-			case r := <-s.remote:
-				if r != remote {
-					next, changed = r, true
-					cancel()
-				}
-			}
-		}
-		cancel()
+		s.note(func(st *streamStatus) { st.Remote, st.Attempts = at.remote, st.Attempts+1 })
+		next, welcomed, err := s.attempt(ctx, at, session)
 		if ctx.Err() != nil {
 			return
 		}
@@ -176,20 +158,45 @@ func (s *stream) run(ctx context.Context) {
 				return
 			}
 		}
-		if changed {
-			s.log.Info("northd address changed", "from", remote, "to", next)
-			remote, delay = next, streamRetryFirst
+		if next != at {
+			s.log.Info("northd to connect to changed", "from", at.remote, "to", next.remote, "chassis", next.name)
+			at, delay = next, streamRetryFirst
 			continue
 		}
 		jittered := delay/2 + rand.N(delay)
-		s.log.Warn("no connection to northd", "remote", remote, "err", err, "retry", jittered)
+		s.log.Warn("no connection to northd", "remote", at.remote, "err", err, "retry", jittered)
+		timer := time.NewTimer(jittered)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case <-time.After(jittered):
-		case remote = <-s.remote:
+		case <-timer.C:
+		case at = <-s.target:
+			timer.Stop()
 		}
 		delay = min(2*delay, streamRetryMax)
+	}
+}
+
+// attempt runs one session, and ends it when the target changes.
+func (s *stream) attempt(ctx context.Context, at target, session uint64) (next target, welcomed bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		welcomed, err = s.session(ctx, at.remote, session)
+	}()
+	next = at
+	for {
+		select {
+		case <-done:
+			return next, welcomed, err
+		case next = <-s.target:
+			if next != at {
+				cancel()
+			}
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package physical
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -84,8 +85,12 @@ func checkFlow(f *proto.Flow) error {
 			return fmt.Errorf("relocation at offset %d of %d bytes", r.GetOffset(), len(in))
 		}
 	}
-	if _, err := openflow.ParseMatch(f.Match); err != nil {
+	match, err := openflow.CanonicalMatch(f.Match)
+	if err != nil {
 		return fmt.Errorf("match: %w", err)
+	}
+	if !bytes.Equal(match, f.Match) { // it would differ from what Open vSwitch gives back
+		return errors.New("match is not in canonical order")
 	}
 	if _, err := openflow.DecodeActions(f.Actions); err != nil {
 		return fmt.Errorf("actions: %w", err)
@@ -167,4 +172,9 @@ func (h *Host) unit(c *incr.Ctx, id UnitID) error {
 	}
 	incr.Emit(c, h.bodies, id, Resolved{Body: b, Datapath: u.Datapath, Port: u.Port, Active: string(active)})
 	return nil
+}
+
+// Source identifies an owner among the sources of flows.
+func (o Owner) Source() [16]byte {
+	return incr.CellOf("owner", uint64(o.Kind), uint64(o.Datapath), o.Key, o.Name)
 }

@@ -32,6 +32,7 @@ type Host struct {
 	flows      *incr.Sink[Owner, Flows]
 	bodies     *incr.Sink[UnitID, Resolved]
 
+	emitted   map[Owner]*Flows
 	macRoots  map[MACID]bool
 	learnedIn map[uint32]int // by datapath
 	placed    map[PortID]Placement
@@ -75,10 +76,10 @@ func flag(b bool) uint64 {
 func New(log *slog.Logger) *Host {
 	h := &Host{
 		e: incr.New(incr.Options{Workers: 1, Logger: log}), in: newInputs(),
-		macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{},
+		emitted: map[Owner]*Flows{}, macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{},
 	}
 	h.placements = incr.NewSink(h.e, "placements", Placement.hash, incr.Order(comparePortID))
-	h.flows = incr.NewSink(h.e, "flows", Flows.hash, incr.Order(compareOwner))
+	h.flows = incr.NewSink(h.e, "flows", Flows.hash, incr.Order(CompareOwner))
 	h.bodies = incr.NewSink(h.e, "bodies", Resolved.hash, incr.Order(compareUnitID))
 	h.place = incr.NewQuery(h.e, "placement", Placement.hash, h.placement, incr.Order(comparePortID))
 	h.resident = incr.NewQuery(h.e, "resident", func(b bool) incr.Hash { return incr.CellOf(flag(b)) },
@@ -123,6 +124,7 @@ func (h *Host) Round() Change {
 	}
 	for _, d := range h.flows.Drain() {
 		ch.Flows[d.Key] = d.New
+		put(h.emitted, d.Key, d.New)
 	}
 	for _, d := range h.bodies.Drain() {
 		ch.Bodies[d.Key] = d.New
@@ -271,6 +273,9 @@ func (h *Host) Resident() map[string]string {
 	}
 	return out
 }
+
+// Flows are those of an owner; nil: it has none.
+func (h *Host) Flows(o Owner) *Flows { return h.emitted[o] }
 
 // Placed is where a port is.
 func (h *Host) Placed(id PortID) Placement { return h.placed[id] }

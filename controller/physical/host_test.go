@@ -60,7 +60,7 @@ func (c *chassis) round() Change {
 // text prints all flows in order; those of the host without cookies.
 func (c *chassis) text() string {
 	var lines []string
-	for _, o := range slices.SortedFunc(maps.Keys(c.flows), compareOwner) {
+	for _, o := range slices.SortedFunc(maps.Keys(c.flows), CompareOwner) {
 		for _, f := range c.flows[o].List {
 			_, rest, _ := strings.Cut(f.String(), ", ")
 			lines = append(lines, fmt.Sprintf("%s # %s", rest, c.flows[o].Note))

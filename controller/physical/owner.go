@@ -2,6 +2,7 @@ package physical
 
 import (
 	"cmp"
+	"fmt"
 	"hash/fnv"
 
 	"govn/pkg/abi"
@@ -28,7 +29,8 @@ type Owner struct {
 	Name     string // of a tunnel: CHASSIS@IP
 }
 
-func compareOwner(a, b Owner) int {
+// CompareOwner orders owners.
+func CompareOwner(a, b Owner) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Datapath, b.Datapath), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Name, b.Name))
 }
 
@@ -85,4 +87,19 @@ func contentHash(f *openflow.Flow) uint32 {
 	h.Write(f.Match)
 	h.Write(f.Actions)
 	return h.Sum32()
+}
+
+// String names the owner.
+func (o Owner) String() string {
+	switch o.Kind {
+	case KindPort:
+		return fmt.Sprintf("port %d/%d", o.Datapath, o.Key)
+	case KindTunnel:
+		return "tunnel " + o.Name
+	case KindGroup:
+		return fmt.Sprintf("group %d/%d", o.Datapath, o.Key)
+	case KindMAC:
+		return fmt.Sprintf("fdb %d/%012x", o.Datapath, o.Key)
+	}
+	return "fixed"
 }

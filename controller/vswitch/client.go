@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/ovn-org/libovsdb/client"
 	"github.com/ovn-org/libovsdb/model"
+	"github.com/ovn-org/libovsdb/ovsdb"
 
 	ovs "govn/schema/vswitch"
 )
@@ -179,7 +180,10 @@ func (c *Client) write(ctx context.Context, conn client.Client, ended <-chan str
 				again = time.After(delay)
 				delay = min(2*delay, retryMax)
 			} else {
+				// The cache has the update before the reply comes, but the
+				// events that name its rows come later.
 				delay = retryFirst
+				c.reread(ops, results)
 			}
 		}
 		select {
@@ -192,6 +196,24 @@ func (c *Client) write(ctx context.Context, conn client.Client, ended <-chan str
 			again = nil
 		}
 	}
+}
+
+// reread marks the rows that a transaction wrote.
+func (c *Client) reread(ops []ovsdb.Operation, results []ovsdb.OperationResult) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, op := range ops {
+		rows := c.lost[op.Table]
+		for _, cond := range op.Where {
+			if u, ok := cond.Value.(ovsdb.UUID); ok && rows != nil {
+				rows[u.GoUUID] = true
+			}
+		}
+		if op.Op == ovsdb.OperationInsert && i < len(results) && rows != nil {
+			rows[results[i].UUID.GoUUID] = true
+		}
+	}
+	signal(c.changed)
 }
 
 // readLost reads the rows that events named. The caller holds mu.

@@ -26,6 +26,12 @@ func (c *Config) Equal(d *Config) bool {
 	return c != nil && d != nil && fmt.Sprint(*c) == fmt.Sprint(*d)
 }
 
+// Complete tells whether a chassis can connect with it.
+func (c *Config) Complete() bool {
+	_, _, err := ParseRemote(c.Remote)
+	return c.SystemID != "" && err == nil && len(c.EncapIPs) > 0
+}
+
 // DefaultBridge is the integration bridge where ovn-bridge does not name one.
 const DefaultBridge = "br-int"
 

@@ -263,8 +263,9 @@ func (p *planner) zones(br *bridgeRow) {
 	p.setKeys("Bridge", br.UUID, "external_ids", br.ExternalIDs, want, gone)
 }
 
+// installed keeps the keys of interfaces.
 func (p *planner) installed(br *bridgeRow) {
-	if p.w.Installed == nil {
+	if p.w.Installed == nil && p.w.Since == nil {
 		return
 	}
 	for _, uuid := range slices.Sorted(slices.Values(br.Ports)) {
@@ -275,6 +276,12 @@ func (p *planner) installed(br *bridgeRow) {
 		for _, u := range port.Interfaces {
 			i := p.t.ifaces[u]
 			if i == nil {
+				continue
+			}
+			if since := p.w.Since[i.Name]; since != 0 {
+				p.setKeys("Interface", u, "external_ids", i.ExternalIDs, map[string]string{KeySince: strconv.FormatInt(since, 10)}, nil)
+			}
+			if p.w.Installed == nil {
 				continue
 			}
 			_, has := i.ExternalIDs[KeyInstalled]

@@ -1,6 +1,9 @@
 package vswitch
 
-import "maps"
+import (
+	"maps"
+	"strconv"
+)
 
 // Interface is an interface of the integration bridge.
 type Interface struct {
@@ -18,6 +21,13 @@ type Interface struct {
 
 // IfaceID is the logical port that the interface asks to be.
 func (i *Interface) IfaceID() string { return i.ExternalIDs["iface-id"] }
+
+// Since is when the interface was first seen, in unix milliseconds, where that
+// was written down; else 0.
+func (i *Interface) Since() int64 {
+	n, _ := strconv.ParseInt(i.ExternalIDs[KeySince], 10, 64)
+	return n
+}
 
 // Usable tells whether packets can be sent to the interface.
 func (i *Interface) Usable() bool { return i.OFPort > 0 && i.OFPort < 0xff00 }
@@ -84,9 +94,22 @@ type Wish struct {
 	DatapathType string
 	Tunnels      map[Tunnel]bool
 	Patches      map[Patch]bool
-	Zones        map[string]int  // external_ids:ct-zone-NAME of the bridge
-	Installed    map[string]bool // interface name: its flows are in
-	NbCfg        int64           // external_ids:ovn-nb-cfg of the bridge; 0: leave
+	Zones        map[string]int   // external_ids:ct-zone-NAME of the bridge
+	Installed    map[string]bool  // interface name: its flows are in
+	Since        map[string]int64 // interface name: when it was first seen
+	NbCfg        int64            // external_ids:ovn-nb-cfg of the bridge; 0: leave
+}
+
+// Equal tells whether two wishes are the same.
+func (w *Wish) Equal(o *Wish) bool {
+	return w.Bridge == o.Bridge && w.DatapathType == o.DatapathType && w.NbCfg == o.NbCfg &&
+		equalMaps(w.Tunnels, o.Tunnels) && equalMaps(w.Patches, o.Patches) && equalMaps(w.Zones, o.Zones) &&
+		equalMaps(w.Installed, o.Installed) && equalMaps(w.Since, o.Since)
+}
+
+// equalMaps tells nil, which means unknown, from empty.
+func equalMaps[K, V comparable](a, b map[K]V) bool {
+	return (a == nil) == (b == nil) && maps.Equal(a, b)
 }
 
 // Keys of external_ids that the controller owns.
@@ -95,6 +118,7 @@ const (
 	KeyLocalnetPort = "ovn-localnet-port" // Port: a patch port of ours
 	KeyInstalled    = "ovn-installed"     // Interface
 	KeyInstalledTS  = "ovn-installed-ts"  // Interface: unix milliseconds
+	KeySince        = "govn-since"        // Interface: unix milliseconds
 	KeyNbCfg        = "ovn-nb-cfg"        // Bridge
 	PrefixZone      = "ct-zone-"          // Bridge
 )

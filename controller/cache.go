@@ -1,0 +1,170 @@
+package controller
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	pb "google.golang.org/protobuf/proto"
+
+	"govn/proto"
+	"govn/proto/state"
+)
+
+// cacheMagic begins the file of a cache: a name and a version.
+const cacheMagic = "govn-state-1\n"
+
+// cacheDelay is how long a state has to stand before it is written.
+const cacheDelay = 2 * time.Second
+
+// errCache is wrapped by the errors of a cache that cannot be used.
+var errCache = errors.New("unusable cache")
+
+// cache keeps the last state of a chassis on disk: the chunks of a snapshot
+// frame, each behind its length (4 bytes, big endian).
+//
+//	magic | length | Frame | length | Frame (last, with the digest)
+//
+// The file is replaced as a whole; a torn or changed one has another digest
+// and is not used.
+type cache struct{ path string }
+
+// newCache keeps the state of one chassis in dir; no dir: nothing is kept.
+func newCache(dir, chassis string) *cache {
+	if dir == "" || chassis == "" {
+		return nil
+	}
+	return &cache{path: filepath.Join(dir, "state-"+fileName(chassis))}
+}
+
+// fileName makes a name safe as part of a path.
+func fileName(name string) string {
+	out := []byte(name)
+	for i, c := range out {
+		if c == '/' || c == 0 || c == '.' {
+			out[i] = '_'
+		}
+	}
+	return string(out)
+}
+
+// load reads the state; with no file it is nil without an error.
+func (c *cache) load() (*state.State, []state.Change, error) {
+	if c == nil {
+		return nil, nil, nil
+	}
+	f, err := os.Open(c.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	st, delta, err := readState(bufio.NewReader(f))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %q: %w", errCache, c.path, err)
+	}
+	return st, delta, nil
+}
+
+// readState reads what writeState wrote.
+func readState(r io.Reader) (*state.State, []state.Change, error) {
+	magic := make([]byte, len(cacheMagic))
+	if _, err := io.ReadFull(r, magic); err != nil || string(magic) != cacheMagic {
+		return nil, nil, errors.New("not a state of this version")
+	}
+	st := state.New()
+	for {
+		var head [4]byte
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			return nil, nil, fmt.Errorf("length of a chunk: %w", err)
+		}
+		n := binary.BigEndian.Uint32(head[:])
+		if n > maxMessage {
+			return nil, nil, fmt.Errorf("chunk of %d bytes", n)
+		}
+		buf, err := io.ReadAll(io.LimitReader(r, int64(n)))
+		if err != nil || len(buf) != int(n) {
+			return nil, nil, fmt.Errorf("chunk of %d bytes ends after %d", n, len(buf))
+		}
+		frame := &proto.Frame{}
+		if err := pb.Unmarshal(buf, frame); err != nil {
+			return nil, nil, err
+		}
+		delta, complete, err := st.Apply(frame)
+		if err != nil {
+			return nil, nil, err
+		}
+		if complete {
+			return st, delta, nil
+		}
+	}
+}
+
+// writeState writes a state as readState reads it.
+func writeState(w io.Writer, st *state.State) error {
+	if _, err := io.WriteString(w, cacheMagic); err != nil {
+		return err
+	}
+	for frame := range st.Export() {
+		buf, err := pb.Marshal(frame)
+		if err != nil {
+			return err
+		}
+		var head [4]byte
+		binary.BigEndian.PutUint32(head[:], uint32(len(buf)))
+		if _, err := w.Write(append(head[:], buf...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encodeState is the contents of the file for a state; nil: there is none yet.
+func encodeState(st *state.State) []byte {
+	if st.Revision() == nil {
+		return nil
+	}
+	var b bytes.Buffer
+	if err := writeState(&b, st); err != nil {
+		return nil // a buffer takes everything, and the frames were decoded before
+	}
+	return b.Bytes()
+}
+
+// store replaces the file by what encodeState returned.
+func (c *cache) store(data []byte) (err error) {
+	if c == nil || data == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(c.path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(c.path), ".state-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), c.path)
+}
