@@ -64,6 +64,7 @@ type Conn struct {
 	waiters  map[uint32]*waiter
 	ranges   []*bundleErrors
 	lastRead time.Time
+	received uint64 // messages
 	err      error
 
 	done     chan struct{} // closed when the connection has ended
@@ -213,6 +214,7 @@ func (c *Conn) readLoop(br *bufio.Reader) {
 		}
 		c.mu.Lock()
 		c.lastRead = time.Now()
+		c.received++
 		c.mu.Unlock()
 		c.dispatch(m, xid)
 	}
@@ -280,7 +282,8 @@ func (c *Conn) probeLoop() {
 	interval := c.opts.ProbeInterval
 	t := time.NewTimer(interval)
 	defer t.Stop()
-	var probed time.Time // when the echo request without an answer went out
+	waiting := false    // an echo request went out
+	before := uint64(0) // messages received until then
 	for {
 		select {
 		case <-c.done:
@@ -288,18 +291,17 @@ func (c *Conn) probeLoop() {
 		case <-t.C:
 		}
 		c.mu.Lock()
-		last := c.lastRead
+		silent, received := time.Since(c.lastRead), c.received
 		c.mu.Unlock()
-		silent := time.Since(last)
 		switch {
-		case silent < interval:
-			probed = time.Time{}
-			t.Reset(interval - silent)
-		case !probed.IsZero() && !last.After(probed):
+		case waiting && received == before:
 			c.end(ErrProbe)
 			return
+		case silent < interval:
+			waiting = false
+			t.Reset(interval - silent)
 		default:
-			probed = time.Now()
+			waiting, before = true, received
 			c.finished.Add(1)
 			go func() {
 				defer c.finished.Done()
