@@ -76,20 +76,6 @@ func (f *Field) Root() (root *Field, low int) {
 	return root, low
 }
 
-// Place is [Field.Root] resolved further: if all bits of f lie in one 32-bit
-// register of an overlay, then that register. ok is false if f spans several.
-func (f *Field) Place() (root *Field, low int, ok bool) {
-	root, low = f.Root()
-	if root.Parts == nil {
-		return root, low, true
-	}
-	w := root.Parts[0].Bits
-	if low/w != (low+f.Bits-1)/w {
-		return root, low, false
-	}
-	return root.Parts[len(root.Parts)-1-low/w], low % w, true
-}
-
 // bitRange is the bits lo to hi of f, as a field of its own.
 func (f *Field) bitRange(lo, hi int) *Field {
 	name := fmt.Sprintf("%s[%d..%d]", f.Name, lo, hi)

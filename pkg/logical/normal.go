@@ -3,7 +3,6 @@ package logical
 import (
 	"cmp"
 	"fmt"
-	"math/bits"
 	"slices"
 )
 
@@ -327,10 +326,9 @@ func order(rel Relation, v U128, width int) []cube {
 	case rel == LessEqual && v == Ones(width), rel == GreaterEqual && v.IsZero():
 		return []cube{{}}
 	case rel == LessEqual:
-		v, _ = v.mulAdd(1, 1)
+		v = v.Add(U64(1))
 	case rel == GreaterEqual:
-		lo, borrow := bits.Sub64(v.Lo, 1, 0)
-		v = U128{v.Hi - borrow, lo}
+		v = v.Sub(U64(1))
 	}
 	greater := rel >= Greater
 	var out []cube

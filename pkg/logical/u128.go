@@ -87,24 +87,18 @@ func (a U128) Len() int {
 func (a U128) Bit(i int) bool { return a.Shr(i).Lo&1 == 1 }
 
 // Ones is the number whose lower n bits are one.
-func Ones(n int) U128 {
-	if n >= 128 {
-		return U128{^uint64(0), ^uint64(0)}
-	}
-	one := U64(1).Shl(n)
-	lo, borrow := bits.Sub64(one.Lo, 1, 0)
-	return U128{one.Hi - borrow, lo}
+func Ones(n int) U128 { return U64(1).Shl(n).Sub(U64(1)) }
+
+// Add is a + b modulo 1<<128.
+func (a U128) Add(b U128) U128 {
+	lo, carry := bits.Add64(a.Lo, b.Lo, 0)
+	hi, _ := bits.Add64(a.Hi, b.Hi, carry)
+	return U128{hi, lo}
 }
 
-// mulAdd is a*m + d; ok is false if that does not fit.
-func (a U128) mulAdd(m, d uint64) (_ U128, ok bool) {
-	c1, lo := bits.Mul64(a.Lo, m)
-	over, hi := bits.Mul64(a.Hi, m)
-	hi, carry := bits.Add64(hi, c1, 0)
-	if over != 0 || carry != 0 {
-		return U128{}, false
-	}
-	lo, carry = bits.Add64(lo, d, 0)
-	hi, carry = bits.Add64(hi, 0, carry)
-	return U128{hi, lo}, carry == 0
+// Sub is a - b modulo 1<<128.
+func (a U128) Sub(b U128) U128 {
+	lo, borrow := bits.Sub64(a.Lo, b.Lo, 0)
+	hi, _ := bits.Sub64(a.Hi, b.Hi, borrow)
+	return U128{hi, lo}
 }
