@@ -8,7 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,9 +41,25 @@ func waitGone() {
 	}
 }
 
-// The command lines, as stories.
+// The command lines, as stories. A daemon that a story that failed has left
+// behind is ended.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Defer(func() {
+				pidfiles, _ := filepath.Glob(filepath.Join(e.WorkDir, "run", "*.pid"))
+				for _, file := range pidfiles {
+					if b, err := os.ReadFile(file); err == nil {
+						if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
+							_ = syscall.Kill(pid, syscall.SIGKILL)
+						}
+					}
+				}
+			})
+			return nil
+		},
+	})
 }
 
 // A value comes from the command line, else the environment, else the file,
