@@ -3,6 +3,7 @@ package ovsdb
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -89,3 +90,5 @@ func (c *client) result(method, params string) string {
 	}
 	return string(m.Result)
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

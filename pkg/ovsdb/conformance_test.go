@@ -152,9 +152,7 @@ func canonical(raw string) any {
 func TestTransactLikeStock(t *testing.T) {
 	d := testSchema(t)
 	file := filepath.Join(t.TempDir(), "test.ovsschema")
-	if err := os.WriteFile(file, []byte(testSchemaJSON), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeSchema(t, file)
 	ours := dial(t, serve(t, openTest(t, NewMemoryEngine(), d), ServerOptions{}))
 	stock := dial(t, stockServer(t, file))
 	for _, ops := range transactions {
@@ -166,5 +164,12 @@ func TestTransactLikeStock(t *testing.T) {
 		} else if testing.Verbose() && normalise(string(got.Result)) != normalise(string(want.Result)) {
 			t.Logf("%s\ngot  %s\nwant %s", ops, got.Result, want.Result)
 		}
+	}
+}
+
+func writeSchema(t testing.TB, file string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(testSchemaJSON), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

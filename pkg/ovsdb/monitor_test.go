@@ -3,7 +3,6 @@ package ovsdb
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -63,9 +62,7 @@ var exchanges = []exchange{
 // the reply of the transaction that caused it.
 func TestMonitorLikeStock(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "test.ovsschema")
-	if err := os.WriteFile(file, []byte(testSchemaJSON), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeSchema(t, file)
 	for _, x := range exchanges {
 		t.Run(x.method+x.params, func(t *testing.T) {
 			d := testSchema(t)
