@@ -38,7 +38,7 @@ type Candidate struct {
 type FlowSet struct {
 	slots map[FlowKey]*slot
 	ids   map[FlowID]*slot
-	dirty map[*slot]struct{}
+	dirty []*slot            // to be resolved by Changes
 	multi map[*slot]struct{} // those with more than one candidate
 }
 
@@ -47,13 +47,14 @@ type slot struct {
 	key        FlowKey
 	candidates []Candidate
 	installed  *Flow // as of the last Changes
+	dirty      bool
 }
 
 // NewFlowSet returns an empty set.
 func NewFlowSet() *FlowSet {
 	return &FlowSet{
 		slots: map[FlowKey]*slot{}, ids: map[FlowID]*slot{},
-		dirty: map[*slot]struct{}{}, multi: map[*slot]struct{}{},
+		multi: map[*slot]struct{}{},
 	}
 }
 
@@ -106,7 +107,10 @@ func (sl *slot) find(id FlowID) (int, bool) {
 }
 
 func (s *FlowSet) touch(sl *slot) {
-	s.dirty[sl] = struct{}{}
+	if !sl.dirty {
+		sl.dirty = true
+		s.dirty = append(s.dirty, sl)
+	}
 	if len(sl.candidates) > 1 {
 		s.multi[sl] = struct{}{}
 	} else {
@@ -118,7 +122,8 @@ func (s *FlowSet) touch(sl *slot) {
 // priority, highest first, then match.
 func (s *FlowSet) Changes() []FlowChange {
 	var changes []FlowChange
-	for sl := range s.dirty {
+	for _, sl := range s.dirty {
+		sl.dirty = false
 		var now *Flow
 		if len(sl.candidates) > 0 {
 			f, _ := Resolve(sl.candidates)
@@ -133,6 +138,7 @@ func (s *FlowSet) Changes() []FlowChange {
 		sl.installed = now
 	}
 	clear(s.dirty)
+	s.dirty = s.dirty[:0]
 	slices.SortFunc(changes, func(a, b FlowChange) int { return a.Key.Compare(b.Key) })
 	return changes
 }

@@ -15,6 +15,7 @@ const maxValue = 16
 type Match struct {
 	fields []fieldMatch // by Field.order, then unknown ones by their bytes
 	err    error        // the first bad Set
+	owned  bool         // fields is not shared with a copy, while it is parsed
 }
 
 // fieldMatch is one field of a match.
@@ -164,6 +165,10 @@ func compareFields(a, b fieldMatch) int {
 }
 
 func (m *Match) put(e fieldMatch) {
+	if n := len(m.fields); m.owned && (n == 0 || compareFields(m.fields[n-1], e) < 0) {
+		m.fields = append(m.fields, e)
+		return
+	}
 	i, found := slices.BinarySearchFunc(m.fields, e, compareFields)
 	n := make([]fieldMatch, 0, len(m.fields)+1)
 	n = append(append(n, m.fields[:i]...), e)
@@ -397,7 +402,7 @@ func MetadataOffset(encoded []byte) int {
 // ParseMatch decodes OXM TLVs. Fields that it does not know, and known ones of
 // another length, are kept as they are. It does not check prerequisites.
 func ParseMatch(b []byte) (Match, error) {
-	var m Match
+	m := Match{owned: true, fields: make([]fieldMatch, 0, 8)}
 	for len(b) > 0 {
 		if len(b) < 4 {
 			return Match{}, malformed("match: %d bytes of an OXM header", len(b))
@@ -412,6 +417,7 @@ func ParseMatch(b []byte) (Match, error) {
 		}
 		b = b[n:]
 	}
+	m.owned = false
 	return m, nil
 }
 
