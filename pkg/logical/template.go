@@ -270,6 +270,9 @@ func (e *Expr) bind(vals []Value) *Expr {
 // bindConstants is a list with its holes filled, those with a set by all
 // elements.
 func bindConstants(list []Constant, vals []Value) []Constant {
+	if len(list) == 0 {
+		return list
+	}
 	out := make([]Constant, 0, len(list))
 	for i := range list {
 		if list[i].Form == FormHole {
