@@ -179,7 +179,7 @@ func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 	}
 	z.publish(&done)
 	z.complain()
-	if err := z.settle(ctx); err != nil {
+	if err := z.settle(ctx, start); err != nil {
 		return err
 	}
 	done.Took = time.Since(start)
@@ -346,7 +346,7 @@ func (z *Zone) publishProblems() {
 
 // settle lets clients know how far the southbound database is (--wait=sb), and
 // the chassis (--wait=hv).
-func (z *Zone) settle(ctx context.Context) error {
+func (z *Zone) settle(ctx context.Context, start time.Time) error {
 	g, sg := &z.columns.NBGlobal, &z.columns.SBGlobal
 	sn := z.program.Reader.Snapshot()
 	var global *ovsdb.Row
@@ -369,6 +369,7 @@ func (z *Zone) settle(ctx context.Context) error {
 	}
 	_, err = z.store.Update(ctx, z.schemas.NB, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
 		if tx.Row(g.Table, global.UUID()) != nil {
+			tx.SetColumn(g.Table, global.UUID(), "nb_cfg_timestamp", start.UnixMilli())
 			tx.SetColumn(g.Table, global.UUID(), "sb_cfg", cfg)
 			tx.SetColumn(g.Table, global.UUID(), "sb_cfg_timestamp", time.Now().UnixMilli())
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -101,7 +102,7 @@ func Start(t testing.TB, opts Options) *OVS {
 		"--log-file="+filepath.Join(dir, "ovsdb.log"),
 		"--remote=punix:"+filepath.Join(dir, "db.sock"), conf)
 	t.Cleanup(o.cleanup)
-	o.Await("the database socket", func() bool { return exists(filepath.Join(dir, "db.sock")) })
+	o.Await("the database socket", func() bool { return accepts(filepath.Join(dir, "db.sock")) })
 	o.Vsctl("--no-wait", "init")
 	args := []string{"--no-wait", "set", "Open_vSwitch", ".",
 		"other_config:n-handler-threads=1", "other_config:n-revalidator-threads=1"}
@@ -297,6 +298,17 @@ func (p *process) end(sig syscall.Signal) {
 	}
 	p.cmd.Process.Kill()
 	<-p.done
+}
+
+// accepts reports whether somebody listens on the socket: its file is there a
+// moment before that.
+func accepts(path string) bool {
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
 }
 
 func exists(path string) bool {
