@@ -237,10 +237,7 @@ func (c *controller) haveTunnel(id string) bool {
 // a bridge here.
 func (c *controller) patches() map[vswitch.Patch]bool {
 	out := map[vswitch.Patch]bool{}
-	for _, p := range c.host.Ports() {
-		if p.Type != "localnet" {
-			continue
-		}
+	for _, p := range c.host.Localnets() {
 		if bridge := c.cfg.BridgeMappings[p.Options["network_name"]]; bridge != "" {
 			out[vswitch.Patch{Port: p.Name, Bridge: bridge}] = true
 		}
@@ -274,6 +271,7 @@ func (c *controller) install(ctx context.Context) bool {
 			if ctx.Err() == nil {
 				c.log.Warn("flows not installed", "messages", len(messages), "err", err)
 			}
+			c.again = true
 			return false
 		}
 		c.quarantine(bad)

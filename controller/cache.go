@@ -2,7 +2,6 @@ package controller
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,7 +20,7 @@ import (
 const cacheMagic = "govn-state-1\n"
 
 // cacheDelay is how long a state has to stand before it is written.
-const cacheDelay = 2 * time.Second
+const cacheDelay = 5 * time.Second
 
 // errCache is wrapped by the errors of a cache that cannot be used.
 var errCache = errors.New("unusable cache")
@@ -108,40 +107,57 @@ func readState(r io.Reader) (*state.State, []state.Change, error) {
 	}
 }
 
-// writeState writes a state as readState reads it.
-func writeState(w io.Writer, st *state.State) error {
+// contents is a state to be written. It shares the values with the state, which
+// nobody writes to, and is safe to use while the state goes on changing.
+type contents struct {
+	revision *proto.Revision
+	nbCfg    int64
+	items    []*proto.Item
+}
+
+// contentsOf takes the items of the kinds that this version knows. It copies
+// no values: it runs on the loop.
+func contentsOf(st *state.State) *contents {
+	c := &contents{revision: st.Revision(), nbCfg: st.NbCfg()}
+	if c.revision == nil {
+		return nil
+	}
+	for kind := proto.Kind_KIND_BODY; state.Known(kind); kind++ {
+		for key, value := range st.Items(kind) {
+			c.items = append(c.items, &proto.Item{Kind: kind, Key: []byte(key), Value: value})
+		}
+	}
+	return c
+}
+
+// write writes the contents as readState reads them. The digest is that of what
+// is written: with items of unknown kinds it is not northd's, who then sends a
+// snapshot.
+func (c *contents) write(w io.Writer) error {
 	if _, err := io.WriteString(w, cacheMagic); err != nil {
 		return err
 	}
-	for frame := range st.Export() {
+	chunks := state.NewChunker(c.revision, true, 0, func(frame *proto.Frame) error {
 		buf, err := pb.Marshal(frame)
 		if err != nil {
 			return err
 		}
 		var head [4]byte
 		binary.BigEndian.PutUint32(head[:], uint32(len(buf)))
-		if _, err := w.Write(append(head[:], buf...)); err != nil {
-			return err
-		}
+		_, err = w.Write(append(head[:], buf...))
+		return err
+	})
+	var digest state.Digest
+	for _, item := range c.items {
+		digest = digest.Add(state.DigestOf(state.ItemHash(item.Kind, string(item.Key), item.Value)))
+		chunks.Put(item)
 	}
-	return nil
+	return chunks.Last(digest, c.nbCfg)
 }
 
-// encodeState is the contents of the file for a state; nil: there is none yet.
-func encodeState(st *state.State) []byte {
-	if st.Revision() == nil {
-		return nil
-	}
-	var b bytes.Buffer
-	if err := writeState(&b, st); err != nil {
-		return nil // a buffer takes everything, and the frames were decoded before
-	}
-	return b.Bytes()
-}
-
-// store replaces the file by what encodeState returned.
-func (c *cache) store(data []byte) (err error) {
-	if c == nil || data == nil {
+// store replaces the file.
+func (c *cache) store(contents *contents) (err error) {
+	if c == nil || contents == nil {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(c.path), 0o755); err != nil {
@@ -157,7 +173,11 @@ func (c *cache) store(data []byte) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	if _, err := f.Write(data); err != nil {
+	w := bufio.NewWriter(f)
+	if err := contents.write(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {

@@ -36,7 +36,7 @@ func TestCache(t *testing.T) {
 		t.Errorf("load without a file: %v, %v", st, err)
 	}
 	want := someState(t)
-	if err := c.store(encodeState(want)); err != nil {
+	if err := c.store(contentsOf(want)); err != nil {
 		t.Fatal(err)
 	}
 	got, delta, err := c.load()
@@ -63,7 +63,7 @@ func TestCache(t *testing.T) {
 
 func FuzzReadState(f *testing.F) {
 	var b bytes.Buffer
-	if err := writeState(&b, someState(f)); err != nil {
+	if err := contentsOf(someState(f)).write(&b); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())

@@ -32,7 +32,8 @@ const (
 	// maxRetries bounds the bundles of one round; each but the last one fails
 	// and puts something into quarantine.
 	maxRetries   = 64
-	retryRefused = 100 * time.Millisecond
+	maxEvents    = 512 // taken in before a round
+	retryRefused = time.Second
 )
 
 // controller is the state of the loop. Only the loop touches it.
@@ -128,7 +129,7 @@ func Run(ctx context.Context, o Options) error {
 	wg.Wait()
 	c.saving.Wait()
 	if c.source == sourceNorthd && !c.saveAt.IsZero() {
-		if err := c.cache.store(encodeState(c.state)); err != nil {
+		if err := c.cache.store(contentsOf(c.state)); err != nil {
 			c.log.Warn("state not written to disk", "err", err)
 		}
 	}
@@ -192,14 +193,14 @@ func (c *controller) loop(ctx context.Context) {
 			continue
 		case <-timer.C:
 		}
-		for more := true; more; {
+		for more := maxEvents; more > 0; more-- {
 			select {
 			case h := <-c.st.inbox:
 				c.heard(h)
 			case e := <-c.of.Events():
 				c.switched(e)
 			default:
-				more = false
+				more = 0
 			}
 		}
 		c.deadlines()
@@ -453,10 +454,10 @@ func (c *controller) deadlines() {
 	if !c.saveAt.IsZero() && now.After(c.saveAt) {
 		c.saveAt = time.Time{}
 		if c.source == sourceNorthd && c.cache != nil {
-			data, cache := encodeState(c.state), c.cache
+			contents, cache := contentsOf(c.state), c.cache
 			c.saving.Wait()
 			c.saving.Go(func() {
-				if err := cache.store(data); err != nil {
+				if err := cache.store(contents); err != nil {
 					c.log.Warn("state not written to disk", "err", err)
 				}
 			})

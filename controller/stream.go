@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 
 	"govn/controller/vswitch"
 	"govn/proto"
@@ -22,8 +23,9 @@ const (
 	streamRetryFirst = 100 * time.Millisecond
 	streamRetryMax   = 2 * time.Second
 	streamDial       = 5 * time.Second
-	maxMessage       = 64 << 20 // bytes of one message from northd
-	inboxLength      = 16       // chunks not looked at yet; northd is held back behind them
+	streamProbe      = 10 * time.Second // of silence, then as long for an answer
+	maxMessage       = 64 << 20         // bytes of one message from northd
+	inboxLength      = 16               // chunks not looked at yet; northd is held back behind them
 )
 
 // stream keeps one Attach call to northd alive. The loop gives it what to say
@@ -221,6 +223,7 @@ func (s *stream) session(ctx context.Context, remote string, session uint64) (we
 			d := net.Dialer{Timeout: streamDial}
 			return d.DialContext(ctx, network, address)
 		}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: streamProbe, Timeout: streamProbe}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 	)
 	if err != nil {

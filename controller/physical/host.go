@@ -36,7 +36,9 @@ type Host struct {
 	macRoots  map[MACID]bool
 	learnedIn map[uint32]int // by datapath
 	placed    map[PortID]Placement
-	residents map[string]int // names of ports placed here, counted
+	residents map[string]int     // names of ports placed here, counted
+	serving   map[string]service // by interface name
+	localnets map[PortID]bool
 }
 
 // Where a port is, seen from this chassis.
@@ -76,7 +78,7 @@ func flag(b bool) uint64 {
 func New(log *slog.Logger) *Host {
 	h := &Host{
 		e: incr.New(incr.Options{Workers: 1, Logger: log}), in: newInputs(),
-		emitted: map[Owner]*Flows{}, macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{},
+		emitted: map[Owner]*Flows{}, macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{}, serving: map[string]service{}, localnets: map[PortID]bool{},
 	}
 	h.placements = incr.NewSink(h.e, "placements", Placement.hash, incr.Order(comparePortID))
 	h.flows = incr.NewSink(h.e, "flows", Flows.hash, incr.Order(CompareOwner))
@@ -158,6 +160,8 @@ func (h *Host) settle(ch *Change) (again bool) {
 			h.residents[now.Name]++
 			came = append(came, now.Name)
 		}
+		h.serve(old, -1)
+		h.serve(now, 1)
 		for _, g := range h.regroup(d.Key, old, now) {
 			groups[g] = true
 		}
@@ -262,14 +266,32 @@ func GeneveIPs(ch *proto.Chassis) []string {
 // Zones is the allocation of conntrack zones.
 func (h *Host) Zones() *Zones { return h.in.zones }
 
+// service is what an interface serves.
+type service struct {
+	port  string // name of the logical port; it is the interface's iface-id
+	ports int    // of that name, in different datapaths
+}
+
+// serve keeps track of which interfaces serve ports.
+func (h *Host) serve(p Placement, by int) {
+	if p.Where != Here || p.Interface == "" || p.Tag != 0 {
+		return
+	}
+	s := h.serving[p.Interface]
+	if s.ports += by; s.ports == 0 {
+		delete(h.serving, p.Interface)
+		return
+	}
+	s.port = p.Name
+	h.serving[p.Interface] = s
+}
+
 // Resident are the interfaces that serve a port of this chassis: interface name
 // to logical port.
 func (h *Host) Resident() map[string]string {
-	out := map[string]string{}
-	for _, id := range slices.SortedFunc(maps.Keys(h.placed), comparePortID) {
-		if p := h.placed[id]; p.Where == Here && p.Interface != "" && p.Tag == 0 {
-			out[p.Interface] = p.Name
-		}
+	out := make(map[string]string, len(h.serving))
+	for name, s := range h.serving {
+		out[name] = s.port
 	}
 	return out
 }
@@ -292,8 +314,14 @@ func (h *Host) Port(id PortID) *proto.Port { return h.in.ports[id] }
 // Chassis are the other chassis that were received.
 func (h *Host) Chassis() map[string]*proto.Chassis { return h.in.chassis }
 
-// Ports are the ports that were received.
-func (h *Host) Ports() map[PortID]*proto.Port { return h.in.ports }
+// Localnets are the ports of type localnet that were received.
+func (h *Host) Localnets() []*proto.Port {
+	var out []*proto.Port
+	for _, id := range slices.SortedFunc(maps.Keys(h.localnets), comparePortID) {
+		out = append(out, h.in.ports[id])
+	}
+	return out
+}
 
 // Errors are the units that fail now.
 func (h *Host) Errors() []incr.UnitError { return h.e.Errors() }

@@ -265,7 +265,7 @@ func (p *planner) zones(br *bridgeRow) {
 
 // installed keeps the keys of interfaces.
 func (p *planner) installed(br *bridgeRow) {
-	if p.w.Installed == nil && p.w.Since == nil {
+	if p.w.Installed == nil {
 		return
 	}
 	for _, uuid := range slices.Sorted(slices.Values(br.Ports)) {
@@ -278,11 +278,8 @@ func (p *planner) installed(br *bridgeRow) {
 			if i == nil {
 				continue
 			}
-			if since := p.w.Since[i.Name]; since != 0 {
+			if since := p.w.Since[i.Name]; since != 0 && p.w.Installed[i.Name] { // with ovn-installed, in one write
 				p.setKeys("Interface", u, "external_ids", i.ExternalIDs, map[string]string{KeySince: strconv.FormatInt(since, 10)}, nil)
-			}
-			if p.w.Installed == nil {
-				continue
 			}
 			_, has := i.ExternalIDs[KeyInstalled]
 			switch want := p.w.Installed[i.Name]; {
