@@ -154,9 +154,6 @@ func (c *controller) loadCache() {
 // tunnels that are to go, they stay.
 func (c *controller) wish(flowsAreIn bool) {
 	w := &vswitch.Wish{Bridge: c.cfg.Bridge, DatapathType: c.cfg.DatapathType, Since: map[string]int64{}}
-	for name, since := range c.since {
-		w.Since[name] = since
-	}
 	if c.source == sourceNorthd || (c.source == sourceCache && c.session != nil && !c.cautious()) {
 		c.wishTunnels(flowsAreIn)
 		w.Tunnels = make(map[vswitch.Tunnel]bool, len(c.tunnels))
@@ -176,9 +173,31 @@ func (c *controller) wish(flowsAreIn bool) {
 		w.Installed = c.installed
 		w.NbCfg = c.nbCfg
 	}
+	c.wishSince(w)
 	if !sameWish(w, c.lastWish) {
 		c.lastWish = w
 		c.vs.Want(w)
+	}
+}
+
+// sinceDelay is how long an interface's first sight may wait to be written down
+// with ovn-installed, in one write. An interface that serves no port here (its
+// port is bound elsewhere) has it written then, so that a restart does not turn
+// an old claim into the latest one.
+const sinceDelay = 500 * time.Millisecond
+
+// wishSince has the times written that are due, and sets when the next one is.
+func (c *controller) wishSince(w *vswitch.Wish) {
+	now := time.Now()
+	c.sinceAt = time.Time{}
+	for name, since := range c.since {
+		due := time.UnixMilli(since).Add(sinceDelay)
+		switch i := c.ifaces[name]; {
+		case i.Since() == since || c.installed[name] || !now.Before(due):
+			w.Since[name] = since
+		case c.sinceAt.IsZero() || due.Before(c.sinceAt):
+			c.sinceAt = due
+		}
 	}
 }
 

@@ -54,6 +54,7 @@ type controller struct {
 	bridge   *vswitch.Bridge
 	ifaces   map[string]*vswitch.Interface
 	since    map[string]int64 // interface name to unix milliseconds
+	sinceAt  time.Time        // when the next of them is to be written down
 	reported map[string]*proto.Interface
 	restored bool // zones were read from the bridge
 
@@ -431,7 +432,7 @@ func (c *controller) nextDeadline() time.Duration {
 		c.again = false
 		next = time.Now().Add(retryRefused)
 	}
-	due := []time.Time{c.saveAt}
+	due := []time.Time{c.saveAt, c.sinceAt}
 	if c.source == sourceNone {
 		due = append(due, c.caution)
 	}

@@ -265,9 +265,6 @@ func (p *planner) zones(br *bridgeRow) {
 
 // installed keeps the keys of interfaces.
 func (p *planner) installed(br *bridgeRow) {
-	if p.w.Installed == nil {
-		return
-	}
 	for _, uuid := range slices.Sorted(slices.Values(br.Ports)) {
 		port := p.t.ports[uuid]
 		if port == nil {
@@ -278,8 +275,11 @@ func (p *planner) installed(br *bridgeRow) {
 			if i == nil {
 				continue
 			}
-			if since := p.w.Since[i.Name]; since != 0 && p.w.Installed[i.Name] { // with ovn-installed, in one write
+			if since := p.w.Since[i.Name]; since != 0 {
 				p.setKeys("Interface", u, "external_ids", i.ExternalIDs, map[string]string{KeySince: strconv.FormatInt(since, 10)}, nil)
+			}
+			if p.w.Installed == nil {
+				continue
 			}
 			_, has := i.ExternalIDs[KeyInstalled]
 			switch want := p.w.Installed[i.Name]; {

@@ -379,8 +379,12 @@ func TestSecondStreamReplaces(t *testing.T) {
 	f.connect(t, bed)
 	defer f.disconnect()
 	f.reach(t, 1)
+	bed.mu.Lock()
+	old := bed.zone.chassis["hv1"].session.stream
+	bed.mu.Unlock()
 	g.connect(t, bed)
 	g.reach(t, 1)
+	old.deliver(func(Events) { t.Error("a stream that was replaced delivers events") })
 	f.await(t, "end", func() bool { return f.ended != nil })
 	if status.Code(f.ended) != codes.Aborted {
 		t.Errorf("ended with %v", f.ended)

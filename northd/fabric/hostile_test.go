@@ -70,16 +70,22 @@ func TestSnapshotsAreCapped(t *testing.T) {
 	}
 	b.Bindings = append(b.Bindings, Binding{1, 2, "slow", true})
 	bed.Apply(b)
-	slow, next := newFake("slow"), newFake("hv1")
+	slow, next, same := newFake("slow"), newFake("hv1"), newFake("hv2")
 	slow.hold = true
+	same.connect(t, bed)
+	same.reach(t, 1)
+	same.disconnect()
 	slow.connect(t, bed)
 	eventually(t, "snapshot of slow", func() bool { return bed.metric(t, "govn_fabric_snapshots") == 1 })
 	next.connect(t, bed)
 	defer next.disconnect()
 	next.await(t, "welcome", func() bool { return next.welcome != nil })
-	// A frame of the same size goes out to nobody while the slot is taken; the
-	// next one goes when it is free.
+	// While the slot is taken, a chassis that needs no snapshot is served, and
+	// one that does is not.
 	bed.Apply(Batch{Revision: 2, NbCfg: 2})
+	same.connect(t, bed)
+	defer same.disconnect()
+	same.reach(t, 2)
 	if n := bed.metric(t, "govn_fabric_snapshots"); n != 1 {
 		t.Errorf("%v snapshots at a time", n)
 	}

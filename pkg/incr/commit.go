@@ -232,13 +232,14 @@ func (e *Engine) commitEachs(c *Ctx, m *moreEffects) {
 	if slices.Equal(old, fresh) {
 		return
 	}
-	// New ones first: a unit that both have must not go in between.
+	// Known first, so that a cycle through a new child is seen; and new ones
+	// before old ones, so that a unit that both keep does not go in between.
+	m.eachs = slices.Clone(fresh)
 	for _, r := range fresh {
 		if _, ok := slices.BinarySearchFunc(old, r, eachRef.compare); !ok {
 			e.colls[r.col].subscribe(r, c.id)
 		}
 	}
-	m.eachs = slices.Clone(fresh)
 	for _, r := range old {
 		if _, ok := slices.BinarySearchFunc(fresh, r, eachRef.compare); !ok {
 			e.colls[r.col].unsubscribe(r, c.id)

@@ -34,7 +34,7 @@ func (e *Engine) commitHeight(c *Ctx, fx *effects) {
 		}
 	}
 	if h <= n.height {
-		n.height = h
+		e.setHeight(c.id, n, h)
 		return
 	}
 	e.raise(c.id, h)
@@ -79,7 +79,7 @@ func (e *Engine) reorder() {
 		if n == nil || n.state.Load() == stateFree {
 			continue
 		}
-		n.height = max(n.height, int32(x>>32))
+		e.setHeight(id, n, max(n.height, int32(x>>32)))
 		e.propagate(id, n)
 		e.resolveCycles()
 	}

@@ -106,6 +106,14 @@ var messageDecoders = map[uint8]func(r *reader) Message{
 
 func init() { messageDecoders[TypeBundleAdd] = decodeBundleAdd }
 
+// messageNames name the types in errors.
+var messageNames = func() (names [256]string) {
+	for i := range names {
+		names[i] = fmt.Sprintf("message type %d", i)
+	}
+	return names
+}()
+
 // DecodeMessage decodes one whole message. The result shares no memory with b.
 // Types that it does not know become *RawMessage. Any version is accepted of
 // hello and error, only 1.5 of others.
@@ -121,7 +129,7 @@ func DecodeMessage(b []byte) (m Message, xid uint32, err error) {
 	if b[0] != Version && typ != TypeHello && typ != TypeError {
 		return nil, xid, malformed("message type %d: version %#x", typ, b[0])
 	}
-	r := &reader{b: b[HeaderLen:], what: fmt.Sprintf("message type %d", typ)}
+	r := &reader{b: b[HeaderLen:], what: messageNames[typ], version: b[0]}
 	decode := messageDecoders[typ]
 	if decode == nil {
 		return &RawMessage{MessageType: typ, Body: slices.Clone(r.b)}, xid, nil
@@ -129,9 +137,6 @@ func DecodeMessage(b []byte) (m Message, xid uint32, err error) {
 	m = decode(r)
 	if r.err != nil {
 		return nil, xid, r.err
-	}
-	if h, ok := m.(*Hello); ok && h.Versions == 0 {
-		h.Versions = 1 << b[0]
 	}
 	return m, xid, nil
 }
@@ -158,7 +163,8 @@ func (m *Hello) appendBody(b []byte) []byte {
 }
 
 func decodeHello(r *reader) Message {
-	m := &Hello{}
+	// Without a bitmap the version of the header is the only one.
+	m := &Hello{Versions: 1 << r.version}
 	r.err = eachTLV("hello", r.b, func(typ uint16, body []byte) error {
 		if typ == 1 && len(body) >= 4 {
 			m.Versions = be32(body)

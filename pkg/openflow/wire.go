@@ -8,6 +8,8 @@ type reader struct {
 	b    []byte
 	what string // names the structure in errors
 	err  error
+
+	version uint8 // of the message's header
 }
 
 func (r *reader) take(n int) []byte {

@@ -3,6 +3,7 @@ package ovsdb
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sync"
 )
@@ -16,12 +17,12 @@ type durability struct {
 	closed   bool
 	revision uint64 // durable up to here
 	err      error
-	changed  chan struct{} // closed and replaced when revision or err changes
+	waiters  map[chan struct{}]uint64 // to be closed when the revision is durable
 }
 
 func (d *durability) init(rev uint64) {
 	d.wake = make(chan struct{}, 1)
-	d.changed = make(chan struct{})
+	d.waiters = make(map[chan struct{}]uint64)
 	d.revision = rev
 }
 
@@ -71,27 +72,42 @@ func (d *durability) done(rev uint64, err error) {
 	} else {
 		d.revision = rev
 	}
-	close(d.changed)
-	d.changed = make(chan struct{})
+	for ch, want := range d.waiters {
+		if err != nil || want <= rev {
+			close(ch)
+			delete(d.waiters, ch)
+		}
+	}
 }
 
 func (d *durability) wait(ctx context.Context, rev uint64) error {
-	for {
-		d.mu.Lock()
-		have, err, changed := d.revision, d.err, d.changed
-		d.mu.Unlock()
-		if have >= rev {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	d.mu.Lock()
+	if d.revision >= rev || d.err != nil {
+		defer d.mu.Unlock()
+		return d.outcome(rev)
 	}
+	ch := make(chan struct{})
+	d.waiters[ch] = rev
+	d.mu.Unlock()
+	select {
+	case <-ch:
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.outcome(rev)
+	case <-ctx.Done():
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.waiters, ch)
+		return ctx.Err()
+	}
+}
+
+// outcome is the result of a wait that is over. d.mu is held.
+func (d *durability) outcome(rev uint64) error {
+	if d.revision >= rev {
+		return nil
+	}
+	return d.err
 }
 
 // writeLog gives the engine what is pending, all of it in one batch, until the
@@ -127,12 +143,16 @@ func (s *Store) maybeCompact() {
 	if n := s.logged.Load(); n < s.opts.CompactAt || n < s.snapped.Load() {
 		return
 	}
+	if !s.compacting.TryLock() {
+		return // once more at the next batch
+	}
 	s.logged.Store(0)
 	snapshot := s.current.Load()
 	s.workers.Add(1)
 	go func() {
 		defer s.workers.Done()
-		if err := s.compact(context.Background(), snapshot); err != nil {
+		defer s.compacting.Unlock()
+		if err := s.compact(context.Background(), snapshot); err != nil && !errors.Is(err, ErrClosed) {
 			s.log.Error("the log cannot be compacted", "revision", snapshot.revision, "error", err)
 		}
 	}()
@@ -140,6 +160,8 @@ func (s *Store) maybeCompact() {
 
 // Compact replaces the log up to the present state by a snapshot.
 func (s *Store) Compact(ctx context.Context) error {
+	s.compacting.Lock()
+	defer s.compacting.Unlock()
 	return s.compact(ctx, s.current.Load())
 }
 

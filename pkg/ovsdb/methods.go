@@ -105,6 +105,9 @@ func (s *session) transact(r *request) ([]byte, error) {
 		store: s.store, db: db, ops: r.params[1:], who: OwnerClient,
 		holds: func(lock string) bool { return s.srv.locks.holds(lock, s) },
 	}
+	if db.volatile {
+		tr.shows = s.srv.shows
+	}
 	s.mu.Lock()
 	duplicate := slices.ContainsFunc(s.blocked, func(b *blocked) bool { return sameJSON(&b.id, &r.id) })
 	s.mu.Unlock()
@@ -183,7 +186,9 @@ func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.shows = s.srv.shows
+	if db.volatile {
+		m.shows = s.srv.shows
+	}
 	var since UUID
 	if kind == monitorV3 && len(r.params) == 4 {
 		if r.params[3].kind != jsonString {

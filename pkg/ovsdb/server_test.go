@@ -373,6 +373,10 @@ func TestServedDatabases(t *testing.T) {
 	defer s.Close()
 	list := func(o ServerOptions) (string, string) {
 		c := dial(t, serve(t, s, o))
+		if got, want := c.result("transact", `["_Server",{"op":"select","table":"Database","where":[["name","==","OVN_Northbound"]],"columns":["name","model"]}]`),
+			map[bool]string{true: `[{"rows":[{"name":"OVN_Northbound","model":"standalone"}]}]`, false: `[{"rows":[]}]`}[len(o.Databases) == 0]; got != want {
+			t.Errorf("select: %s, not %s", got, want)
+		}
 		return c.result("list_dbs", `[]`), c.result("monitor", `["_Server","m",{"Database":{"columns":["name"]}}]`)
 	}
 	if got, rows := list(ServerOptions{}); got != `["OVN_Northbound","Test","_Server"]` || strings.Count(rows, `"new"`) != 3 {

@@ -94,13 +94,14 @@ type Store struct {
 	tail    *commitNode
 	history history
 
-	durable durability
-	logged  atomic.Int64 // bytes of log since the last snapshot
-	snapped atomic.Int64 // bytes of the last snapshot
-	stop    chan struct{}
-	workers sync.WaitGroup
-	once    sync.Once
-	closing error
+	durable    durability
+	compacting sync.Mutex   // one compaction at a time
+	logged     atomic.Int64 // bytes of log since the last snapshot
+	snapped    atomic.Int64 // bytes of the last snapshot
+	stop       chan struct{}
+	workers    sync.WaitGroup
+	once       sync.Once
+	closing    error
 }
 
 // Open reads the databases from the engine, which the store then owns and
@@ -238,6 +239,7 @@ func (s *Store) WaitDurable(ctx context.Context, rev uint64) error {
 }
 
 // Close writes what is pending and closes the engine. Subscriptions end.
+// Servers of the store must have returned from Serve.
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		s.writing.Lock()
@@ -245,6 +247,11 @@ func (s *Store) Close() error {
 		s.writing.Unlock()
 		close(s.stop)
 		s.workers.Wait()
+		for _, d := range s.dbs {
+			for _, hub := range d.virtual {
+				hub.idle.Wait()
+			}
+		}
 		s.closing = s.engine.Close()
 	})
 	return s.closing

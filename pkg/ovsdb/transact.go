@@ -16,6 +16,8 @@ type transaction struct {
 	ops   []jsonValue
 	// holds tells whether the client holds a lock, for assert.
 	holds func(lock string) bool
+	// shows hides rows from clients; nil: none.
+	shows func(*Row) bool
 	who   Owner
 }
 
@@ -288,6 +290,15 @@ func (x *executor) matching(t *TableSchema, where *jsonValue, visit func(*Row) e
 	conditions, err := parseWhere(t, where, x)
 	if err != nil {
 		return err
+	}
+	if x.shows != nil {
+		all := visit
+		visit = func(r *Row) error {
+			if !x.shows(r) {
+				return nil
+			}
+			return all(r)
+		}
 	}
 	if rows, ok := x.virtual[t]; ok {
 		for _, r := range rows {

@@ -175,8 +175,21 @@ func (c *chassis) stop() {
 	c.ovs.Await(c.name+" is gone", func() bool { return !c.z.connected(c.name) })
 }
 
-func addInterface(ovs *ovstest.OVS, ifaceID string, ofport int) {
-	ovs.AddPort(fmt.Sprint("if", ofport), ofport, "external_ids:iface-id="+ifaceID)
+func addInterface(ovs *ovstest.OVS, ifaceID string, ofport int, settings ...string) {
+	ovs.AddPort(fmt.Sprint("if", ofport), ofport, append(settings, "external_ids:iface-id="+ifaceID)...)
+}
+
+// since is when an interface was first seen, as its controller wrote down; it
+// decides between two chassis that have interfaces of one name.
+func (c *chassis) since(ofport int) string {
+	out := c.ovs.Vsctl("--if-exists", "get", "Interface", fmt.Sprint("if", ofport), "external_ids:govn-since")
+	return strings.Trim(strings.TrimSpace(out), `"`)
+}
+
+func (c *chassis) awaitSince() {
+	for _, port := range c.interfaces {
+		c.ovs.Await(fmt.Sprint("time of interface if", port), func() bool { return c.since(port) != "" })
+	}
 }
 
 // plug adds or removes an interface at random.

@@ -42,13 +42,14 @@ func TestChassisEqualsFresh(t *testing.T) {
 			t.Fatal(err)
 		}
 		for n, c := range hosts {
+			c.awaitSince()
 			before := flows(c.ovs)
 			compared++
 			most = max(most, len(before))
 			c.stop()
 			fresh := z.openVSwitch(c.name, n)
 			for id, port := range c.interfaces {
-				addInterface(fresh, id, port)
+				addInterface(fresh, id, port, "external_ids:govn-since="+c.since(port))
 			}
 			c.run(fresh)
 			if err := z.settled(); err != nil {

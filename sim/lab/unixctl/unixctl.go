@@ -1,11 +1,3 @@
-// Package unixctl is a client of the control socket that Open vSwitch and OVN
-// daemons (and govn's) have: JSON-RPC over a unix socket, the protocol behind
-// "ovs-appctl -t SOCKET COMMAND ARG...". One connection serves any number of
-// calls, one after the other, without starting a program for each.
-//
-// Contract: a [Client] may be used by several goroutines; calls are serialised.
-// After an error other than a [*CommandError] the connection is closed and
-// further calls fail.
 package unixctl
 
 import (
@@ -53,7 +45,7 @@ type request struct {
 	ID     uint64   `json:"id"`
 }
 
-type reply struct {
+type response struct {
 	Result json.RawMessage `json:"result"`
 	Error  json.RawMessage `json:"error"`
 	ID     uint64          `json:"id"`
@@ -91,7 +83,7 @@ func (c *Client) call(ctx context.Context, command string, args []string) (strin
 	if _, err := conn.Write(msg); err != nil {
 		return "", fmt.Errorf("%s: %w", command, errors.Join(ctx.Err(), err))
 	}
-	var r reply
+	var r response
 	if err := c.dec.Decode(&r); err != nil {
 		return "", fmt.Errorf("%s: %w", command, errors.Join(ctx.Err(), err))
 	}
