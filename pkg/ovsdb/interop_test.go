@@ -105,7 +105,7 @@ var uuidPattern = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 
 var timePattern = regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`)
 
-var orderPattern = regexp.MustCompile(`First row, with UUID .*?(transaction\.  Second row,).*?this transaction\.`)
+var orderPattern = regexp.MustCompile(`First row, with UUID .*?\.  Second row, with UUID .*?transaction\.`)
 
 // normalise replaces UUIDs by numbers in the order of appearance.
 func normalise(s string) string {
