@@ -17,6 +17,7 @@ import (
 	"govn/controller/punt"
 	"govn/controller/vswitch"
 	"govn/pkg/abi"
+	"govn/pkg/openflow"
 	"govn/proto"
 	"govn/proto/state"
 )
@@ -149,6 +150,7 @@ func newController(ctx context.Context, o Options) *controller {
 	}
 	c.fdb = &punt.FDB{Learn: c.learn, Known: c.known, Count: c.host.LearnedIn}
 	c.punts.Register(abi.PuntPutFDB, c.fdb.Handle)
+	c.punts.Register(abi.PuntNDNA, (&punt.NDNA{Send: c.sendPacket}).Handle)
 	return c
 }
 
@@ -405,6 +407,17 @@ func (c *controller) switched(e flows.Event) {
 	case e.Packet != nil:
 		c.m.punts.Inc()
 		c.punts.Dispatch(e.Packet)
+	}
+}
+
+// sendPacket sends a packet of a handler through actions. A connection that is
+// away or breaks loses it, as a switch loses packets.
+func (c *controller) sendPacket(data []byte, actions []openflow.Action) {
+	if c.session == nil {
+		return
+	}
+	if err := c.session.SendPacket(data, actions); err != nil {
+		c.log.Debug("packet not sent", "err", err)
 	}
 }
 

@@ -37,6 +37,12 @@ func (s *Session) Bundle(ctx context.Context, messages []openflow.Message) error
 	return s.conn.Barrier(ctx)
 }
 
+// SendPacket sends an Ethernet frame through actions, as if the controller port
+// had received it. What becomes of it is not told.
+func (s *Session) SendPacket(frame []byte, actions []openflow.Action) error {
+	return s.conn.Send(&openflow.PacketOut{Packet: frame, Actions: openflow.EncodeActions(actions)})
+}
+
 // Event is one of: a connection, its loss, a packet.
 type Event struct {
 	Session *Session // of Down
