@@ -54,6 +54,7 @@ func (d *Daemon) builtins() {
 	d.Handle("memory/show", "", 0, 0, func(context.Context, []string) (string, error) {
 		return d.memory.show(), nil
 	})
+	d.profiles()
 }
 
 // counters lists the counters that are not zero, one a line.

@@ -23,6 +23,9 @@
 //	vlog/list, vlog/set [SPEC]..., vlog/reopen, vlog/close
 //	coverage/show      the counters that are not zero
 //	memory/show        heap, goroutines, and what AddMemory adds
+//	profile/cpu SECONDS FILE, profile/trace SECONDS FILE
+//	profile/heap FILE, profile/goroutines FILE
+//	                   where time and memory go, for "go tool pprof" and "go tool trace"
 //
 // What is not a request ends the connection it came on, with a line in the log.
 //
