@@ -17,7 +17,13 @@ type Options struct {
 	Name       string           // of the bridge, br-int; required
 	DatapathID uint64           // in the features reply; optional
 	Now        func() time.Time // optional, time.Now
-	Logger     *slog.Logger     // optional
+	// Emit takes what goes out because a controller says so (packet-out, resume,
+	// a meter or timer of the switch), where Process is not there to return it.
+	// It is called without locks held and must not block. tr is what happened to
+	// the packet; nil unless TraceEmitted. Optional: such packets are lost.
+	Emit         func(out []Output, tr *Trace)
+	TraceEmitted bool
+	Logger       *slog.Logger // optional
 }
 
 // Bridge is a switch.
@@ -59,6 +65,7 @@ type Packet struct {
 
 // Output is a packet that goes out.
 type Output struct {
+	Bridge *Bridge // whose port it is: another one than Process's behind a patch port
 	Port   uint32
 	Data   []byte
 	Tunnel *Tunnel // to encapsulate it with; of a tunnel port, otherwise nil
