@@ -104,6 +104,12 @@ func not(e *Expr) *Expr {
 		return exprFalse
 	case OpFalse:
 		return exprTrue
+	case OpCompare: // of a register's bit: it has the other value
+		if e.Field.flag() && e.Rel == Equal && len(e.Values) == 1 && e.Values[0].Form == FormDecimal && !e.Values[0].Masked {
+			b := *e
+			b.Values = []Constant{{Form: FormDecimal, Value: U128{Lo: 1 - e.Values[0].Value.Lo}}}
+			return &b
+		}
 	}
 	return &Expr{Op: OpNot, Args: []*Expr{e}}
 }
@@ -216,7 +222,7 @@ func (e *Expr) appendText(b []byte) []byte {
 
 var one = Constant{Form: FormDecimal, Value: U128{Lo: 1}}
 
-// bare reports whether e is the mention of a one-bit field.
+// bare reports whether e is written as the mention of a one-bit field.
 func (e *Expr) bare() bool {
-	return e.Field.Bits == 1 && e.Rel == Equal && len(e.Values) == 1 && e.Values[0] == one
+	return e.Field.Bits == 1 && !e.Field.flag() && e.Rel == Equal && len(e.Values) == 1 && e.Values[0] == one
 }

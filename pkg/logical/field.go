@@ -1,6 +1,9 @@
 package logical
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // FieldKind is what a field holds.
 type FieldKind uint8
@@ -83,6 +86,12 @@ func (f *Field) bitRange(lo, hi int) *Field {
 		name = fmt.Sprintf("%s[%d]", f.Name, lo)
 	}
 	return &Field{Name: name, Bits: hi - lo + 1, Level: f.Level, Write: f.Write, Parent: f, Low: lo}
+}
+
+// flag reports whether f is one bit of a register, which OVN's own flows compare
+// ("reg0[15] == 1") where they mention other bits ("eth.src[40]").
+func (f *Field) flag() bool {
+	return f.Bits == 1 && f.Parent != nil && strings.HasSuffix(f.Name, "]") && strings.HasPrefix(strings.TrimLeft(f.Name, "x"), "reg")
 }
 
 // residentField is the field of terms that come from is_chassis_resident. It

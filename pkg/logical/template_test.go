@@ -34,7 +34,7 @@ func TestMatchTemplate(t *testing.T) {
 		{"ip4.dst == {net}", []Arg{Prefix("net", netip.PrefixFrom(ip1, 32))}, "ip4.dst == 10.0.0.1", "eth.type == 0x800 && ip4.dst == 0xa000001"},
 		{"xxreg0 == {ip}", []Arg{IP("ip", ip6)}, "xxreg0 == fd00::1", "reg0 == 0xfd000000 && reg1 == 0x0 && reg2 == 0x0 && reg3 == 0x1"},
 		{"reg0[0..3] == {n}", []Arg{Bits("n", U64(0xff), U64(5))}, "reg0[0..3] == 0x5/0x5", "reg0 == 0x5/0x5"},
-		{"reg0[0] == {n}", []Arg{Int("n", 1)}, "reg0[0]", "reg0 == 0x1/0x1"},
+		{"reg0[0] == {n}", []Arg{Int("n", 1)}, "reg0[0] == 1", "reg0 == 0x1/0x1"},
 		{"reg0[0..3] == {n} && reg0[2..5] == {m}", []Arg{Int("n", 15), Int("m", 15)}, "reg0[0..3] == 15 && reg0[2..5] == 15", "reg0 == 0x3f/0x3f"},
 		{"reg0[0..3] == {n} && reg0[2..5] == {m}", []Arg{Int("n", 15), Int("m", 0)}, "reg0[0..3] == 15 && reg0[2..5] == 0", "0"},
 		{"reg0[0..3] == {n} && reg0[2..5] == {n}", []Arg{Int("n", 15)}, "reg0[0..3] == 15 && reg0[2..5] == 15", "reg0 == 0x3f/0x3f"},
