@@ -293,26 +293,5 @@ func difference(a, b string) string {
 	return strings.Join(out, "\n")
 }
 
-// addSwitch adds a switch with ports; it returns the row of the switch and of
-// each port.
-func (z *zone) addSwitch(t testing.TB, name string, ports ...map[string]ovsdb.Value) (ls ovsdb.UUID, lsps []ovsdb.UUID) {
-	t.Helper()
-	z.nb(t, func(tx *ovsdb.Txn) error {
-		var refs []ovsdb.Atom
-		for _, p := range ports {
-			u := tx.Insert(z.columns.LSP.Table, ovsdb.UUID{}, p)
-			lsps = append(lsps, u)
-			refs = append(refs, u)
-		}
-		ls = tx.Insert(z.columns.LS.Table, ovsdb.UUID{}, map[string]ovsdb.Value{"name": name, "ports": ovsdb.NewSet(refs...)})
-		return tx.Err()
-	})
-	return ls, lsps
-}
-
-func port(name string, addresses ...ovsdb.Atom) map[string]ovsdb.Value {
-	return map[string]ovsdb.Value{"name": name, "addresses": ovsdb.NewSet(addresses...)}
-}
-
 // at is the time of every acknowledgement in tests.
 func (z *zone) at() time.Time { return time.UnixMilli(1_700_000_000_000) }

@@ -421,7 +421,7 @@ func (l *Lab) meet(ctx context.Context, from, to *Chassis) error {
 			return err
 		}
 	}
-	return errors.New("Open vSwitch does not learn its MAC")
+	return errors.New("its MAC is not learned by Open vSwitch")
 }
 
 // Down removes the lab: processes, namespaces, run directory. A lab that is not
