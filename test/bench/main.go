@@ -28,6 +28,8 @@ type options struct {
 	n, stockN       int
 	systems         []string
 	govn, out       string
+	profiles        string
+	profileFor      time.Duration
 	timeout         time.Duration
 }
 
@@ -52,6 +54,8 @@ func run(ctx context.Context) error {
 	flag.StringVar(&systems, "systems", "stock,govn", "what to measure")
 	flag.StringVar(&o.govn, "govn", "", "govn binary (default: built from this tree)")
 	flag.StringVar(&o.out, "out", "", "file to which the table is appended (default: standard output only)")
+	flag.StringVar(&o.profiles, "profiles", "", "directory for profiles of govn's daemons while ports are added")
+	flag.DurationVar(&o.profileFor, "profile-for", 10*time.Second, "how long they are profiled")
 	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long one step may take")
 	flag.Parse()
 	for _, s := range strings.Split(chassis, ",") {
@@ -199,8 +203,17 @@ func measure(ctx context.Context, o *options, control lab.Control, chassis int, 
 		return nil, err
 	}
 	r.filled = time.Since(start)
+	var profiled func() error
+	if o.profiles != "" && control == lab.ControlGovn {
+		profiled = profile(ctx, l, o.profiles, fmt.Sprintf("%dx%d-%d", o.switches, o.ports, chassis), o.profileFor)
+	}
 	if err := add(ctx, c, l, o, chassis, n, r); err != nil {
 		return nil, err
+	}
+	if profiled != nil {
+		if err := profiled(); err != nil {
+			return nil, err
+		}
 	}
 	r.northdKiB, err = memory(l.Pid("central", "northd"))
 	if err != nil {
