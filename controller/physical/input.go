@@ -113,6 +113,7 @@ func (h *Host) Item(kind proto.Kind, key string, value []byte) error {
 	case proto.Kind_KIND_CHASSIS:
 		m, err := decode(value, &proto.Chassis{})
 		put(h.in.chassis, key, m)
+		h.chassisChanged = true
 		h.e.Touch(cellChassis(key))
 		return err
 	case proto.Kind_KIND_UNIT:
