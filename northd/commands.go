@@ -5,7 +5,14 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
+
+	"govn/northd/views"
+	"govn/proto/control"
 )
+
+// maxQueries is how many cookies one explain takes.
+const maxQueries = 4096
 
 // commands registers what northd answers on its control socket.
 func (d *daemon) commands(zone *Zone) {
@@ -25,11 +32,57 @@ func (d *daemon) commands(zone *Zone) {
 		err := w.Flush()
 		return b.String(), err
 	})
-	d.o.Handle("lint", "", 0, 0, func(context.Context, []string) (string, error) {
-		problems := zone.Problems()
-		if len(problems) == 0 {
-			return "every object is used\n", nil
+	source := func() *views.Source {
+		s := zone.View()
+		s.Term, s.Now, s.Chassis, s.Holders = term, time.Now(), d.fabric.Status(), d.fabric.Holders
+		return s
+	}
+	Commands(d.o.Handle, source, d.fabric.Tunnels)
+}
+
+// Handler registers a command of a control socket.
+type Handler = func(name, usage string, min, max int, fn func(ctx context.Context, args []string) (string, error))
+
+// Commands registers the commands that package views answers: status, lint,
+// flows and explain. source is asked anew for each, and tunnels, which takes a
+// look at every datapath, only for status.
+func Commands(handle Handler, source func() *views.Source, tunnels func() map[string][]string) {
+	answer := func(name, usage string, min, max int, fn func(args []string) (control.Answer, error)) {
+		handle(name, strings.TrimSpace("[--format=text|json] "+usage), min, max+1, func(_ context.Context, args []string) (string, error) {
+			format, rest, err := control.TakeFormat(args)
+			if err != nil {
+				return "", err
+			}
+			if len(rest) < min || len(rest) > max {
+				return "", fmt.Errorf("usage: %s [--format=text|json] %s", name, usage)
+			}
+			a, err := fn(rest)
+			if err != nil {
+				return "", err
+			}
+			return control.String(format, a)
+		})
+	}
+	answer("status", "", 0, 0, func([]string) (control.Answer, error) {
+		s := source()
+		if tunnels != nil {
+			s.Tunnels = tunnels()
 		}
-		return strings.Join(problems, "\n") + "\n", nil
+		return s.Status(), nil
+	})
+	answer("lint", "", 0, 0, func([]string) (control.Answer, error) { return source().Lint(), nil })
+	answer("flows", "OBJECT", 1, 1, func(args []string) (control.Answer, error) {
+		sel, err := control.ParseSelector(args[0])
+		if err != nil {
+			return nil, err
+		}
+		return source().Flows(sel)
+	})
+	answer("explain", "COOKIE|FLOW...", 1, maxQueries, func(args []string) (control.Answer, error) {
+		queries, err := control.ParseQueries(args)
+		if err != nil {
+			return nil, err
+		}
+		return source().Explain(queries)
 	})
 }

@@ -36,7 +36,7 @@ type Options struct {
 	Registry prometheus.Registerer // optional: where metrics go
 	Ready    func()                // optional: called when all listeners accept
 	// Handle registers a command of the control socket. Optional.
-	Handle func(name, usage string, min, max int, fn func(ctx context.Context, args []string) (string, error))
+	Handle Handler
 }
 
 // Schemas parses the databases that northd serves.
@@ -78,6 +78,9 @@ func openEngine(store string) (ovsdb.Engine, error) {
 	}
 	return nil, fmt.Errorf("store %q: want bbolt:FILE or memory", store)
 }
+
+// term is the leader's: there is one northd.
+const term = 1
 
 // Run serves until the context ends. It returns nil then, and an error when
 // something that cannot be mended ended it before.
@@ -122,7 +125,7 @@ func (d *daemon) run(ctx context.Context) error {
 	d.registry = southbound.NewRegistry(ctx, d.store, d.schemas.SB, d.columns, log)
 	d.progress = southbound.NewProgress(d.registry, d.schemas.NB, nil)
 	d.fabric = fabric.New(fabric.Options{
-		Logger: log, Cluster: d.store.ClusterID(), Term: 1, Events: NewEvents(d.registry, d.progress, d.flows, log),
+		Logger: log, Cluster: d.store.ClusterID(), Term: term, Events: NewEvents(d.registry, d.progress, d.flows, log),
 		WaitDurable: d.store.WaitDurable, Registry: d.o.Registry,
 	})
 	metrics := newMetrics(d.o.Registry)

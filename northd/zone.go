@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -39,10 +37,9 @@ type Zone struct {
 	nbCfg     int64
 	stats     func(Round)
 	acked     func() uint64
-	published uint64            // revision that the fabric has
-	problems  map[string]string // by unit and key
-	changed   bool              // problems did since they were published
-	lint      atomic.Pointer[[]string]
+	published uint64             // revision that the fabric has
+	problems  map[string]problem // by unit and key
+	seen      atomic.Pointer[seen]
 }
 
 // sink is where batches go: the fabric.
@@ -84,7 +81,7 @@ func NewZone(o ZoneOptions) *Zone {
 		alloc:    topology.NewAllocator(o.Columns, o.Schemas.Private, sn),
 		writer:   southbound.NewWriter(o.Store, o.Schemas.SB, o.Columns, o.Registry),
 		progress: o.Progress, fabric: o.Fabric, bodies: newBodyStore(), flows: o.Flows,
-		fresh: true, stats: o.Observe, acked: o.Acked, problems: make(map[string]string),
+		fresh: true, stats: o.Observe, acked: o.Acked, problems: make(map[string]problem),
 	}
 }
 
@@ -97,7 +94,7 @@ func (z *Zone) Start(ctx context.Context) error {
 		return err
 	}
 	if err := z.alloc.All(ctx, z.store, z.program.Reader.Snapshot()); err != nil {
-		z.log.Error("tunnel keys cannot be given out", "err", err)
+		z.log.Error("not everything got a tunnel key", "err", err)
 	}
 	return z.round(ctx, nil)
 }
@@ -158,7 +155,7 @@ func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 			if ctx.Err() != nil {
 				return err
 			}
-			z.log.Error("tunnel keys cannot be given out", "err", err)
+			z.log.Error("not everything got a tunnel key", "err", err)
 		}
 		if wrote {
 			if commits, sn, err = z.catchUp(ctx, commits); err != nil {
@@ -307,41 +304,6 @@ func (z *Zone) nbCfgOf(sn *ovsdb.Snapshot) int64 {
 		return row.Int(z.columns.NBGlobal.NbCfg)
 	}
 	return 0
-}
-
-// complain logs each object that cannot be used once, and again when it can.
-func (z *Zone) complain() {
-	defer z.publishProblems()
-	for _, e := range z.program.Engine.DrainErrors() {
-		key := fmt.Sprintf("%s(%v)", e.Unit, e.Key)
-		switch {
-		case e.Err == nil && z.problems[key] != "":
-			z.log.Info("an object is used again", "unit", e.Unit, "was", z.problems[key])
-			delete(z.problems, key)
-			z.changed = true
-		case e.Err != nil && z.problems[key] != e.Err.Error():
-			z.problems[key] = e.Err.Error()
-			z.changed = true
-			z.log.Warn("an object is left out", "unit", e.Unit, "err", e.Err)
-		}
-	}
-}
-
-// Problems are the objects that cannot be used, one sentence each, sorted. It
-// may be called at any time.
-func (z *Zone) Problems() []string {
-	if p := z.lint.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
-
-func (z *Zone) publishProblems() {
-	if p := z.lint.Load(); p == nil || len(*p) != len(z.problems) || z.changed {
-		list := slices.Sorted(maps.Values(z.problems))
-		z.lint.Store(&list)
-	}
-	z.changed = false
 }
 
 // settle lets clients know how far the southbound database is (--wait=sb), and

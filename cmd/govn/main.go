@@ -55,7 +55,9 @@ func newRootCommand() *cobra.Command {
 		newNorthdCommand(),
 		newControllerCommand(),
 		newLabCommand(),
+		newLintCommand(),
 		newSchemaCommand(),
+		newStatusCommand(),
 		newVersionCommand(),
 	)
 	return root

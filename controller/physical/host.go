@@ -39,8 +39,6 @@ type Host struct {
 	residents map[string]int     // names of ports placed here, counted
 	serving   map[string]service // by interface name
 	localnets map[PortID]bool
-
-	chassisChanged bool
 }
 
 // Where a port is, seen from this chassis.
@@ -109,12 +107,8 @@ type Change struct {
 	Flows map[Owner]*Flows
 	// Bodies by unit; nil: not on this chassis any more.
 	Bodies map[UnitID]*Resolved
-	// Zones are the conntrack zones that were given, by port name; 0: freed.
-	Zones map[string]int
-	// Serving are the interfaces that serve a port now, or (false) no more.
-	Serving map[string]bool
-	// Chassis tells that the other chassis changed.
-	Chassis bool
+	// Zones tells that the allocation of conntrack zones changed.
+	Zones bool
 	// Placed are the ports whose placement changed.
 	Placed map[PortID]Placement
 	// Executed is the number of functions that ran.
@@ -125,8 +119,7 @@ type Change struct {
 
 // Round evaluates what changed.
 func (h *Host) Round() Change {
-	ch := Change{Flows: map[Owner]*Flows{}, Bodies: map[UnitID]*Resolved{}, Placed: map[PortID]Placement{}, Zones: map[string]int{}, Serving: map[string]bool{}}
-	ch.Chassis, h.chassisChanged = h.chassisChanged, false
+	ch := Change{Flows: map[Owner]*Flows{}, Bodies: map[UnitID]*Resolved{}, Placed: map[PortID]Placement{}}
 	ch.Executed = h.e.Run().Total
 	if h.settle(&ch) {
 		ch.Executed += h.e.Run().Total
@@ -167,8 +160,8 @@ func (h *Host) settle(ch *Change) (again bool) {
 			h.residents[now.Name]++
 			came = append(came, now.Name)
 		}
-		h.serve(ch, old, -1)
-		h.serve(ch, now, 1)
+		h.serve(old, -1)
+		h.serve(now, 1)
 		for _, g := range h.regroup(d.Key, old, now) {
 			groups[g] = true
 		}
@@ -177,14 +170,14 @@ func (h *Host) settle(ch *Change) (again bool) {
 		if h.residents[name] == 0 && h.in.zones.Of(name) != 0 {
 			h.in.zones.Release(name)
 			h.e.Touch(cellZone(name))
-			ch.Zones[name], again = 0, true
+			ch.Zones, again = true, true
 		}
 	}
 	slices.Sort(came)
 	for _, name := range came {
 		if h.in.zones.Of(name) == 0 && h.in.zones.Ensure(name) != 0 {
 			h.e.Touch(cellZone(name))
-			ch.Zones[name], again = h.in.zones.Of(name), true
+			ch.Zones, again = true, true
 		}
 	}
 	for g := range groups {
@@ -280,14 +273,12 @@ type service struct {
 }
 
 // serve keeps track of which interfaces serve ports.
-func (h *Host) serve(ch *Change, p Placement, by int) {
+func (h *Host) serve(p Placement, by int) {
 	if p.Where != Here || p.Interface == "" || p.Tag != 0 {
 		return
 	}
 	s := h.serving[p.Interface]
-	s.ports += by
-	ch.Serving[p.Interface] = s.ports > 0
-	if s.ports == 0 {
+	if s.ports += by; s.ports == 0 {
 		delete(h.serving, p.Interface)
 		return
 	}

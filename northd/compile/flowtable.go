@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"maps"
 	"sync"
 
 	gproto "google.golang.org/protobuf/proto"
@@ -85,6 +86,13 @@ func (t *FlowTable) Objects(id [16]byte) []*proto.Object {
 		return nil
 	}
 	return m.Objects
+}
+
+// Units are all units of now.
+func (t *FlowTable) Units() map[UnitKey]*Unit {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.units)
 }
 
 // Watch renders all rows, and later the differences.

@@ -199,7 +199,9 @@ func drawBatch(t *rapid.T, m *model) Batch {
 	after := *m
 	after.items, after.bodies = maps.Clone(m.items), maps.Clone(m.bodies)
 	after.apply(Batch{Items: b.Items, Bodies: b.Bodies})
-	b.Bodies = append(b.Bodies, after.unusedBodies()...)
+	for _, u := range after.unusedBodies() {
+		b.Bodies = append(b.Bodies, u)
+	}
 	return b
 }
 

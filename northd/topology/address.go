@@ -99,7 +99,7 @@ type Addresses struct {
 func ParseAddresses(text string) (Addresses, error) {
 	var a Addresses
 	first := true
-	for pos, word := range words(text) {
+	for pos, word := range Words(text) {
 		if first {
 			first = false
 			mac, err := ParseMAC(word)
@@ -109,7 +109,7 @@ func ParseAddresses(text string) (Addresses, error) {
 			a.MAC = mac
 			continue
 		}
-		p, err := parsePrefix(word)
+		p, err := ParsePrefix(word)
 		if err != nil {
 			return Addresses{}, &AddressError{text, pos, err}
 		}
@@ -125,7 +125,9 @@ func ParseAddresses(text string) (Addresses, error) {
 	return a, nil
 }
 
-func parsePrefix(word string) (netip.Prefix, error) {
+// ParsePrefix reads an IP address, which gets the prefix length of an address,
+// or an address with a prefix length.
+func ParsePrefix(word string) (netip.Prefix, error) {
 	if strings.Contains(word, "/") {
 		p, err := netip.ParsePrefix(word)
 		if err != nil {
@@ -140,8 +142,8 @@ func parsePrefix(word string) (netip.Prefix, error) {
 	return netip.PrefixFrom(ip, ip.BitLen()), nil
 }
 
-// words yields the words of s with their byte offsets.
-func words(s string) func(yield func(int, string) bool) {
+// Words yields the words of s with their byte offsets.
+func Words(s string) func(yield func(int, string) bool) {
 	return func(yield func(int, string) bool) {
 		start := -1
 		for i := 0; i <= len(s); i++ {

@@ -88,7 +88,7 @@ func compileFlow(f *pipeline.Flow, keys PortKeys) ([]*proto.Flow, error) {
 		return nil, fmt.Errorf("actions: %w", err)
 	}
 	acts := openflow.EncodeActions(c.out)
-	id := flowID(f.Stage, f.Priority, f.Match.AppendKey(nil), f.Actions.AppendKey(nil))
+	id := FlowID(f)
 	out := make([]*proto.Flow, 0, len(conjs))
 	for _, conj := range conjs {
 		m, err := toMatch(conj, keys)
@@ -102,6 +102,11 @@ func compileFlow(f *pipeline.Flow, keys PortKeys) ([]*proto.Flow, error) {
 		out = append(out, of)
 	}
 	return out, nil
+}
+
+// FlowID is the 28 bits of cookies that name a logical flow.
+func FlowID(f *pipeline.Flow) uint32 {
+	return flowID(f.Stage, f.Priority, f.Match.AppendKey(nil), f.Actions.AppendKey(nil))
 }
 
 // flowID is the 28 bits that name a logical flow. Two logical flows may share

@@ -188,18 +188,24 @@ func (c *ctl) serve(ctx context.Context, conn net.Conn) error {
 		}
 		rep := reply{ID: req.ID}
 		if out, err := c.run(ctx, *req.Method, req.Params); err != nil {
-			s := err.Error()
+			s := line(err.Error())
 			rep.Error = &s
 		} else {
-			if out != "" && !strings.HasSuffix(out, "\n") {
-				out += "\n" // ovs-appctl prints it as it is
-			}
+			out = line(out)
 			rep.Result = &out
 		}
 		if err := send(conn, rep); err != nil {
 			return err
 		}
 	}
+}
+
+// line ends a text with a newline: ovs-appctl prints it as it is.
+func line(s string) string {
+	if s == "" || strings.HasSuffix(s, "\n") {
+		return s
+	}
+	return s + "\n"
 }
 
 func send(conn net.Conn, rep reply) error {

@@ -48,10 +48,7 @@ func (f Flow) String() string {
 
 // rule prints priority and match.
 func (f *Flow) rule() string {
-	match := "oxm=" + fmt.Sprintf("%x", f.Match)
-	if m, err := ParseMatch(f.Match); err == nil {
-		match = m.String()
-	}
+	match := MatchText(f.Match)
 	priority := fmt.Sprintf("priority=%d", f.Priority)
 	switch {
 	case f.Priority == DefaultPriority:
@@ -62,12 +59,26 @@ func (f *Flow) rule() string {
 	return priority + "," + match
 }
 
-func (f *Flow) formatActions() string {
-	actions, err := DecodeActions(f.Actions)
+func (f *Flow) formatActions() string { return ActionsText(f.Actions) }
+
+// MatchText prints an encoded match as ovs-ofctl does, and what is none in
+// hexadecimal digits.
+func MatchText(match []byte) string {
+	m, err := ParseMatch(match)
 	if err != nil {
-		return fmt.Sprintf("raw:%x", f.Actions)
+		return fmt.Sprintf("oxm=%x", match)
 	}
-	return FormatActions(actions)
+	return m.String()
+}
+
+// ActionsText prints encoded actions as ovs-ofctl does, and what is none in
+// hexadecimal digits.
+func ActionsText(actions []byte) string {
+	list, err := DecodeActions(actions)
+	if err != nil {
+		return fmt.Sprintf("raw:%x", actions)
+	}
+	return FormatActions(list)
 }
 
 // FlowStats is a flow with what the switch counts for it.

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"govn/proto/control"
+)
+
+// newLintCommand is "govn lint", and with another parent "govn nbctl lint".
+func newLintCommand() *cobra.Command {
+	f := &viewFlags{}
+	c := &cobra.Command{
+		Use:   "lint",
+		Short: "List the objects that cannot be used as they are",
+		Long: `List the objects that cannot be used as they are: with table, name, UUID, column,
+the position in its value, and the reason. The exit status is 1 if there are
+any.
+
+"left out" means that the compile does without the object: an address that does
+not parse, a type that is not known, no free key. "ambiguous" means that it is
+used, and that what happens may not be what was meant: two ports of a switch with
+the same address.
+` + socketHelp,
+		Example: `  govn lint
+  govn lint -f json | jq -r '.problems[] | [.table, .name, .reason] | @tsv'`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			found := &control.Problems{}
+			if err := f.one(c, []string{programNorthd}, found, "lint"); err != nil {
+				return err
+			}
+			switch n := len(found.Problems); n {
+			case 0:
+				return nil
+			case 1:
+				return errors.New("1 problem")
+			default:
+				return fmt.Errorf("%d problems", n)
+			}
+		},
+	}
+	f.add(c)
+	return c
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"govn/proto/control"
+)
+
+// newStatusCommand is "govn status".
+func newStatusCommand() *cobra.Command {
+	f := &viewFlags{}
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show the zone at a glance",
+		Long: `Show the zone at a glance: the databases and the revision that is compiled,
+every chassis with its encapsulations, since when it is connected or away, how
+far it is, what it had to leave out, its tunnels, and the use of tunnel keys.
+
+RECEIVED and APPLIED are revisions; LAG is how many revisions the flows of a
+chassis are behind, 0 where none of them concerns it.
+` + socketHelp,
+		Example: `  govn status
+  govn status -f json | jq '.chassis[] | select(.lag > 0) | .name'
+  govn status -t /var/run/ovn/govn-northd.4711.ctl`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return f.one(c, []string{programNorthd}, &control.Status{}, "status")
+		},
+	}
+	f.add(c)
+	return c
+}

@@ -1,0 +1,65 @@
+package northd
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"govn/northd/views"
+	"govn/pkg/ovsdb"
+	"govn/proto/control"
+)
+
+// problem is an object that cannot be used, and why.
+type problem struct {
+	text string // of the error
+	control.Problem
+}
+
+// seen is what a round left to look at.
+type seen struct {
+	snapshot *ovsdb.Snapshot
+	problems []control.Problem
+}
+
+// complain logs each object that cannot be used once, and again when it can.
+func (z *Zone) complain() {
+	sn := z.program.Reader.Snapshot()
+	last := z.seen.Load()
+	changed := last == nil
+	for _, e := range z.program.Engine.DrainErrors() {
+		key := fmt.Sprintf("%s(%v)", e.Unit, e.Key)
+		switch was, there := z.problems[key]; {
+		case e.Err == nil && there:
+			z.log.Info("an object is used again", "unit", e.Unit, "was", was.text)
+			delete(z.problems, key)
+			changed = true
+		case e.Err != nil && was.text != e.Err.Error():
+			z.problems[key] = problem{e.Err.Error(), views.ProblemOf(sn, z.columns, e.Unit, e.Key, e.Err)}
+			z.log.Warn("an object is left out", "unit", e.Unit, "err", e.Err)
+			changed = true
+		}
+	}
+	now := &seen{snapshot: sn}
+	if changed {
+		for _, key := range slices.Sorted(maps.Keys(z.problems)) {
+			now.problems = append(now.problems, z.problems[key].Problem)
+		}
+	} else {
+		now.problems = last.problems
+	}
+	z.seen.Store(now)
+}
+
+// View is the zone as the last round left it, without what the fabric knows. It
+// may be called at any time.
+func (z *Zone) View() *views.Source {
+	now := z.seen.Load()
+	if now == nil {
+		now = &seen{snapshot: z.store.Snapshot()}
+	}
+	return &views.Source{
+		Snapshot: now.snapshot, Schemas: z.schemas, Columns: z.columns, Units: z.flows.Units(), Problems: now.problems,
+		Cluster: z.store.ClusterID(), Stored: z.store.Snapshot().Revision(),
+	}
+}

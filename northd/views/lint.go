@@ -1,0 +1,164 @@
+package views
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"govn/northd/topology"
+	"govn/pkg/ovsdb"
+	"govn/proto/control"
+)
+
+// StrictOption is the key in NB_Global:options that makes northd refuse, in the
+// transaction, what it could not use.
+const StrictOption = "govn-strict"
+
+// ProblemOf is the problem that the error of a unit stands for. unit and key
+// name it where the error does not name an object.
+func ProblemOf(sn *ovsdb.Snapshot, c *topology.Columns, unit string, key any, err error) control.Problem {
+	p := control.Problem{Effect: control.LeftOut, Reason: err.Error()}
+	var field *topology.FieldError
+	if errors.As(err, &field) {
+		p.Object = control.Object{Table: field.Table, Name: field.Object, UUID: field.UUID.String()}
+		p.Column, p.Reason = field.Column, field.Err.Error()
+		var address *topology.AddressError
+		if errors.As(field.Err, &address) {
+			p.Value, p.Position, p.Reason = address.Text, &address.Pos, address.Err.Error()
+		}
+		return p
+	}
+	p.Object = control.Object{Table: unit, Name: fmt.Sprint(key)}
+	var u ovsdb.UUID
+	switch k := key.(type) {
+	case topology.Member:
+		u = k.Elem
+	case ovsdb.UUID:
+		u = k
+	default:
+		return p
+	}
+	p.Object = control.Object{Table: unit, UUID: u.String()}
+	for _, t := range []*ovsdb.TableSchema{c.LSP.Table, c.LS.Table, c.Chassis.Table, c.FDB.Table} {
+		if row := sn.Row(t, u); row != nil {
+			p.Table, p.Name = t.Name, nameOf(row)
+			break
+		}
+	}
+	return p
+}
+
+// Lint is everything that cannot be used as it is, by table, name and column.
+func (s *Source) Lint() *control.Problems {
+	out := &control.Problems{Revision: s.Snapshot.Revision(), Problems: slices.Clone(s.Problems)}
+	if out.Problems == nil {
+		out.Problems = []control.Problem{}
+	}
+	for row := range s.Snapshot.Rows(s.Columns.NBGlobal.Table) {
+		v, _ := row.Map(s.Columns.NBGlobal.Options).Get(StrictOption)
+		out.Strict = v == "true"
+	}
+	ls := &s.Columns.LS
+	for row := range s.Snapshot.Rows(ls.Table) {
+		if !s.hasKey(topology.KindDatapath, "", row.UUID()) {
+			out.Problems = append(out.Problems, noKey(ls.Table.Name, row))
+			continue // its ports have none either
+		}
+		out.Problems = append(out.Problems, s.lintPorts(row)...)
+	}
+	slices.SortFunc(out.Problems, func(a, b control.Problem) int {
+		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID, b.UUID),
+			cmp.Compare(a.Column, b.Column), cmp.Compare(a.Value, b.Value), cmp.Compare(a.Reason, b.Reason))
+	})
+	return out
+}
+
+func noKey(table string, row *ovsdb.Row) control.Problem {
+	return control.Problem{
+		Object: control.Object{Table: table, Name: nameOf(row), UUID: row.UUID().String()},
+		Reason: topology.ErrExhausted.Error(), Effect: control.LeftOut,
+	}
+}
+
+func (s *Source) hasKey(kind, scope string, owner ovsdb.UUID) bool {
+	a := &s.Columns.Allocation
+	row := s.Snapshot.Lookup(a.Table, 0, kind, scope, owner)
+	return row != nil && !row.Bool(a.Retired)
+}
+
+// address is one address of a port and where it is written.
+type address struct {
+	text string // normal form
+	port *ovsdb.Row
+	in   string // element of the column
+	pos  int
+	mac  bool
+}
+
+// lintPorts finds the ports of a switch without a key, and the addresses that
+// several of them have.
+func (s *Source) lintPorts(ls *ovsdb.Row) []control.Problem {
+	var out []control.Problem
+	var ports []*ovsdb.Row
+	for a := range ls.Set(s.Columns.LS.Ports).All() {
+		row := s.Snapshot.Row(s.Columns.LSP.Table, a.(ovsdb.UUID))
+		if row == nil {
+			continue
+		}
+		ports = append(ports, row)
+		if !s.hasKey(topology.KindPort, ls.UUID().String(), row.UUID()) {
+			out = append(out, noKey(s.Columns.LSP.Table.Name, row))
+		}
+	}
+	slices.SortFunc(ports, func(a, b *ovsdb.Row) int {
+		return strings.Compare(a.Str(s.Columns.LSP.Name), b.Str(s.Columns.LSP.Name))
+	})
+	first := make(map[string]*ovsdb.Row)
+	for _, p := range ports {
+		for _, a := range s.addresses(p) {
+			kind := "IP address"
+			if a.mac {
+				kind = "Ethernet address"
+			}
+			switch other := first[a.text]; other {
+			case nil:
+				first[a.text] = p
+			case p: // of its own
+			default:
+				pos := a.pos
+				out = append(out, control.Problem{
+					Object: control.Object{Table: s.Columns.LSP.Table.Name, Name: nameOf(p), UUID: p.UUID().String()},
+					Column: "addresses", Value: a.in, Position: &pos, Effect: control.Ambiguous,
+					Reason: fmt.Sprintf("the %s %s is also that of port %q of switch %q", kind, a.text, nameOf(other), nameOf(ls)),
+				})
+			}
+		}
+	}
+	return out
+}
+
+// addresses are those of a port that parse.
+func (s *Source) addresses(p *ovsdb.Row) []address {
+	var out []address
+	for e := range p.Set(s.Columns.LSP.Addresses).All() {
+		text := e.(string)
+		a, err := topology.ParseAddresses(text)
+		if err != nil {
+			continue // left out, or of a form without addresses
+		}
+		mac, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+		out = append(out, address{text: a.MAC.String(), port: p, in: text, pos: strings.Index(text, mac), mac: true})
+		for _, ip := range slices.Concat(a.V4, a.V6) {
+			at := 0
+			for pos, word := range topology.Words(text) {
+				if q, err := topology.ParsePrefix(word); err == nil && q == ip {
+					at = pos
+				}
+			}
+			out = append(out, address{text: ip.Addr().String(), port: p, in: text, pos: at})
+		}
+	}
+	return out
+}
