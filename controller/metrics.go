@@ -28,7 +28,7 @@ func newMetrics() *metrics {
 		refused:  counter("refused_total", "Flows and items that could not be used."),
 		executed: counter("units_executed_total", "Functions that ran to compute flows."),
 		bundles: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: "govn_controller", Name: "bundle_seconds", Help: "Time from the first message of a bundle to its barrier.",
+			Namespace: "govn_controller", Name: "bundle_seconds", Help: "Time from the first message of a bundle until Open vSwitch has applied it.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9),
 		}),
 		wanted:      gauge("flows_wanted", "Flows that are wanted, shadowed ones included."),

@@ -28,13 +28,10 @@ type Session struct {
 	conn   *openflow.Conn
 }
 
-// Bundle applies messages, all or none; see openflow.Conn.Bundle. It returns
-// when Open vSwitch has confirmed them by a barrier.
+// Bundle applies messages, all or none; see openflow.Conn.Bundle. When it returns
+// Open vSwitch has confirmed that packets meet them.
 func (s *Session) Bundle(ctx context.Context, messages []openflow.Message) error {
-	if err := s.conn.Bundle(ctx, messages); err != nil {
-		return err
-	}
-	return s.conn.Barrier(ctx)
+	return s.conn.Bundle(ctx, messages)
 }
 
 // SendPacket sends an Ethernet frame through actions, as if the controller port

@@ -462,7 +462,7 @@ func (c *Conn) Barrier(ctx context.Context) error {
 // some fail, the others are done nevertheless; the error is a *BundleError that
 // names the first one.
 func (c *Conn) Do(ctx context.Context, messages ...Message) error {
-	errs, err := c.stream(ctx, len(messages), func(xid uint32, i int) Message { return messages[i] })
+	errs, err := c.stream(ctx, nil, len(messages), func(xid uint32, i int) Message { return messages[i] })
 	if err != nil {
 		return err
 	}
