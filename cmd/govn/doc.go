@@ -3,6 +3,7 @@
 //	govn northd        databases, compiler, and the service for the chassis
 //	govn controller    programs Open vSwitch on one chassis
 //	govn lab           networks of hypervisors on this machine
+//	govn decode        what is in a packet capture
 //	govn schema        the databases' schemas, as JSON
 //	govn version
 //

@@ -56,6 +56,7 @@ func newRootCommand() *cobra.Command {
 		newControllerCommand(),
 		newLabCommand(),
 		newLintCommand(),
+		newDecodeCommand(),
 		newSchemaCommand(),
 		newStatusCommand(),
 		newVersionCommand(),
