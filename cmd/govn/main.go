@@ -32,6 +32,9 @@ func report(stderr io.Writer, command string, err error) int {
 	if errors.Is(err, daemon.ErrDetached) {
 		return 1 // the background process has said why
 	}
+	if status, ok := statusOf(err); ok {
+		return status
+	}
 	// Bare, it is the status of a program that "lab exec" ran, which has spoken
 	// for itself.
 	if exit, ok := err.(*exec.ExitError); ok && exit.Exited() {
@@ -53,6 +56,7 @@ func newRootCommand() *cobra.Command {
 	root.PersistentFlags().String("config", "", "YAML file with the values of flags, keyed by their names")
 	root.AddCommand(
 		newNorthdCommand(),
+		newNbctlCommand(),
 		newControllerCommand(),
 		newLabCommand(),
 		newLintCommand(),

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"govn/nbctl"
+	"govn/nbctl/ctl"
+)
+
+// exitStatus ends govn with a status; the command has said why.
+type exitStatus int
+
+func (exitStatus) Error() string { return "the command failed" }
+
+// newNbctlCommand is ovn-nbctl's command line, which cobra must not parse: "--"
+// separates commands, and options belong to commands.
+func newNbctlCommand() *cobra.Command {
+	return newCtlCommand(nbctl.Program(), "nbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the northbound database, in the syntax of ovn-nbctl")
+}
+
+func newCtlCommand(p *ctl.Program, use, short string) *cobra.Command {
+	p.Version = version
+	return &cobra.Command{
+		Use:                use,
+		Short:              short,
+		DisableFlagParsing: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			if status := p.Run(c.Context(), args, c.OutOrStdout(), c.ErrOrStderr()); status != 0 {
+				return exitStatus(status)
+			}
+			return nil
+		},
+		ValidArgsFunction: func(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+			return p.Complete(c.Context(), args, toComplete), cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+// statusOf returns the status that an error stands for.
+func statusOf(err error) (int, bool) {
+	var s exitStatus
+	if errors.As(err, &s) {
+		return int(s), true
+	}
+	return 0, false
+}

@@ -1,0 +1,250 @@
+package idl
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	libovsdb "github.com/ovn-org/libovsdb/ovsdb"
+
+	"govn/pkg/ovsdb"
+)
+
+// DB is a replica of the needed columns of a database.
+type DB struct {
+	conn    *Conn
+	Schema  *ovsdb.DatabaseSchema
+	tables  map[string]*Table
+	txn     *Txn
+	changed bool // an update came since the transaction began
+	err     error
+}
+
+// Table is the replica of a table.
+type Table struct {
+	db     *DB
+	Schema *ovsdb.TableSchema
+	needed []bool // by column
+	rows   map[UUID]*Row
+}
+
+// NewDB returns a replica without contents.
+func NewDB(c *Conn) *DB { return &DB{conn: c, Schema: c.Schema, tables: map[string]*Table{}} }
+
+// Need asks for columns of a table, none: only which rows there are. Tables and
+// columns that the server does not have are passed over: they read as empty.
+func (db *DB) Need(table string, columns ...string) {
+	schema := db.Schema.Tables[table]
+	if schema == nil {
+		return
+	}
+	t := db.tables[table]
+	if t == nil {
+		t = &Table{db: db, Schema: schema, needed: make([]bool, len(schema.Columns)), rows: map[UUID]*Row{}}
+		db.tables[table] = t
+	}
+	for _, name := range columns {
+		if c := column(schema, name); c != nil {
+			t.needed[c.Index] = true
+		}
+	}
+}
+
+// NeedAll asks for all columns of a table.
+func (db *DB) NeedAll(table string) {
+	if t := db.Schema.Tables[table]; t != nil {
+		for _, c := range t.Columns {
+			db.Need(table, c.Name)
+		}
+	}
+}
+
+// Load fetches what Need asked for. It is called once.
+func (db *DB) Load(ctx context.Context) error {
+	if len(db.tables) == 0 {
+		return nil
+	}
+	requests := map[string]any{}
+	for name, t := range db.tables {
+		columns := []string{}
+		for i, needed := range t.needed {
+			if needed {
+				columns = append(columns, t.Schema.Columns[i].Name)
+			}
+		}
+		requests[name] = []any{map[string]any{"columns": columns}}
+	}
+	result, err := db.conn.call(ctx, libovsdb.ConditionalMonitorRPC, db.Schema.Name, "replica", requests)
+	if err != nil {
+		return fmt.Errorf("monitor: %w", err)
+	}
+	return db.update(&reader{b: result})
+}
+
+// update applies a <table-updates2> of ovsdb-server(7) section 4.1.14.
+func (db *DB) update(r *reader) error {
+	r.object(func(name string) {
+		t := db.tables[name]
+		if t == nil {
+			r.skip()
+			return
+		}
+		r.object(func(id string) {
+			u, err := ovsdb.ParseUUID(id)
+			if err != nil {
+				r.fail("UUID of a row")
+				return
+			}
+			r.object(func(kind string) { t.update(r, u, kind) })
+		})
+	})
+	return r.err
+}
+
+func (t *Table) update(r *reader, u UUID, kind string) {
+	switch kind {
+	case "initial", "insert":
+		row := t.newRow(u)
+		r.row(t.Schema, func(c *ovsdb.ColumnSchema, d Datum) { row.old[c.Index] = d })
+		t.rows[u] = row
+	case "modify":
+		row := t.rows[u]
+		if row == nil {
+			r.skip()
+			return
+		}
+		r.row(t.Schema, func(c *ovsdb.ColumnSchema, d Datum) {
+			row.old[c.Index] = applyDifference(&c.Type, row.old[c.Index], d)
+		})
+	case "delete":
+		r.skip()
+		delete(t.rows, u)
+	default:
+		r.skip()
+	}
+}
+
+func (t *Table) newRow(u UUID) *Row {
+	row := &Row{Table: t, UUID: u, old: make([]Datum, len(t.Schema.Columns))}
+	for i, c := range t.Schema.Columns {
+		row.old[i] = Default(&c.Type)
+	}
+	return row
+}
+
+// applyDifference is how a "modify" changes a value: of at most one element it
+// is replaced; elements of a set that are in both go, others come; pairs of a
+// map go when they are equal, others are set.
+func applyDifference(t *ovsdb.ColumnType, old, diff Datum) Datum {
+	if t.Max == 1 {
+		return diff
+	}
+	if !t.IsMap() {
+		return old.Without(diff).Union(diff.Without(old))
+	}
+	var replaced, added Datum
+	for i, k := range diff.Keys {
+		v, ok := old.Value(k)
+		if ok {
+			replaced.Keys = append(replaced.Keys, k)
+		}
+		if !ok || Compare(v, diff.Values[i]) != 0 {
+			added.Keys, added.Values = append(added.Keys, k), append(added.Values, diff.Values[i])
+		}
+	}
+	return added.Union(old.Without(replaced))
+}
+
+// Wait waits until the server reports a change, and takes it over together
+// with all that have arrived.
+func (db *DB) Wait(ctx context.Context) error {
+	for len(db.conn.notes) == 0 {
+		if _, _, err := db.conn.handle(ctx); err != nil {
+			return err
+		}
+	}
+	return db.takeOver()
+}
+
+// takeOver applies the updates that have arrived.
+func (db *DB) takeOver() error {
+	notes := db.conn.notes
+	db.conn.notes = nil
+	for _, b := range notes {
+		r := &reader{b: b}
+		r.expect('[')
+		r.skip() // the id of the monitor; there is one
+		r.expect(',')
+		if err := db.update(r); err != nil {
+			return err
+		}
+		db.changed = true
+	}
+	return nil
+}
+
+// Table returns a table that was asked for, or nil.
+func (db *DB) Table(name string) *Table { return db.tables[name] }
+
+// Row returns the row with that UUID, or nil, also when it was deleted in the
+// transaction.
+func (db *DB) Row(table string, u UUID) *Row {
+	t := db.tables[table]
+	if t == nil {
+		return nil
+	}
+	if r := t.rows[u]; r != nil && !r.deleted {
+		return r
+	}
+	return nil
+}
+
+// Rows returns the rows of a table in ascending order of their UUIDs.
+func (db *DB) Rows(table string) []*Row {
+	t := db.tables[table]
+	if t == nil {
+		return nil
+	}
+	out := make([]*Row, 0, len(t.rows))
+	for _, r := range t.rows {
+		if !r.deleted {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Row) int { return a.UUID.Compare(b.UUID) })
+	return out
+}
+
+// SortedBy returns the rows of a table in ascending order of a string column,
+// then of their UUIDs.
+func (db *DB) SortedBy(table, name string) []*Row {
+	return Sort(db.Rows(table), name)
+}
+
+// Sort orders rows by a string column, then by their UUIDs.
+func Sort(rows []*Row, name string) []*Row {
+	slices.SortStableFunc(rows, func(a, b *Row) int {
+		return cmp.Or(cmp.Compare(a.Str(name), b.Str(name)), a.UUID.Compare(b.UUID))
+	})
+	return rows
+}
+
+// First returns a row of a table, the only one of tables that have at most one;
+// nil when there is none.
+func (db *DB) First(table string) *Row {
+	if rows := db.Rows(table); len(rows) > 0 {
+		return rows[0]
+	}
+	return nil
+}
+
+// TableNames returns the names of the server's tables in ascending order.
+func (db *DB) TableNames() []string { return slices.Sorted(maps.Keys(db.Schema.Tables)) }
+
+func (db *DB) fail(err error) {
+	if db.err == nil {
+		db.err = err
+	}
+}

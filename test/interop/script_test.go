@@ -1,0 +1,384 @@
+package interop
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"govn/nbctl"
+	"govn/nbctl/ctl"
+	"govn/pkg/ovsdb"
+	"govn/schema"
+)
+
+// backend is a database server with a program that talks to it.
+type backend struct {
+	name   string
+	remote map[string]string // by program: nb, sb
+	run    func(ctx context.Context, program string, args []string) (stdout, stderr string, status int)
+	vars   map[string]string
+}
+
+// stockServer runs ovsdb-server with fresh databases.
+func stockServer(t testing.TB) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	sock := filepath.Join(dir, "s")
+	args := []string{"--remote=punix:" + sock, "--unixctl=" + filepath.Join(dir, "ctl"), "-vconsole:off", "--log-file=" + filepath.Join(dir, "log")}
+	for _, name := range []string{"nb", "sb"} {
+		db := filepath.Join(dir, name+".db")
+		out, err := exec.Command("ovsdb-tool", "create", db, "/usr/share/ovn/ovn-"+name+".ovsschema").CombinedOutput()
+		if err != nil {
+			t.Fatalf("ovsdb-tool: %v\n%s", err, out)
+		}
+		args = append(args, db)
+	}
+	cmd := exec.Command("ovsdb-server", args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	awaitSocket(t, sock)
+	return map[string]string{"nb": "unix:" + sock, "sb": "unix:" + sock}
+}
+
+func awaitSocket(t testing.TB, sock string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		conn, err := net.Dial("unix", sock)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// govnServer serves the databases by pkg/ovsdb.
+func govnServer(t testing.TB) map[string]string {
+	t.Helper()
+	var dbs []ovsdb.Database
+	for _, d := range []*schema.Database{schema.Northbound(), schema.Southbound()} {
+		parsed, err := ovsdb.ParseSchema(d.JSON())
+		if err != nil {
+			t.Fatal(err)
+		}
+		dbs = append(dbs, ovsdb.Database{Schema: parsed})
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	store, err := ovsdb.Open(t.Context(), ovsdb.NewMemoryEngine(), dbs, ovsdb.Options{Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sock := filepath.Join(t.TempDir(), "s")
+	l, err := ovsdb.ListenRemote("punix:" + sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { ovsdb.NewServer(store, ovsdb.ServerOptions{Logger: quiet}).Serve(ctx, l) })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		store.Close()
+	})
+	return map[string]string{"nb": "unix:" + sock, "sb": "unix:" + sock}
+}
+
+func programs() map[string]*ctl.Program {
+	return map[string]*ctl.Program{"nb": nbctl.Program()}
+}
+
+// ours runs govn's programs in this process.
+func ours(remote map[string]string) func(context.Context, string, []string) (string, string, int) {
+	return func(ctx context.Context, program string, args []string) (string, string, int) {
+		p := programs()[program]
+		p.Getenv = func(name string) string {
+			if name == p.DBEnv {
+				return remote[program]
+			}
+			return ""
+		}
+		var stdout, stderr bytes.Buffer
+		status := p.Run(ctx, args, &stdout, &stderr)
+		return stdout.String(), stderr.String(), status
+	}
+}
+
+// stock runs the programs of OVN.
+func stock(remote map[string]string) func(context.Context, string, []string) (string, string, int) {
+	return func(ctx context.Context, program string, args []string) (string, string, int) {
+		cmd := exec.CommandContext(ctx, "ovn-"+program+"ctl", args...)
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "OVN_NB_DB=" + remote["nb"], "OVN_SB_DB=" + remote["sb"], "OVN_RUNDIR=/nonexistent"}
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			return "", err.Error(), -1
+		}
+		return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
+	}
+}
+
+var (
+	uuidPattern = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	logPattern  = regexp.MustCompile(`(?m)^.*\|\d{5}\|.*\n`)
+	varPattern  = regexp.MustCompile(`\$\{(\w+)\}`)
+	namePattern = regexp.MustCompile(`(?m)^(ovn-|govn )(nb|sb)ctl`)
+)
+
+// normal hides what differs between two runs of one program.
+func normal(s string) string {
+	s = uuidPattern.ReplaceAllString(s, "<uuid>")
+	return namePattern.ReplaceAllString(s, "${2}ctl")
+}
+
+// warningPattern are lines that the stock programs write as log messages.
+var warningPattern = regexp.MustCompile(`(?m)^\w+ctl: warning: .*\n`)
+
+// unordered sorts what has no order: blocks separated by empty lines, otherwise
+// lines, each with the lines below it that are indented further.
+func unordered(s string) string {
+	blocks := strings.Split(strings.TrimSuffix(s, "\n"), "\n\n")
+	if len(blocks) > 1 {
+		slices.Sort(blocks)
+		return strings.Join(blocks, "\n\n") + "\n"
+	}
+	return strings.Join(sortTree(strings.SplitAfter(s, "\n")), "")
+}
+
+func indent(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
+
+func sortTree(lines []string) []string {
+	var trees []string
+	for len(lines) > 0 {
+		n := 1
+		for n < len(lines) && indent(lines[n]) > indent(lines[0]) {
+			n++
+		}
+		trees = append(trees, lines[0]+strings.Join(sortTree(lines[1:n]), ""))
+		lines = lines[n:]
+	}
+	slices.Sort(trees)
+	return trees
+}
+
+// words splits a line as a shell does.
+func words(t testing.TB, line string) []string {
+	t.Helper()
+	var out []string
+	var word []byte
+	open, quote := false, byte(0)
+	for i := 0; i < len(line); i++ {
+		c := line[i]
+		switch {
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == '\'':
+			word = append(word, c)
+		case c == '\\' && i+1 < len(line) && (quote == 0 || strings.IndexByte("\\\"", line[i+1]) >= 0):
+			i++
+			word, open = append(word, line[i]), true
+		case quote == '"':
+			word = append(word, c)
+		case c == '\'' || c == '"':
+			quote, open = c, true
+		case c == ' ':
+			if open {
+				out, word, open = append(out, string(word)), nil, false
+			}
+		default:
+			word, open = append(word, c), true
+		}
+	}
+	if quote != 0 {
+		t.Fatalf("a quote is not closed: %s", line)
+	}
+	if open {
+		out = append(out, string(word))
+	}
+	return out
+}
+
+// dump returns the rows of all tables, with UUIDs replaced by names made of
+// what the rows hold.
+func dump(t testing.TB, remote, database string) string {
+	t.Helper()
+	var request bytes.Buffer
+	d := schema.Northbound()
+	if database == "OVN_Southbound" {
+		d = schema.Southbound()
+	}
+	ops := []any{database}
+	for _, table := range d.Tables {
+		ops = append(ops, map[string]any{"op": "select", "table": table.Name, "where": []any{}})
+	}
+	if err := json.NewEncoder(&request).Encode(ops); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("ovsdb-client", "transact", remote, request.String()).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var results []struct{ Rows []map[string]json.RawMessage }
+	if err := json.Unmarshal(out, &results); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	rows, label := map[string]string{}, map[string]string{}
+	for i, r := range results {
+		for _, row := range r.Rows {
+			u := uuidPattern.FindString(string(row["_uuid"]))
+			delete(row, "_uuid")
+			delete(row, "_version")
+			b, err := json.Marshal(row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows[u] = d.Tables[i].Name + " " + string(b)
+		}
+	}
+	// A row's label is what it holds, with the labels of what it refers to;
+	// some rounds reach as far as references go.
+	for range 5 {
+		next := map[string]string{}
+		for u, text := range rows {
+			next[u] = resolve(text, label)
+		}
+		for u, text := range next {
+			label[u] = fmt.Sprintf("<%x>", hash(text))
+		}
+	}
+	var lines []string
+	for _, text := range rows {
+		lines = append(lines, resolve(text, label))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+var setPattern = regexp.MustCompile(`\["set",\[(\["uuid","[^"]*"\],?)+\]\]`)
+
+// resolve replaces UUIDs by labels, and sorts sets of them.
+func resolve(text string, label map[string]string) string {
+	text = uuidPattern.ReplaceAllStringFunc(text, func(u string) string { return label[u] })
+	return setPattern.ReplaceAllStringFunc(text, func(s string) string {
+		refs := regexp.MustCompile(`\["uuid","[^"]*"\]`).FindAllString(s, -1)
+		slices.Sort(refs)
+		return fmt.Sprint(refs)
+	})
+}
+
+func hash(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
+}
+
+// Every script is the same for the stock program on a stock server, ours on a
+// stock server and ours on govn's server.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.script")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".script"), func(t *testing.T) {
+			t.Parallel()
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			runScript(t, string(b))
+		})
+	}
+}
+
+func runScript(t *testing.T, script string) {
+	s, o, g := stockServer(t), stockServer(t), govnServer(t)
+	backends := []*backend{
+		{name: "stock", remote: s, run: stock(s), vars: map[string]string{}},
+		{name: "ours on ovsdb-server", remote: o, run: ours(o), vars: map[string]string{}},
+		{name: "ours on govn", remote: g, run: ours(g), vars: map[string]string{}},
+	}
+	for n, line := range strings.Split(script, "\n") {
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		runLine(t, backends, n+1, line)
+	}
+	for _, database := range []string{"OVN_Northbound", "OVN_Southbound"} {
+		want := dump(t, backends[0].remote["nb"], database)
+		for _, b := range backends[1:] {
+			if diff := cmp.Diff(want, dump(t, b.remote["nb"], database)); diff != "" {
+				t.Errorf("%s: the databases differ (-stock +ours):\n%s", b.name, diff)
+			}
+		}
+	}
+}
+
+var assignPattern = regexp.MustCompile(`^(\w+) = (.*)$`)
+
+func runLine(t *testing.T, backends []*backend, n int, line string) {
+	sorted, keep, text := false, "", line
+	if rest, ok := strings.CutPrefix(text, "~ "); ok {
+		sorted, text = true, rest
+	}
+	if m := assignPattern.FindStringSubmatch(text); m != nil {
+		keep, text = m[1], m[2]
+	}
+	program := "nb"
+	if rest, ok := strings.CutPrefix(text, "sb "); ok {
+		program, text = "sb", rest
+	}
+	var want string
+	for i, b := range backends {
+		args := words(t, varPattern.ReplaceAllStringFunc(text, func(v string) string {
+			value, ok := b.vars[v[2:len(v)-1]]
+			if !ok {
+				t.Fatalf("line %d: %s is not set", n, v)
+			}
+			return value
+		}))
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		stdout, stderr, status := b.run(ctx, program, args)
+		cancel()
+		if keep != "" {
+			b.vars[keep] = strings.TrimSpace(stdout)
+		}
+		stderr = warningPattern.ReplaceAllString(normal(logPattern.ReplaceAllString(stderr, "")), "")
+		out := normal(stdout)
+		if sorted {
+			out = unordered(out)
+		}
+		got := fmt.Sprintf("status %d\n%s--\n%s", status, out, stderr)
+		if i == 0 {
+			want = got
+		} else if got != want {
+			t.Errorf("line %d: %s\n%s (-stock +ours):\n%s", n, line, b.name, cmp.Diff(want, got))
+		}
+	}
+}
