@@ -11,7 +11,7 @@ import (
 // dhcpCommands are about DHCP options, which have no names.
 var dhcpCommands = []ctl.Command{
 	{Name: "dhcp-options-create", Min: 1, Max: ctl.Unlimited, Args: "CIDR [EXTERNAL_IDS]", Needs: need("DHCP_Options"), Run: dhcpCreate},
-	{Name: "dhcp-options-del", Min: 1, Max: 1, Args: "DHCP_OPTIONS_UUID", Options: "--if-exists", Needs: need("DHCP_Options"), Run: dhcpDel},
+	{Name: "dhcp-options-del", Min: 1, Max: 1, Args: "DHCP_OPTIONS_UUID", Needs: need("DHCP_Options"), Run: dhcpDel},
 	{Name: "dhcp-options-list", Needs: need("DHCP_Options", "cidr"), Run: dhcpList},
 	{Name: "dhcp-options-set-options", Min: 1, Max: ctl.Unlimited, Args: "DHCP_OPTIONS_UUID KEY=VALUE [KEY=VALUE]...", Needs: need("DHCP_Options", "options"), Run: dhcpSetOptions},
 	{Name: "dhcp-options-get-options", Min: 1, Max: 1, Args: "DHCP_OPTIONS_UUID", Needs: need("DHCP_Options", "options"), Run: dhcpGetOptions},
@@ -39,7 +39,7 @@ func dhcpCreate(c *ctl.Context) error {
 }
 
 func dhcpDel(c *ctl.Context) error {
-	row, err := lookupDHCP(c, c.Args[1], !c.IfExists())
+	row, err := lookupDHCP(c, c.Args[1], true)
 	if err == nil && row != nil {
 		row.Delete()
 	}

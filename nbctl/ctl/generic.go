@@ -3,7 +3,6 @@ package ctl
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"govn/nbctl/idl"
@@ -161,7 +160,7 @@ func (c *Context) reference(table, arg string, operators []string) (ref referenc
 		return ref, nil
 	}
 	for _, op := range operators {
-		if strings.HasPrefix(rest, op) && len(op) > len(ref.operator) {
+		if strings.HasPrefix(rest, op) && len(rest) > len(op) && len(op) > len(ref.operator) {
 			ref.operator = op
 		}
 	}
@@ -410,7 +409,7 @@ func runAdd(c *Context) error {
 		if err != nil {
 			return err
 		}
-		added = added.Union(d)
+		added = d.Union(added)
 	}
 	old := row.Read(column)
 	if n := old.Union(added).Len(); n > column.Type.Max {
@@ -418,7 +417,11 @@ func runAdd(c *Context) error {
 			n, kind(&column.Type), column.Name, column.Table.Name, column.Type.Max)
 	}
 	row.VerifyColumn(column)
-	row.Add(column.Name, added.Without(idl.Datum{Keys: old.Keys}))
+	if column.Type.IsMap() {
+		row.Add(column.Name, added)
+	} else {
+		row.Add(column.Name, added.Without(old))
+	}
 	return nil
 }
 
@@ -526,7 +529,7 @@ func runDestroy(c *Context) error {
 	case all && len(c.Args) > 2:
 		return errors.New("--all and records argument should not be specified together")
 	case !all && len(c.Args) == 2:
-		return errors.New("either --all or records argument should be specified")
+		c.Warnf("either --all or records argument should be specified")
 	}
 	table, err := c.TableNamed(c.Args[1])
 	if err != nil {
@@ -567,133 +570,4 @@ func runWaitUntil(c *Context) error {
 		err = errAgain
 	}
 	return err
-}
-
-// Operators of conditions, in the order in which messages list them.
-var operators = []string{"=", "!=", "<", ">", "<=", ">=", "{=}", "{!=}", "{<}", "{>}", "{<=}", "{>=}", "{in}", "{not-in}"}
-
-// satisfies tells whether a row meets all conditions.
-func (c *Context) satisfies(table string, row *idl.Row, conditions []string) (bool, error) {
-	for _, arg := range conditions {
-		ref, err := c.reference(table, arg, operators)
-		if err != nil {
-			return false, err
-		}
-		ok, err := c.satisfied(row, ref)
-		if err != nil || !ok {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-func (c *Context) satisfied(row *idl.Row, ref reference) (bool, error) {
-	have := row.Read(ref.column)
-	t := elements(ref.column.Type)
-	if ref.hasKey {
-		if !t.IsMap() {
-			return false, fmt.Errorf("cannot specify key to check for non-map column %s", ref.column.Name)
-		}
-		key, err := idl.ParseAtom(&t.Key, ref.key, c.symbols)
-		if err != nil {
-			return false, err
-		}
-		t.Key, t.Value = t.Value, ovsdb.BaseType{}
-		v, ok := have.Value(key)
-		have = idl.Datum{}
-		if ok {
-			have = idl.SetOf(v)
-		}
-		if !strings.HasPrefix(ref.operator, "{") {
-			want, err := idl.ParseAtom(&t.Key, ref.value, c.symbols)
-			if err != nil {
-				return false, err
-			}
-			return ok && compare(have, idl.SetOf(want), ref.operator), nil
-		}
-	}
-	want, err := idl.ParseDatum(&t, ref.value, c.symbols)
-	if err != nil {
-		return false, err
-	}
-	return compare(have, want, ref.operator), nil
-}
-
-func compare(have, want idl.Datum, operator string) bool {
-	order := idl.CompareData(have, want)
-	switch operator {
-	case "=", "{=}":
-		return order == 0
-	case "!=", "{!=}":
-		return order != 0
-	case "<":
-		return order < 0
-	case ">":
-		return order > 0
-	case "<=":
-		return order <= 0
-	case ">=":
-		return order >= 0
-	case "{<}":
-		return have.Len() < want.Len() && have.SubsetOf(want)
-	case "{>}":
-		return have.Len() > want.Len() && want.SubsetOf(have)
-	case "{<=}", "{in}":
-		return have.SubsetOf(want)
-	case "{>=}":
-		return want.SubsetOf(have)
-	case "{not-in}":
-		return have.Disjoint(want)
-	}
-	return false
-}
-
-// show prints what --help, --version, --commands or --options ask for.
-func (r *run) show() {
-	switch r.o.show {
-	case "version":
-		fmt.Fprintf(r.stdout, "%s %s\n", r.p.Name, r.p.Version)
-	case "options":
-		for _, name := range sortedOptions() {
-			fmt.Fprintf(r.stdout, "--%s\n", name)
-		}
-	default:
-		if r.o.show == "help" {
-			fmt.Fprintf(r.stdout, "%s: %s\nusage: %s [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...\n\nCommands:\n", r.p.Name, r.p.Summary, r.p.Name)
-		}
-		for _, c := range r.p.commands() {
-			fmt.Fprintln(r.stdout, usage(&c))
-		}
-		if r.o.show == "help" {
-			fmt.Fprintf(r.stdout, "\nOptions:\n  --%s\n\n%s is the default of --db (now %s).\n", strings.Join(sortedOptions(), " --"), r.p.DBEnv, r.p.remotes())
-		}
-	}
-}
-
-// usage is a command with its options and arguments on one line.
-func usage(c *Command) string {
-	var b strings.Builder
-	b.WriteString(" ")
-	for o := range strings.SplitSeq(c.Options, ",") {
-		switch {
-		case o == "":
-		case strings.HasSuffix(o, "="):
-			fmt.Fprintf(&b, " [%sVALUE]", o)
-		case strings.HasSuffix(o, "?"):
-			fmt.Fprintf(&b, " [%s[=VALUE]]", strings.TrimSuffix(o, "?"))
-		default:
-			fmt.Fprintf(&b, " [%s]", o)
-		}
-	}
-	fmt.Fprintf(&b, " %s %s", c.Name, c.Args)
-	return strings.TrimRight(b.String(), " ")
-}
-
-func sortedOptions() []string {
-	var out []string
-	for name := range globals {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
 }

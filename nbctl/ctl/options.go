@@ -55,9 +55,15 @@ var shorts = map[byte]string{
 	'p': "private-key", 'c': "certificate", 'C': "ca-cert", 'u': "unixctl",
 }
 
+// localOption is an option of the first command.
+type localOption struct {
+	name, value string
+	given       bool // whether with a value
+}
+
 // parseOptions reads the options before the first command. Options that are of
 // a command are returned for the first one.
-func (p *Program) parseOptions(s *settings, args []string) (local [][2]string, rest []string, err error) {
+func (p *Program) parseOptions(s *settings, args []string) (local []localOption, rest []string, err error) {
 	kinds := p.optionKinds()
 	for len(args) > 0 {
 		arg := args[0]
@@ -88,7 +94,7 @@ func (p *Program) parseOptions(s *settings, args []string) (local [][2]string, r
 			value, args = args[0], args[1:]
 		}
 		if _, global := globals[name]; !global {
-			local = append(local, [2]string{"--" + name, value})
+			local = append(local, localOption{"--" + name, value, given || kinds[name] == '='})
 		} else if err := p.apply(s, name, value); err != nil {
 			return nil, nil, err
 		}
@@ -270,7 +276,7 @@ func (s *settings) tlsConfig() (*tls.Config, error) {
 
 // parseCommands splits the command line at "--" and reads each command's name,
 // options and number of arguments. local are the options of the first.
-func (p *Program) parseCommands(local [][2]string, args []string) ([]*Context, error) {
+func (p *Program) parseCommands(local []localOption, args []string) ([]*Context, error) {
 	var out []*Context
 	for {
 		end := slices.Index(args, "--")
@@ -297,7 +303,7 @@ func (p *Program) parseCommands(local [][2]string, args []string) ([]*Context, e
 	return out, nil
 }
 
-func (p *Program) parseCommand(local [][2]string, args []string) (*Context, error) {
+func (p *Program) parseCommand(local []localOption, args []string) (*Context, error) {
 	c := &Context{program: p, options: map[string]string{}}
 	given := map[string]bool{} // whether with a value
 	set := func(name, value string, withValue bool) error {
@@ -308,7 +314,7 @@ func (p *Program) parseCommand(local [][2]string, args []string) (*Context, erro
 		return nil
 	}
 	for _, o := range local {
-		if err := set(o[0], o[1], o[1] != ""); err != nil {
+		if err := set(o.name, o.value, o.given); err != nil {
 			return nil, err
 		}
 	}

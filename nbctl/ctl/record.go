@@ -215,10 +215,9 @@ func (c *Context) byPrefix(table, s string) (*idl.Row, error) {
 	if !IsPartialUUID(s) {
 		return nil, nil
 	}
-	prefix := strings.ToLower(s)
 	var found *idl.Row
 	for _, row := range c.DB.Rows(table) {
-		if !strings.HasPrefix(row.UUID.String(), prefix) {
+		if !strings.HasPrefix(row.UUID.String(), s) {
 			continue
 		}
 		if found != nil {

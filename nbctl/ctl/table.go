@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -61,7 +62,7 @@ func (c Cell) json() []byte {
 // Render prints the table. first says that no other was printed before it.
 func (t *Table) Render(s Style, first bool) string {
 	var b strings.Builder
-	if !first && s.Format != "json" && s.Format != "csv" {
+	if !first && s.Format != "json" && s.Format != "html" {
 		b.WriteByte('\n')
 	}
 	switch s.Format {
@@ -174,6 +175,9 @@ func (t *Table) csv(b *strings.Builder, s Style) {
 	}
 }
 
+// closings are the lines that the OVS library does not begin anew.
+var closings = regexp.MustCompile(`\n *([]}])`)
+
 func (t *Table) json(b *strings.Builder, s Style) {
 	out := []byte(`{"data":[`)
 	for y, row := range t.Rows {
@@ -200,7 +204,7 @@ func (t *Table) json(b *strings.Builder, s Style) {
 	if s.Pretty {
 		var indented bytes.Buffer
 		if json.Indent(&indented, out, "", "  ") == nil {
-			out = indented.Bytes()
+			out = closings.ReplaceAll(indented.Bytes(), []byte("$1"))
 		}
 	}
 	b.Write(out)

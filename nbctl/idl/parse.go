@@ -29,32 +29,25 @@ func Delimiter(c byte) bool { return strings.IndexByte(delimiters, c) >= 0 }
 func Token(s string) (word, rest string, err error) {
 	var out []byte
 	quoted := false
-	for i := 0; i < len(s); {
+	i := 0
+	for ; i < len(s) && (quoted || !Delimiter(s[i])); i++ {
 		c := s[i]
-		i++
 		if c == '\\' {
 			if quoted {
 				out = append(out, '\\')
 			}
-			if i == len(s) {
+			if i++; i == len(s) {
 				return "", "", fmt.Errorf("%s: backslash at end of argument", s)
 			}
-			out = append(out, s[i])
-			i++
-			continue
-		}
-		out = append(out, c)
-		if c == '"' {
+		} else if c == '"' {
 			quoted = !quoted
 		}
-		if !quoted && (i == len(s) || Delimiter(s[i])) {
-			return string(out), s[i:], nil
-		}
+		out = append(out, s[i])
 	}
 	if quoted {
 		return "", "", fmt.Errorf("%s: quoted string extends past end of argument", s)
 	}
-	return string(out), "", nil
+	return string(out), s[i:], nil
 }
 
 // ParseAtom reads an atom of a type and verifies its constraints.
@@ -267,7 +260,7 @@ func ParseDatum(t *ovsdb.ColumnType, s string, names Symbols) (Datum, error) {
 func (d *Datum) parseElement(t *ovsdb.ColumnType, s, p string, names Symbols) (rest string, err error) {
 	token := func(b *ovsdb.BaseType, ranges bool) ([]Atom, error) {
 		if p == "" || Delimiter(p[0]) {
-			return nil, fmt.Errorf("%s: unexpected %s parsing %s", s, at(p), b.Type)
+			return nil, fmt.Errorf("%s: unexpected %s parsing %s", s, at(p), noun(t))
 		}
 		var word string
 		if word, p, err = Token(p); err != nil {
@@ -293,6 +286,17 @@ func (d *Datum) parseElement(t *ovsdb.ColumnType, s, p string, names Symbols) (r
 	}
 	d.Values = append(d.Values, values...)
 	return p, nil
+}
+
+// noun names a type in English.
+func noun(t *ovsdb.ColumnType) string {
+	switch {
+	case t.IsMap():
+		return fmt.Sprintf("map of %s-%s pairs", t.Key.Type, t.Value.Type)
+	case t.Max > 1:
+		return "set of " + t.Key.Type.String() + "s"
+	}
+	return t.Key.Type.String()
 }
 
 // at names the character that p begins with.

@@ -226,6 +226,8 @@ func (t *Txn) operations() (ops []libovsdb.Operation, changes bool) {
 		table := r.Table.Schema.Name
 		switch {
 		case r.inserted && r.deleted:
+		case r.deleted && !r.Table.Schema.IsRoot:
+			// The server deletes it with the last reference, and refuses to before.
 		case r.deleted:
 			ops = append(ops, libovsdb.Operation{Op: libovsdb.OperationDelete, Table: table, Where: t.where(r)})
 			changes = true
