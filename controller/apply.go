@@ -257,7 +257,7 @@ func (c *controller) haveTunnel(id string) bool {
 func (c *controller) patches() map[vswitch.Patch]bool {
 	out := map[vswitch.Patch]bool{}
 	for _, p := range c.host.Localnets() {
-		if bridge := c.cfg.BridgeMappings[p.Options["network_name"]]; bridge != "" {
+		if bridge := c.cfg.BridgeMappings[physical.Network(p)]; bridge != "" {
 			out[vswitch.Patch{Port: p.Name, Bridge: bridge}] = true
 		}
 	}

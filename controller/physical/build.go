@@ -13,6 +13,7 @@ const (
 	prioMatch   = 100
 	prioTagged  = 150 // a VLAN on an interface before the interface itself
 	prioStay    = 150 // must not leave this chassis
+	prioConfine = 160 // must not leave by a localnet port
 )
 
 const vlanPresent = 0x1000
@@ -59,6 +60,12 @@ func onOutport(datapath, port uint32) *openflow.Match {
 	return m
 }
 
+func onInport(datapath, port uint32) *openflow.Match {
+	m := on(datapath)
+	m.Set(openflow.FieldReg(abi.RegInport), uint64(port))
+	return m
+}
+
 func onFlag(bit int) *openflow.Match {
 	m := &openflow.Match{}
 	m.SetMasked(openflow.FieldReg(abi.RegFlags), 1<<bit, 1<<bit)
@@ -89,7 +96,7 @@ func output(ofport int) openflow.Action { return openflow.Output{Port: uint32(of
 //	37 remote   p150 local-only or from a tunnel -> 38     p0 -> 38
 //	38 local    p0 drop
 //	39 loopback p0 clear the logical registers, -> 40
-//	64 inport   p100 loopback allowed: forget in_port, -> 65   p0 -> 65
+//	64 inport   p100 loopback allowed, or from a nested port: forget in_port, -> 65   p0 -> 65
 func (b *builder) fixed() {
 	b.add(abi.TableRemoteOutput, prioStay, onFlag(abi.FlagLocalOnly), resubmit(abi.TableLocalOutput))
 	b.add(abi.TableRemoteOutput, prioStay, onFlag(abi.FlagFromTunnel), resubmit(abi.TableLocalOutput))
@@ -100,38 +107,34 @@ func (b *builder) fixed() {
 		clear = append(clear, setReg(abi.RegLogical0+n, 0))
 	}
 	b.add(abi.TableCheckLoopback, prioDefault, &openflow.Match{}, append(clear, resubmit(abi.TableEgress))...)
+	b.add(abi.TableSaveInport, prioMatch, onFlag(abi.FlagAllowLoopback), forgetInPort()...)
+	b.add(abi.TableSaveInport, prioMatch-1, onFlag(abi.FlagNested), forgetInPort()...)
+	b.add(abi.TableSaveInport, prioDefault, &openflow.Match{}, resubmit(abi.TableLogToPhy))
+}
+
+// forgetInPort outputs a packet that may leave by the interface it came in by:
+// Open vSwitch does not, as long as it knows the interface.
+func forgetInPort() []openflow.Action {
 	inPort := openflow.Whole(openflow.FieldInPortNXM)
-	b.add(abi.TableSaveInport, prioMatch, onFlag(abi.FlagAllowLoopback),
+	return []openflow.Action{
 		openflow.StackPush{Src: inPort},
 		openflow.SetUint(openflow.FieldInPortNXM, 0xffff),
 		resubmit(abi.TableLogToPhy),
-		openflow.StackPop{Dst: inPort})
-	b.add(abi.TableSaveInport, prioDefault, &openflow.Match{}, resubmit(abi.TableLogToPhy))
+		openflow.StackPop{Dst: inPort},
+	}
 }
 
 // localPort are the flows of a port on an interface of this host.
 //
 //	 0  in_port (and VLAN) -> datapath, reg14, zone, ingress pipeline
+//	37  reg14 = localport -> 38
 //	38  reg15 = port -> zone, 39
 //	39  reg14 = reg15 = port without flags.loopback: drop
+//	    reg15 = localnet port, local only or from a localport: drop
+//	64  reg15 = nested port: forget in_port, -> 65
 //	65  reg15 = port -> (VLAN) output
 func (b *builder) localPort(id PortID, p Placement, zone int) {
-	in, priority := onInput(p.OFPort), uint16(prioMatch)
-	var classify []openflow.Action
-	switch {
-	case p.Tag != 0:
-		in.Set(openflow.FieldVLANVID, uint64(vlanPresent|p.Tag))
-		priority = prioTagged
-		classify = append(classify, openflow.PopVLAN{})
-	case p.Localnet:
-		in.Set(openflow.FieldVLANVID, 0) // untagged
-	}
-	classify = append(classify,
-		setReg(abi.RegZone, uint32(zone)),
-		openflow.SetUint(openflow.FieldMetadata, uint64(id.Datapath)),
-		setReg(abi.RegInport, id.Port),
-		resubmit(abi.TableIngress))
-	b.add(abi.TablePhyToLog, priority, in, classify...)
+	b.classify(id, p, zone)
 
 	b.add(abi.TableLocalOutput, prioMatch, onOutport(id.Datapath, id.Port),
 		setReg(abi.RegZone, uint32(zone)), resubmit(abi.TableCheckLoopback))
@@ -140,6 +143,19 @@ func (b *builder) localPort(id PortID, p Placement, zone int) {
 	back.Set(openflow.FieldReg(abi.RegInport), uint64(id.Port))
 	back.SetMasked(openflow.FieldReg(abi.RegFlags), 0, 1<<abi.FlagAllowLoopback)
 	b.add(abi.TableCheckLoopback, prioMatch, back)
+
+	switch p.Kind {
+	case KindLocalnet:
+		for _, bit := range []int{abi.FlagLocalOnly, abi.FlagLocalport} {
+			m := onOutport(id.Datapath, id.Port)
+			m.SetMasked(openflow.FieldReg(abi.RegFlags), 1<<bit, 1<<bit)
+			b.add(abi.TableCheckLoopback, prioConfine, m)
+		}
+	case KindLocalport:
+		b.add(abi.TableRemoteOutput, prioStay, onInport(id.Datapath, id.Port), resubmit(abi.TableLocalOutput))
+	case KindNested:
+		b.add(abi.TableSaveInport, prioMatch, onOutport(id.Datapath, id.Port), forgetInPort()...)
+	}
 
 	out := []openflow.Action{output(p.OFPort)}
 	if p.Tag != 0 {
@@ -172,6 +188,43 @@ func tunnelKeys(datapath, outport uint32, option *openflow.Field) []openflow.Act
 	}
 }
 
+// classify are the flows of what comes in by the interface of a port.
+func (b *builder) classify(id PortID, p Placement, zone int) {
+	to := []openflow.Action{
+		setReg(abi.RegZone, uint32(zone)),
+		openflow.SetUint(openflow.FieldMetadata, uint64(id.Datapath)),
+		setReg(abi.RegInport, id.Port),
+	}
+	switch p.Kind {
+	case KindNested:
+		to = append(to, setFlag(abi.FlagNested))
+	case KindLocalport:
+		to = append(to, setFlag(abi.FlagLocalport))
+	}
+	to = append(to, resubmit(abi.TableIngress))
+	untag := append([]openflow.Action{openflow.PopVLAN{}}, to...)
+	in := onInput(p.OFPort)
+	switch {
+	case p.Tag != 0:
+		in.Set(openflow.FieldVLANVID, uint64(vlanPresent|p.Tag))
+		b.add(abi.TablePhyToLog, prioTagged, in, untag...)
+	case p.Kind == KindLocalnet && !p.Any:
+		in.Set(openflow.FieldVLANVID, 0) // without a tag
+		b.add(abi.TablePhyToLog, prioMatch, in, to...)
+		in = onInput(p.OFPort)
+		in.Set(openflow.FieldVLANVID, vlanPresent) // with a priority, but no VLAN
+		b.add(abi.TablePhyToLog, prioMatch, in, untag...)
+	default:
+		b.add(abi.TablePhyToLog, prioMatch, in, to...)
+	}
+}
+
+// bridgedPort is the flow to a port that the localnet port of its switch leads
+// to: the packet leaves by that one instead.
+func (b *builder) bridgedPort(id PortID, p Placement) {
+	b.add(abi.TableLocalOutput, prioMatch, onOutport(id.Datapath, id.Port), setReg(abi.RegOutport, p.Via), resubmit(abi.TableLocalOutput))
+}
+
 // remotePort is the flow to a port on another chassis.
 func (b *builder) remotePort(id PortID, p Placement, option *openflow.Field) {
 	b.add(abi.TableRemoteOutput, prioMatch, onOutport(id.Datapath, id.Port),
@@ -194,11 +247,17 @@ type member struct {
 	zone int
 }
 
-// group are the flows of a multicast group: once to each other chassis with
-// members, then to each member here.
-func (b *builder) group(g GroupID, local []member, remote []int, option *openflow.Field) {
-	if len(remote) > 0 {
-		actions := tunnelKeys(g.Datapath, g.Group, option)
+// group are the flows of a multicast group: to the localports of the chassis
+// that sends, once to each other chassis with members, then to each member here.
+func (b *builder) group(g GroupID, local, own []member, remote []int, option *openflow.Field) {
+	if len(remote)+len(own) > 0 {
+		var actions []openflow.Action
+		if len(own) > 0 {
+			actions = append(toMembers(own), setReg(abi.RegOutport, g.Group))
+		}
+		if len(remote) > 0 {
+			actions = append(actions, tunnelKeys(g.Datapath, g.Group, option)...)
+		}
 		for _, ofport := range remote {
 			actions = append(actions, output(ofport))
 		}
@@ -207,11 +266,15 @@ func (b *builder) group(g GroupID, local []member, remote []int, option *openflo
 	if len(local) == 0 {
 		return
 	}
+	b.add(abi.TableLocalOutput, prioMatch, onOutport(g.Datapath, g.Group), append(toMembers(local), setReg(abi.RegOutport, g.Group))...)
+}
+
+func toMembers(list []member) []openflow.Action {
 	var actions []openflow.Action
-	for _, m := range local {
+	for _, m := range list {
 		actions = append(actions, setReg(abi.RegZone, uint32(m.zone)), setReg(abi.RegOutport, m.port), resubmit(abi.TableCheckLoopback))
 	}
-	b.add(abi.TableLocalOutput, prioMatch, onOutport(g.Datapath, g.Group), append(actions, setReg(abi.RegOutport, g.Group))...)
+	return actions
 }
 
 // learned are the flows of a MAC address that is behind a port: get_fdb and

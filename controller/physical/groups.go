@@ -12,8 +12,14 @@ import (
 // members of a multicast group, as far as this chassis needs them: its own
 // ports one by one, the others by the chassis that they are on.
 type members struct {
-	local  map[uint32]string // port key to name
-	remote map[string]int    // chassis to number of members there
+	local  map[uint32]localMember // by port key
+	remote map[string]int         // chassis to number of members there
+}
+
+// localMember is a member on this chassis.
+type localMember struct {
+	name      string
+	localport bool // gets only what was sent on this chassis
 }
 
 func (m *members) empty() bool { return len(m.local) == 0 && len(m.remote) == 0 }
@@ -60,17 +66,17 @@ func (h *Host) regroup(id PortID, old, now Placement) (changed []GroupID) {
 }
 
 func (h *Host) join(g GroupID, port uint32, p Placement) bool {
-	if p.Where == Nowhere {
-		return false
+	if p.Where != Here && p.Where != Remote {
+		return false // what is bridged gets its copy from the physical network
 	}
 	m := h.in.groups[g]
 	if m == nil {
-		m = &members{local: map[uint32]string{}, remote: map[string]int{}}
+		m = &members{local: map[uint32]localMember{}, remote: map[string]int{}}
 		h.in.groups[g] = m
 		h.groupUnit.Root(g)
 	}
 	if p.Where == Here {
-		m.local[port] = p.Name
+		m.local[port] = localMember{p.Name, p.Kind == KindLocalport}
 		return true
 	}
 	m.remote[p.Chassis]++
@@ -79,7 +85,7 @@ func (h *Host) join(g GroupID, port uint32, p Placement) bool {
 
 func (h *Host) leave(g GroupID, port uint32, p Placement) bool {
 	m := h.in.groups[g]
-	if m == nil || p.Where == Nowhere {
+	if m == nil || p.Where != Here && p.Where != Remote {
 		return false
 	}
 	changed := false

@@ -19,6 +19,7 @@ type Host struct {
 	in inputs
 
 	resident *incr.Query[PortID, bool]
+	bridged  *incr.Query[uint32, uint32]
 	place    *incr.Query[PortID, Placement]
 
 	fixedUnit  *incr.Unit[struct{}]
@@ -36,9 +37,9 @@ type Host struct {
 	macRoots  map[MACID]bool
 	learnedIn map[uint32]int // by datapath
 	placed    map[PortID]Placement
-	residents map[string]int     // names of ports placed here, counted
-	serving   map[string]service // by interface name
-	localnets map[PortID]bool
+	residents map[string]int             // names of ports placed here, counted
+	serving   map[string]service         // by interface name
+	localnets map[uint32]map[uint32]bool // localnet ports by datapath
 }
 
 // Where a port is, seen from this chassis.
@@ -48,6 +49,7 @@ const (
 	Nowhere Where = iota // no chassis that can be reached
 	Here                 // on an interface of this host
 	Remote               // behind a tunnel
+	Bridged              // behind the localnet port of its switch
 )
 
 // Placement is where a port is and how it is reached.
@@ -57,14 +59,16 @@ type Placement struct {
 	Interface string // name of the interface; Here
 	OFPort    int    // of the interface (Here) or of the tunnel (Remote)
 	Tag       uint32 // VLAN on the interface
-	Localnet  bool
+	Kind      PortKind
+	Any       bool   // frames of every VLAN come in: an untagged localnet port with vlan-passthru
+	Via       uint32 // key of the localnet port; Bridged
 	Chassis   string // that the port is on; Remote
 	Groups    string // keys of its multicast groups, in order, as text
 	Learn     bool
 }
 
 func (p Placement) hash() incr.Hash {
-	return incr.CellOf(uint64(p.Where), p.Name, p.Interface, uint64(p.OFPort), uint64(p.Tag), p.Chassis, p.Groups, flag(p.Localnet), flag(p.Learn))
+	return incr.CellOf(uint64(p.Where), p.Name, p.Interface, uint64(p.OFPort), uint64(p.Tag), p.Chassis, p.Groups, uint64(p.Kind), flag(p.Any), uint64(p.Via), flag(p.Learn))
 }
 
 func flag(b bool) uint64 {
@@ -78,7 +82,7 @@ func flag(b bool) uint64 {
 func New(log *slog.Logger) *Host {
 	h := &Host{
 		e: incr.New(incr.Options{Workers: 1, Logger: log}), in: newInputs(),
-		emitted: map[Owner]*Flows{}, macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{}, serving: map[string]service{}, localnets: map[PortID]bool{},
+		emitted: map[Owner]*Flows{}, macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{}, serving: map[string]service{}, localnets: map[uint32]map[uint32]bool{},
 	}
 	h.placements = incr.NewSink(h.e, "placements", Placement.hash, incr.Order(comparePortID))
 	h.flows = incr.NewSink(h.e, "flows", Flows.hash, incr.Order(CompareOwner))
@@ -89,6 +93,7 @@ func New(log *slog.Logger) *Host {
 			p, err := h.place.Get(c, id)
 			return p.Where == Here, err
 		}, incr.Order(comparePortID))
+	h.bridged = incr.NewQuery(h.e, "bridged", incr.HashInt[uint32], h.bridge, incr.Order(cmp.Compare[uint32]))
 	h.fixedUnit = incr.NewUnit(h.e, "fixed", h.fixed)
 	h.portUnit = incr.NewUnit(h.e, "port", h.port, incr.Order(comparePortID))
 	h.tunnelUnit = incr.NewUnit(h.e, "tunnel", h.tunnel, incr.Order(cmp.Compare[string]))
@@ -195,27 +200,18 @@ func (h *Host) placement(c *incr.Ctx, id PortID) (Placement, error) {
 		return Placement{}, nil
 	}
 	p := Placement{Name: port.Name, Groups: groupsText(port.Groups), Learn: port.Learn}
-	if port.Type == "localnet" {
-		c.Read(cellPatch(port.Name))
-		if ofport := h.in.patches[port.Name]; ofport > 0 {
-			p.Where, p.OFPort, p.Tag, p.Localnet = Here, ofport, port.Tag, true
-		}
+	if h.local(c, port, &p) {
 		return p, nil
 	}
-	c.Read(cellSelf)
-	here := port.Chassis == h.in.self || slices.Contains(port.AdditionalChassis, h.in.self)
-	if h.in.self != "" && here {
-		ifaceID, tag := port.Name, uint32(0)
-		if port.Parent != "" {
-			ifaceID, tag = port.Parent, port.Tag
-		}
-		c.Read(cellIface(ifaceID))
-		if name, ofport := h.in.interfaceOf(ifaceID); ofport > 0 {
-			p.Where, p.Interface, p.OFPort, p.Tag = Here, name, ofport, tag
-		}
+	via, err := h.bridged.Get(c, id.Datapath)
+	if err != nil {
+		return p, err
+	}
+	if via != 0 {
+		p.Where, p.Via = Bridged, via
 		return p, nil
 	}
-	if port.Chassis == "" {
+	if port.Chassis == "" || p.Kind == KindLocalport {
 		return p, nil
 	}
 	ofport := h.reach(c, port.Chassis, port.EncapIp)
@@ -317,8 +313,10 @@ func (h *Host) Chassis() map[string]*proto.Chassis { return h.in.chassis }
 // Localnets are the ports of type localnet that were received.
 func (h *Host) Localnets() []*proto.Port {
 	var out []*proto.Port
-	for _, id := range slices.SortedFunc(maps.Keys(h.localnets), comparePortID) {
-		out = append(out, h.in.ports[id])
+	for _, dp := range slices.Sorted(maps.Keys(h.localnets)) {
+		for _, key := range slices.Sorted(maps.Keys(h.localnets[dp])) {
+			out = append(out, h.in.ports[PortID{dp, key}])
+		}
 	}
 	return out
 }
@@ -340,6 +338,8 @@ func (h *Host) port(c *incr.Ctx, id PortID) error {
 	switch p.Where {
 	case Remote:
 		b.remotePort(id, p, h.option(c))
+	case Bridged:
+		b.bridgedPort(id, p)
 	case Here:
 		c.Read(cellZone(p.Name))
 		zone := h.in.zones.Of(p.Name)
@@ -383,11 +383,16 @@ func (h *Host) group(c *incr.Ctx, g GroupID) error {
 		return nil
 	}
 	b := newBuilder(ownerOfGroup(g), fmt.Sprintf("group %d/%d", g.Datapath, g.Group))
-	var local []member
+	var local, own []member
 	for _, key := range slices.Sorted(maps.Keys(m.local)) {
-		name := m.local[key]
-		c.Read(cellZone(name))
-		local = append(local, member{port: key, zone: h.in.zones.Of(name)})
+		lm := m.local[key]
+		c.Read(cellZone(lm.name))
+		one := member{port: key, zone: h.in.zones.Of(lm.name)}
+		if lm.localport {
+			own = append(own, one)
+		} else {
+			local = append(local, one)
+		}
 	}
 	var remote []int
 	for _, chassis := range slices.Sorted(maps.Keys(m.remote)) {
@@ -395,7 +400,7 @@ func (h *Host) group(c *incr.Ctx, g GroupID) error {
 			remote = append(remote, ofport)
 		}
 	}
-	b.group(g, local, remote, h.option(c))
+	b.group(g, local, own, remote, h.option(c))
 	f, err := b.done()
 	if err != nil {
 		return fmt.Errorf("group %d of datapath %d: %w", g.Group, g.Datapath, err)

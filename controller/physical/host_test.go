@@ -145,6 +145,7 @@ table=37, priority=0 actions=resubmit(,38) # fixed
 table=38, priority=0 actions=drop # fixed
 table=39, priority=0 actions=set_field:0->reg0,set_field:0->reg1,set_field:0->reg2,set_field:0->reg3,set_field:0->reg4,set_field:0->reg5,set_field:0->reg6,set_field:0->reg7,set_field:0->reg8,set_field:0->reg9,resubmit(,40) # fixed
 table=64, priority=100,reg10=0x1/0x1 actions=push:NXM_OF_IN_PORT[],set_field:ANY->in_port,resubmit(,65),pop:NXM_OF_IN_PORT[] # fixed
+table=64, priority=99,reg10=0x20/0x20 actions=push:NXM_OF_IN_PORT[],set_field:ANY->in_port,resubmit(,65),pop:NXM_OF_IN_PORT[] # fixed
 table=64, priority=0 actions=resubmit(,65) # fixed
 table=0, priority=100,in_port=3 actions=set_field:0x1->reg13,set_field:0x5->metadata,set_field:0x1->reg14,resubmit(,8) # vm1
 table=38, priority=100,reg15=0x1,metadata=0x5 actions=set_field:0x1->reg13,resubmit(,39) # vm1
@@ -249,7 +250,7 @@ func TestIncremental(t *testing.T) {
 				if draw("gone", 0, 3) != 0 {
 					p = &proto.Port{
 						Name: fmt.Sprintf("p%d", port), Chassis: pick("chassis", "hv1", "hv2", "hv3", ""),
-						Type: pick("type", "", "", "localnet"), Learn: draw("learn", 0, 1) == 1,
+						Type: pick("type", "", "", "localnet", "localport"), Learn: draw("learn", 0, 1) == 1,
 						EncapIp: pick("encap", "", "203.0.113.20"),
 					}
 					for _, g := range []uint32{abi.GroupFlood, abi.GroupUnknown} {

@@ -140,10 +140,7 @@ func (h *Host) portItem(key string, value []byte) error {
 	id := PortID{dp, port}
 	had := h.in.ports[id] != nil
 	put(h.in.ports, id, m)
-	delete(h.localnets, id)
-	if m.GetType() == "localnet" {
-		h.localnets[id] = true
-	}
+	h.localnet(id, m.GetType() == typeLocalnet)
 	h.e.Touch(cellPort(id))
 	h.root(had, m != nil, func() { h.portUnit.Root(id) }, func() { h.portUnit.Unroot(id) })
 	return err

@@ -18,6 +18,7 @@ const (
 const (
 	FlagAllowLoopback = 0  // flags.loopback: may leave by its ingress port
 	FlagLocalOnly     = 4  // never to another chassis
+	FlagNested        = 5  // came from a nested port
 	FlagLookupFDB     = 8  // result of table 72
 	FlagLocalport     = 10 // came from a localport
 	FlagPortSec       = 12 // result of tables 73 to 75: 1 means drop

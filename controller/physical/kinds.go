@@ -1,0 +1,122 @@
+package physical
+
+import (
+	"maps"
+	"slices"
+
+	"govn/pkg/incr"
+	"govn/proto"
+)
+
+// PortKind says which rules of the host a port is under.
+type PortKind uint8
+
+const (
+	KindVIF       PortKind = iota // an interface of a workload
+	KindNested                    // a container in a workload: a VLAN of the parent's interface
+	KindLocalnet                  // a physical network: a patch port to the bridge that it is mapped to
+	KindLocalport                 // an interface on this chassis and perhaps on others, never reached by a tunnel
+)
+
+// Types of ports (ovn-sb(5), Port_Binding, type).
+const (
+	typeLocalnet  = "localnet"
+	typeLocalport = "localport"
+)
+
+// Option keys of ports.
+const (
+	optionNetwork  = "network_name"  // of a localnet port
+	optionPassthru = "vlan-passthru" // of the ports of a switch that lets VLAN tags pass
+)
+
+// Network is the physical network that a localnet port is on.
+func Network(port *proto.Port) string { return port.Options[optionNetwork] }
+
+func kindOf(port *proto.Port) PortKind {
+	switch {
+	case port.Type == typeLocalnet:
+		return KindLocalnet
+	case port.Type == typeLocalport:
+		return KindLocalport
+	case port.Parent != "":
+		return KindNested
+	}
+	return KindVIF
+}
+
+// local places a port that is to be on this chassis, whether its interface is
+// there or not. What is false is elsewhere.
+func (h *Host) local(c *incr.Ctx, port *proto.Port, p *Placement) bool {
+	p.Kind = kindOf(port)
+	plug := func(ifaceID string, tag uint32) bool {
+		c.Read(cellIface(ifaceID))
+		name, ofport := h.in.interfaceOf(ifaceID)
+		if ofport > 0 {
+			p.Where, p.Interface, p.OFPort, p.Tag = Here, name, ofport, tag
+		}
+		return ofport > 0
+	}
+	switch p.Kind {
+	case KindLocalnet:
+		c.Read(cellPatch(port.Name))
+		ofport := h.in.patches[port.Name]
+		if ofport > 0 {
+			p.Where, p.OFPort, p.Tag = Here, ofport, port.Tag
+			p.Any = port.Tag == 0 && port.Options[optionPassthru] == "true"
+		}
+		return ofport > 0
+	case KindLocalport:
+		return plug(port.Name, 0)
+	}
+	c.Read(cellSelf)
+	here := port.Chassis == h.in.self || slices.Contains(port.AdditionalChassis, h.in.self)
+	if h.in.self == "" || !here {
+		return false
+	}
+	switch {
+	case p.Kind == KindVIF:
+		plug(port.Name, 0)
+	case port.Tag != 0:
+		plug(port.Parent, port.Tag)
+	}
+	return true
+}
+
+// bridge is the key of the localnet port by which a switch leaves this chassis,
+// 0 if there is none: of several whose network is mapped here, the one with the
+// lowest key. The other chassis' ports are reached by it and not by tunnels.
+func (h *Host) bridge(c *incr.Ctx, datapath uint32) (uint32, error) {
+	c.Read(cellLocalnets(datapath))
+	for _, key := range slices.Sorted(maps.Keys(h.localnets[datapath])) {
+		name := h.in.ports[PortID{datapath, key}].Name
+		c.Read(cellPatch(name))
+		if h.in.patches[name] > 0 {
+			return key, nil
+		}
+	}
+	return 0, nil
+}
+
+func cellLocalnets(datapath uint32) incr.Cell { return incr.CellOf("localnets", uint64(datapath)) }
+
+// localnet notes whether a port is of type localnet. Its name may have changed,
+// too.
+func (h *Host) localnet(id PortID, is bool) {
+	had := h.localnets[id.Datapath][id.Port]
+	if !had && !is {
+		return
+	}
+	h.e.Touch(cellLocalnets(id.Datapath))
+	if !is {
+		delete(h.localnets[id.Datapath], id.Port)
+		if len(h.localnets[id.Datapath]) == 0 {
+			delete(h.localnets, id.Datapath)
+		}
+		return
+	}
+	if h.localnets[id.Datapath] == nil {
+		h.localnets[id.Datapath] = map[uint32]bool{}
+	}
+	h.localnets[id.Datapath][id.Port] = true
+}
