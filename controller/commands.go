@@ -37,6 +37,7 @@ func (c *controller) commands() {
 			fmt.Fprintf(b, "%s %d\n", name, zones[name])
 		}
 	})
+	c.views()
 	handle("status", "", 0, 0, c.status)
 	handle("debug/flows", "", 0, 0, c.printFlows)
 	handle("debug/quarantine", "", 0, 0, func(b *strings.Builder, _ []string) {

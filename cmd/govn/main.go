@@ -58,6 +58,8 @@ func newRootCommand() *cobra.Command {
 		newNorthdCommand(),
 		newNbctlCommand(),
 		newControllerCommand(),
+		newExplainCommand(),
+		newFlowsCommand(),
 		newLabCommand(),
 		newLintCommand(),
 		newDecodeCommand(),

@@ -40,6 +40,12 @@ func (s *Session) SendPacket(frame []byte, actions []openflow.Action) error {
 	return s.conn.Send(&openflow.PacketOut{Packet: frame, Actions: openflow.EncodeActions(actions)})
 }
 
+// Flows asks Open vSwitch what it has and counts. It may be called from any
+// goroutine; bundles do not wait for it here, but in Open vSwitch they do.
+func (s *Session) Flows(ctx context.Context) ([]openflow.FlowStats, error) {
+	return s.conn.DumpFlows(ctx)
+}
+
 // Event is one of: a connection, its loss, a packet.
 type Event struct {
 	Session *Session // of Down

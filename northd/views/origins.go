@@ -56,18 +56,22 @@ func (s *Source) Flows(sel control.Selector) (*control.Origins, error) {
 // datapath. A cookie that nothing of northd has does not add any.
 func (s *Source) Explain(queries []control.Query) (*control.Origins, error) {
 	out := &control.Origins{Revision: s.Snapshot.Revision(), Origins: []control.Origin{}}
-	bodies := make(map[[16]byte]map[uint64]bool) // cookies asked for that a body has
+	bodies := make(map[[16]byte]bool) // has a cookie that is asked for
+	asked := make(map[uint64][]control.Query, len(queries))
+	for _, q := range queries {
+		asked[q.Cookie] = append(asked[q.Cookie], q)
+	}
 	for _, k := range s.order() {
 		u := s.Units[k]
 		has, known := bodies[u.Body.Hash]
 		if !known {
 			var err error
-			if has, err = cookiesOf(u.Body, queries); err != nil {
+			if has, err = hasCookie(u.Body, asked); err != nil {
 				return nil, err
 			}
 			bodies[u.Body.Hash] = has
 		}
-		if len(has) == 0 {
+		if !has {
 			continue
 		}
 		m := &proto.Unit{}
@@ -75,7 +79,7 @@ func (s *Source) Explain(queries []control.Query) (*control.Origins, error) {
 			return nil, fmt.Errorf("unit of %s: %w", k.Object, err)
 		}
 		list, err := s.origins(k, u, m, func(f *proto.Flow) bool {
-			return slices.ContainsFunc(queries, func(q control.Query) bool { return q.Matches(f.Cookie, m.Datapath) })
+			return slices.ContainsFunc(asked[f.Cookie], func(q control.Query) bool { return q.Matches(f.Cookie, m.Datapath) })
 		})
 		if err != nil {
 			return nil, err
@@ -85,21 +89,13 @@ func (s *Source) Explain(queries []control.Query) (*control.Origins, error) {
 	return out, nil
 }
 
-// cookiesOf are the cookies of a body that are asked for.
-func cookiesOf(b *translate.Body, queries []control.Query) (map[uint64]bool, error) {
+// hasCookie reports whether a body has one of the cookies.
+func hasCookie(b *translate.Body, asked map[uint64][]control.Query) (bool, error) {
 	m := &proto.Body{}
 	if err := gproto.Unmarshal(b.Bytes, m); err != nil {
-		return nil, fmt.Errorf("body %x: %w", b.Hash, err)
+		return false, fmt.Errorf("body %x: %w", b.Hash, err)
 	}
-	has := make(map[uint64]bool)
-	for _, f := range m.Flows {
-		for _, q := range queries {
-			if q.Cookie == f.Cookie {
-				has[f.Cookie] = true
-			}
-		}
-	}
-	return has, nil
+	return slices.ContainsFunc(m.Flows, func(f *proto.Flow) bool { return asked[f.Cookie] != nil }), nil
 }
 
 // order is the units in the order of their switches' names.
@@ -147,7 +143,11 @@ func (s *Source) origins(k compile.UnitKey, u *compile.Unit, m *proto.Unit, want
 			at[id] = i
 			out = append(out, s.origin(k, u, m, f, byID[id]))
 		}
-		out[i].Flows = append(out[i].Flows, Flow(f, m.Datapath))
+		one := Flow(f, m.Datapath)
+		if out[i].Logical == nil && len(out[i].Flows) == 0 {
+			out[i].Purpose = Lookup(&one)
+		}
+		out[i].Flows = append(out[i].Flows, one)
 	}
 	slices.SortStableFunc(out, func(a, b control.Origin) int { return cmp.Compare(a.Stage.ID, b.Stage.ID) })
 	return out, nil
@@ -162,37 +162,36 @@ func (s *Source) origin(k compile.UnitKey, u *compile.Unit, m *proto.Unit, f *pr
 	}
 	if logical != nil {
 		o.Logical = &control.LogicalFlow{Priority: logical.Priority, Match: logical.Match.String(), Actions: logical.Actions.String()}
-	} else {
-		o.Purpose = purpose(f)
 	}
 	return o
 }
 
 // lookups are the tables that actions of the pipeline look into.
-var lookups = map[uint32]string{
+var lookups = map[uint8]string{
 	abi.TableInPortSec:   "check_in_port_sec(): what the port may send",
 	abi.TableInPortSecND: "check_in_port_sec(): what its ARP and ND may say",
 	abi.TableOutPortSec:  "check_out_port_sec(): what the port may receive",
 }
 
-// verdicts are the answers of port security.
+// verdicts are the answers of port security, by their actions.
 var verdicts = map[string]string{
 	portSecVerdict(0): "allows", portSecVerdict(1): "REFUSES",
 }
 
 func portSecVerdict(v uint64) string {
-	return string(openflow.EncodeActions([]openflow.Action{
-		openflow.SetBits(openflow.FieldReg(abi.RegFlags), abi.FlagPortSec, abi.FlagPortSec, v)}))
+	return openflow.FormatActions([]openflow.Action{
+		openflow.SetBits(openflow.FieldReg(abi.RegFlags), abi.FlagPortSec, abi.FlagPortSec, v)})
 }
 
-// purpose says what a flow is for that no logical flow stands for.
-func purpose(f *proto.Flow) string {
+// Lookup says what a flow is for that no logical flow stands for, because it is
+// in a table that an action of the pipeline looks into; "" where it is not.
+func Lookup(f *control.Flow) string {
 	text, ok := lookups[f.Table]
 	if !ok {
-		return fmt.Sprintf("priority=%d of table %d, which an action of the stage looks into", f.Priority, f.Table)
+		return ""
 	}
 	text = fmt.Sprintf("priority=%d of %s", f.Priority, text)
-	if v, ok := verdicts[string(f.Actions)]; ok {
+	if v, ok := verdicts[f.Actions]; ok {
 		text += ": " + v
 	}
 	return text

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"govn/northd/views"
+	"govn/proto/control"
+)
+
+// newFlowsCommand is "govn flows".
+func newFlowsCommand() *cobra.Command {
+	f := &viewFlags{}
+	var object string
+	var chassis bool
+	c := &cobra.Command{
+		Use:   "flows --object KIND:NAME",
+		Short: "List the flows that an object became",
+		Long: `List the flows that an object became: each logical flow with its stage, priority,
+match and actions, the objects behind it, the chassis that have it, and the
+OpenFlow flows as ovs-ofctl prints them.
+
+An object is KIND:NAME, where KIND is port, switch, router, acl, nat, lb and so
+on, or TABLE:NAME, or TABLE:UUID, where the first digits of the UUID are enough.
+
+northd answers what a chassis is to have. With --chassis, or where only a
+controller runs, the controller of this host answers what its Open vSwitch has,
+with counters and durations, and with the flows that the chassis makes itself for
+a port; it asks Open vSwitch for them on its own connection.
+` + socketHelp,
+		Example: `  govn flows --object port:vm1
+  govn flows --object switch:sw0 -f json | jq -r '.origins[].flows[].match'
+  govn flows --object Logical_Switch_Port:2f1e8a60
+  govn flows --chassis --object port:vm1       # on the hypervisor, with counters
+  govn flows --chassis                         # all that is installed, with reasons`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := control.CheckFormat(f.format); err != nil {
+				return err
+			}
+			if object == "" && !chassis {
+				return errors.New("say of what: --object KIND:NAME, such as port:vm1 (only a chassis lists all)")
+			}
+			var args []string
+			if object != "" {
+				if _, err := control.ParseSelector(object); err != nil {
+					return err
+				}
+				args = append(args, object)
+			}
+			ctx, cancel := asking(c)
+			defer cancel()
+			programs := []string{programNorthd, programController}
+			if chassis {
+				programs = programs[1:]
+			}
+			list, err := f.peers(ctx, programs...)
+			if err != nil {
+				return err
+			}
+			defer closeAll(list)
+			got := &control.Origins{}
+			if err := list[0].ask(ctx, got, "flows", args...); err != nil {
+				return err
+			}
+			if list[0].program == programController {
+				if err := f.name(ctx, got); err != nil {
+					return err
+				}
+			}
+			return control.Write(c.OutOrStdout(), f.format, got)
+		},
+	}
+	f.add(c)
+	c.Flags().StringVarP(&object, "object", "o", "", "`OBJECT` whose flows are listed, such as port:vm1")
+	c.Flags().BoolVar(&chassis, "chassis", false, "ask the controller of this host, with counters")
+	return c
+}
+
+// name completes the answer of a chassis: the names of stages, and, if northd
+// runs on this host too, the logical flows.
+func (f *viewFlags) name(ctx context.Context, got *control.Origins) error {
+	nameStages(got)
+	northd := find(ctx, runDir(), programNorthd)
+	if northd == nil {
+		return nil
+	}
+	defer northd.client.Close()
+	return northd.complete(ctx, got)
+}
+
+// nameStages says what the numbers of a chassis' answer mean.
+func nameStages(got *control.Origins) {
+	for i := range got.Origins {
+		o := &got.Origins[i]
+		if o.Stage == nil {
+			continue
+		}
+		o.Stage = views.Stage(o.Stage.ID)
+		if o.Purpose == "" && len(o.Flows) > 0 {
+			o.Purpose = views.Lookup(&o.Flows[0])
+		}
+	}
+}
+
+// complete asks northd for the logical flows of a chassis' answer.
+func (p *peer) complete(ctx context.Context, got *control.Origins) error {
+	queries := make(map[control.Query]bool)
+	for _, o := range got.Origins {
+		if o.Maker != control.Northd {
+			continue
+		}
+		for i := range o.Flows {
+			if q, ok := queryOf(&o, &o.Flows[i]); ok {
+				queries[q] = true
+			}
+		}
+	}
+	central, err := p.explain(ctx, queries)
+	if err != nil {
+		return err
+	}
+	adopt(got, central)
+	return nil
+}
+
+// queryOf asks about a flow in its datapath.
+func queryOf(o *control.Origin, f *control.Flow) (control.Query, bool) {
+	q, err := control.ParseQuery(f.Cookie)
+	if err != nil {
+		return control.Query{}, false
+	}
+	if o.Datapath != nil {
+		q.Datapath = o.Datapath.Key
+	}
+	return q, true
+}
+
+// reason identifies an origin in the answers of several daemons: what it is of,
+// and one of its flows.
+type reason struct {
+	object string
+	flow   flowID
+}
+
+// flowID identifies a flow in the answers of several daemons.
+type flowID struct {
+	cookie, match string
+	table         uint8
+}
+
+func idOf(f *control.Flow) flowID { return flowID{f.Cookie, f.Match, f.Table} }
+
+// reasons are the identities of an origin, one for each flow.
+func reasons(o *control.Origin) []reason {
+	object := ""
+	for _, x := range o.Objects {
+		object += x.UUID + " "
+	}
+	out := make([]reason, len(o.Flows))
+	for i := range o.Flows {
+		out[i] = reason{object, idOf(&o.Flows[i])}
+	}
+	return out
+}
+
+// adopt takes logical flows, purposes and scopes of northd's answer into that
+// of a chassis. It returns the origins of northd's that the chassis lacks.
+func adopt(chassis, central *control.Origins) (rest []control.Origin) {
+	known := make(map[reason][]int) // several chassis may have one
+	for i := range chassis.Origins {
+		for _, r := range reasons(&chassis.Origins[i]) {
+			known[r] = append(known[r], i)
+		}
+	}
+	for _, o := range central.Origins {
+		found := false
+		for _, r := range reasons(&o) {
+			for _, i := range known[r] {
+				to := &chassis.Origins[i]
+				to.Logical, to.Purpose, to.Stage, to.Datapath = o.Logical, o.Purpose, o.Stage, o.Datapath
+				if to.Scope == "" {
+					to.Scope = o.Scope
+				}
+				found = true
+			}
+		}
+		if !found {
+			rest = append(rest, o)
+		}
+	}
+	return rest
+}
