@@ -4,10 +4,12 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	views "govn/proto/control"
 	"govn/sim/lab"
 )
 
@@ -75,6 +77,10 @@ func TestPortSecurity(t *testing.T) {
 		identity(t, l, "vm1", tc.mac, tc.ip, "10.0.0.12", "50:54:00:00:00:02")
 		seen := capture(t, l, "vm2", "icmp")
 		before := flows(t, l, "hv1")
+		var refused uint64
+		if *control == "" {
+			refused, _ = refusals(t, l, "hv1", "vm1")
+		}
 		send(t, l, "vm1", "10.0.0.12", packets)
 		if tc.passes {
 			eventually(t, 3*time.Second, tc.name+": requests at the receiver", func() (bool, string) {
@@ -93,17 +99,35 @@ func TestPortSecurity(t *testing.T) {
 		}
 		// The drop is counted. Open vSwitch brings the counters of the
 		// datapath to the flows within a second or so.
-		var counted []string
+		var counted, cookies []string
 		eventually(t, 5*time.Second, tc.name+": a dropping flow that counts the packets", func() (bool, string) {
-			counted = nil
+			counted, cookies = nil, nil
 			for id, f := range flows(t, l, "hv1") {
 				if f.packets-before[id].packets >= packets && strings.HasSuffix(id, "actions=drop") {
-					counted = append(counted, id+" cookie="+f.cookie)
+					counted, cookies = append(counted, id), append(cookies, f.cookie)
 				}
 			}
 			return len(counted) > 0, ""
 		})
-		t.Logf("%s: counted by %s", tc.name, strings.Join(counted, "; "))
+		if *control != "" {
+			continue
+		}
+		// The flow that refuses is that of the port, and counts them too.
+		var by string
+		eventually(t, 5*time.Second, tc.name+": a flow of vm1 that counts the packets", func() (bool, string) {
+			var now uint64
+			now, by = refusals(t, l, "hv1", "vm1")
+			return now-refused >= packets, fmt.Sprintf("%d before, %d now", refused, now)
+		})
+		// The flow that drops is where every refused packet of the switch goes.
+		drops := explain(t, l, "hv1", cookies...)
+		if !slices.ContainsFunc(drops.Origins, func(o views.Origin) bool {
+			return o.Stage != nil && o.Stage.Name == "ls_in_apply_port_sec" && o.Logical != nil && o.Logical.Actions == "drop;" &&
+				len(o.Objects) == 1 && o.Objects[0].Name == "sw0"
+		}) {
+			t.Errorf("%s: %q are explained by %+v", tc.name, counted, drops.Origins)
+		}
+		t.Logf("%s: refused by %s; dropped by %s", tc.name, by, strings.Join(counted, "; "))
 	}
 }
 
