@@ -17,7 +17,8 @@ func Program() *ctl.Program {
 		Socket:     "ovnnb_db.sock",
 		Singleton:  "NB_Global",
 		Waits:      true,
-		Commands:   slices.Concat(showCommands, switchCommands, switchPortCommands, dhcpCommands),
+		Commands: slices.Concat(showCommands, switchCommands, switchPortCommands, dhcpCommands,
+			ctl.RemoteCommands("NB_Global", false)),
 		NotYet:     notYet,
 		Identities: identities,
 		Objects: map[string]string{

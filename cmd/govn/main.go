@@ -57,6 +57,7 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newNorthdCommand(),
 		newNbctlCommand(),
+		newSbctlCommand(),
 		newControllerCommand(),
 		newExplainCommand(),
 		newFlowsCommand(),

@@ -7,6 +7,7 @@ import (
 
 	"govn/nbctl"
 	"govn/nbctl/ctl"
+	"govn/nbctl/sbctl"
 )
 
 // exitStatus ends govn with a status; the command has said why.
@@ -18,6 +19,10 @@ func (exitStatus) Error() string { return "the command failed" }
 // separates commands, and options belong to commands.
 func newNbctlCommand() *cobra.Command {
 	return newCtlCommand(nbctl.Program(), "nbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the northbound database, in the syntax of ovn-nbctl")
+}
+
+func newSbctlCommand() *cobra.Command {
+	return newCtlCommand(sbctl.Program(), "sbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the southbound database, in the syntax of ovn-sbctl")
 }
 
 func newCtlCommand(p *ctl.Program, use, short string) *cobra.Command {

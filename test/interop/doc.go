@@ -4,7 +4,8 @@
 //
 // A script is a file testdata/*.script. A line is a command line in shell
 // syntax; "~ LINE" compares the output without regard to the order of lines;
-// "NAME = LINE" keeps the output for ${NAME}; "sb ..." runs the southbound
+// "? LINE" compares no more than the status and that there is a message, where
+// govn's message says more; "NAME = LINE" keeps the output for ${NAME}; "sb ..." runs the southbound
 // program. "#" begins a comment.
 //
 // UUIDs are replaced by <uuid> in output; in the databases at the end each is

@@ -24,6 +24,7 @@ import (
 
 	"govn/nbctl"
 	"govn/nbctl/ctl"
+	"govn/nbctl/sbctl"
 	"govn/pkg/ovsdb"
 	"govn/schema"
 )
@@ -109,7 +110,7 @@ func govnServer(t testing.TB) map[string]string {
 }
 
 func programs() map[string]*ctl.Program {
-	return map[string]*ctl.Program{"nb": nbctl.Program()}
+	return map[string]*ctl.Program{"nb": nbctl.Program(), "sb": sbctl.Program()}
 }
 
 // ours runs govn's programs in this process.
@@ -371,7 +372,10 @@ func runScript(t *testing.T, script string) {
 var assignPattern = regexp.MustCompile(`^(\w+) = (.*)$`)
 
 func runLine(t *testing.T, backends []*backend, n int, line string) {
-	sorted, keep, text := false, "", line
+	sorted, statusOnly, keep, text := false, false, "", line
+	if rest, ok := strings.CutPrefix(text, "? "); ok {
+		statusOnly, text = true, rest
+	}
 	if rest, ok := strings.CutPrefix(text, "~ "); ok {
 		sorted, text = true, rest
 	}
@@ -403,6 +407,9 @@ func runLine(t *testing.T, backends []*backend, n int, line string) {
 			out = unordered(out)
 		}
 		got := fmt.Sprintf("status %d\n%s--\n%s", status, out, stderr)
+		if statusOnly {
+			got = fmt.Sprintf("status %d, a message: %t", status, stderr != "")
+		}
 		if i == 0 {
 			want = got
 		} else if got != want {
