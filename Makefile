@@ -13,7 +13,7 @@ GO_TOOLS := \
 
 export PATH := $(TOOLS):$(PATH)
 
-.PHONY: help deps build generate lint check test test-all unit e2e bench demo clean
+.PHONY: help deps build generate lint check test test-all unit random e2e bench demo clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -39,10 +39,14 @@ lint: check ## check, and staticcheck
 unit: ## tests of every package, with Open vSwitch where they need it
 	$(GO) test ./...
 
+random: ## 2,000 random changes: incremental = full, and each chassis = a fresh one
+	$(GO) test -count 1 -timeout 15m -v -run TestIncrementalEqualsFull ./northd -changes 2000
+	$(GO) test -count 1 -timeout 15m -v -run TestChassisEqualsFresh ./test/convergence -changes 2000 -every 100
+
 e2e: ## stories on real Open vSwitch (root)
 	$(if $(wildcard test/e2e/*.go),$(GO) test -tags e2e -timeout 15m -count 1 ./test/e2e/...)
 
-test: deps build check unit e2e ## what must pass: deps, build, check, unit, e2e (root)
+test: deps build check unit random e2e ## what must pass: deps, build, check, unit, random, e2e (root)
 
 test-all: deps build lint ## everything, with the race detector and the long tests (root)
 	$(GO) test -race -timeout 30m -tags $(TAGS) -count 1 ./...

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"govn/controller/flows"
 	"govn/controller/physical"
-	"govn/controller/vswitch"
 	"govn/pkg/openflow"
 )
 
@@ -50,6 +50,15 @@ func (c *controller) evaluate() {
 			c.forgetLearned(id)
 		}
 	}
+	for name, zone := range ch.Zones {
+		if zone == 0 {
+			c.zones = c.zones.Without(name)
+		} else {
+			c.zones = c.zones.With(name, zone)
+		}
+	}
+	maps.Copy(c.serving, ch.Serving)
+	c.chassisChanged = c.chassisChanged || ch.Chassis
 	for id, r := range ch.Bodies {
 		c.table.Set(flows.Source(id), unitFlows(r))
 	}
@@ -148,120 +157,6 @@ func (c *controller) loadCache() {
 	}
 	c.state = st
 	c.applyDelta(delta)
-}
-
-// wish tells the OVSDB side what is wanted. While flows may still output to
-// tunnels that are to go, they stay.
-func (c *controller) wish(flowsAreIn bool) {
-	w := &vswitch.Wish{Bridge: c.cfg.Bridge, DatapathType: c.cfg.DatapathType, Since: map[string]int64{}}
-	if c.source == sourceNorthd || (c.source == sourceCache && c.session != nil && !c.cautious()) {
-		c.wishTunnels(flowsAreIn)
-		w.Tunnels = make(map[vswitch.Tunnel]bool, len(c.tunnels))
-		for t := range c.tunnels {
-			w.Tunnels[t] = true
-		}
-		w.Patches = c.patches()
-		if c.restored {
-			w.Zones = c.host.Zones().All()
-		}
-		if flowsAreIn {
-			c.installed = map[string]bool{}
-			for name := range c.host.Resident() {
-				c.installed[name] = true
-			}
-		}
-		w.Installed = c.installed
-		w.NbCfg = c.nbCfg
-	}
-	c.wishSince(w)
-	if !sameWish(w, c.lastWish) {
-		c.lastWish = w
-		c.vs.Want(w)
-	}
-}
-
-// sinceDelay is how long an interface's first sight may wait to be written down
-// with ovn-installed, in one write. An interface that serves no port here (its
-// port is bound elsewhere) has it written then, so that a restart does not turn
-// an old claim into the latest one.
-const sinceDelay = 500 * time.Millisecond
-
-// wishSince has the times written that are due, and sets when the next one is.
-func (c *controller) wishSince(w *vswitch.Wish) {
-	now := time.Now()
-	c.sinceAt = time.Time{}
-	for name, since := range c.since {
-		due := time.UnixMilli(since).Add(sinceDelay)
-		switch i := c.ifaces[name]; {
-		case i.Since() == since || c.installed[name] || !now.Before(due):
-			w.Since[name] = since
-		case c.sinceAt.IsZero() || due.Before(c.sinceAt):
-			c.sinceAt = due
-		}
-	}
-}
-
-// cautious tells whether what Open vSwitch has is to be kept, because it may be
-// newer than the state.
-func (c *controller) cautious() bool {
-	return c.source != sourceNorthd && c.inherited > 0
-}
-
-// wishTunnels brings the set of tunnels up to date; those that are to go leave
-// it when the flows are in.
-func (c *controller) wishTunnels(flowsAreIn bool) {
-	want := map[vswitch.Tunnel]bool{}
-	for name, ch := range c.host.Chassis() {
-		if name == c.cfg.SystemID {
-			continue
-		}
-		for _, e := range ch.Encaps {
-			if e.Type == "geneve" && e.Ip != "" {
-				want[vswitch.Tunnel{Chassis: name, IP: e.Ip, Csum: c.cfg.EncapCsum && e.Options["csum"] != "false"}] = true
-			}
-		}
-	}
-	for t := range want {
-		if c.tunnels[t] {
-			continue
-		}
-		for old := range c.tunnels { // the same tunnel with other options takes its place
-			if old.ID() == t.ID() {
-				delete(c.tunnels, old)
-			}
-		}
-		c.tunnels[t] = true
-		if !c.haveTunnel(t.ID()) {
-			c.waiting[t.ID()] = time.Now().Add(tunnelPatience)
-		}
-	}
-	for t := range c.tunnels {
-		if !want[t] && flowsAreIn {
-			delete(c.tunnels, t)
-			delete(c.waiting, t.ID())
-		}
-	}
-}
-
-func (c *controller) haveTunnel(id string) bool {
-	for _, i := range c.ifaces {
-		if i.PortIDs[vswitch.KeyChassisID] == id && i.OFPort != 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// patches are the patch ports of the localnet ports whose network is mapped to
-// a bridge here.
-func (c *controller) patches() map[vswitch.Patch]bool {
-	out := map[vswitch.Patch]bool{}
-	for _, p := range c.host.Localnets() {
-		if bridge := c.cfg.BridgeMappings[physical.Network(p)]; bridge != "" {
-			out[vswitch.Patch{Port: p.Name, Bridge: bridge}] = true
-		}
-	}
-	return out
 }
 
 // install applies the difference in one bundle; what Open vSwitch refuses goes

@@ -7,7 +7,6 @@ import (
 
 	pb "google.golang.org/protobuf/proto"
 
-	"govn/controller/vswitch"
 	"govn/pkg/abi"
 	"govn/proto"
 	"govn/proto/state"
@@ -25,6 +24,7 @@ func (c *controller) hello(a ask) {
 		h.Bodies = append(h.Bodies, append([]byte(nil), hash[:]...))
 	}
 	c.reported = c.interfaces()
+	clear(c.unreported)
 	for _, id := range sortedKeys(c.reported) {
 		h.Interfaces = append(h.Interfaces, c.reported[id])
 	}
@@ -159,6 +159,3 @@ func (c *controller) say(a *proto.Ack) {
 	a.AppliedAt = time.Now().UnixMilli()
 	c.st.sendAck(a)
 }
-
-// sameWish compares wishes, so that an equal one does not wake the writer.
-func sameWish(a, b *vswitch.Wish) bool { return b != nil && a.Equal(b) }

@@ -74,7 +74,7 @@ func (c *controller) status(b *strings.Builder, _ []string) {
 	fmt.Fprintf(b, "state: %s received=%d applied=%d items=%d digest=%x\n", c.source, c.state.Revision().GetNumber(), c.applied.GetNumber(), c.state.Len(), c.state.Digest())
 	fmt.Fprintf(b, "flows: wanted=%d installed=%d shadowed=%d quarantined=%d\n", wanted, installed, len(c.table.Shadowed()), len(c.failures)+len(c.barred))
 	fmt.Fprintf(b, "ports: %s\n", strings.Join(c.residents(), " "))
-	fmt.Fprintf(b, "tunnels: %d waiting=%s\n", len(c.tunnels), strings.Join(sortedKeys(c.waiting), " "))
+	fmt.Fprintf(b, "tunnels: %d waiting=%s\n", c.tunnels.Len(), strings.Join(sortedKeys(c.waiting), " "))
 	stats := c.host.Stats()
 	fmt.Fprintf(b, "engine: nodes=%d edges=%d rounds=%d\n", stats.Nodes, stats.Edges, c.rounds)
 	for op, n := range c.punts.Counters() {

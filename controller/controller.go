@@ -53,11 +53,15 @@ type controller struct {
 
 	cfg      *vswitch.Config
 	bridge   *vswitch.Bridge
-	ifaces   map[string]*vswitch.Interface
-	since    map[string]int64 // interface name to unix milliseconds
-	sinceAt  time.Time        // when the next of them is to be written down
-	reported map[string]*proto.Interface
 	restored bool // zones were read from the bridge
+
+	ifaces     map[string]*vswitch.Interface
+	claims     map[string]map[string]bool // iface-id to the names of its interfaces
+	reported   map[string]*proto.Interface
+	unreported map[string]bool  // iface-ids that may have changed since
+	since      map[string]int64 // interface name to unix milliseconds
+	unwritten  map[string]bool  // interfaces whose since the database does not have
+	sinceAt    time.Time        // when the next of them is to be written down
 
 	state    *state.State
 	accepted uint64 // session whose frames count
@@ -78,14 +82,19 @@ type controller struct {
 	barred    map[physical.Owner]barredOwner
 	owners    map[flows.Source]physical.Owner
 	badItems  map[string]*proto.Failure // by kind and key
-	tunnels   map[vswitch.Tunnel]bool   // that exist or are to
-	waiting   map[string]time.Time      // tunnels without a port yet, until when
 	placed    map[physical.PortID]physical.Placement
 
-	loaded    bool            // the cache was read
-	installed map[string]bool // interfaces whose flows are in
-	lastWish  *vswitch.Wish
-	again     bool // a round is due though nothing happened
+	wanted         vswitch.Wish         // the last one
+	tunnels        vswitch.Tunnels      // that exist or are to
+	leaving        map[string]bool      // tunnels that go when the flows are in
+	waiting        map[string]time.Time // tunnels without a port yet, until when
+	chassisChanged bool                 // since the tunnels were looked at
+	zones          vswitch.Zones
+	keys           vswitch.Interfaces
+	serving        map[string]bool // interfaces that came to serve a port, or ceased to, since the flows were in
+
+	loaded bool // the cache was read
+	again  bool // a round is due though nothing happened
 
 	do     chan func()
 	ctx    context.Context
@@ -143,9 +152,11 @@ func newController(ctx context.Context, o Options) *controller {
 		o: o, log: o.Logger, ctx: ctx,
 		vs: vswitch.NewClient(o.OVS, o.Logger), st: newStream(o.Logger), of: flows.NewSwitch(o.Logger),
 		m: newMetrics(), host: physical.New(o.Logger), table: flows.NewTable(),
-		punts: punt.New(nil), ifaces: map[string]*vswitch.Interface{}, since: map[string]int64{},
-		reported: map[string]*proto.Interface{}, state: state.New(), failures: map[state.Hash]*proto.Failure{},
-		barred: map[physical.Owner]barredOwner{}, owners: map[flows.Source]physical.Owner{}, badItems: map[string]*proto.Failure{}, tunnels: map[vswitch.Tunnel]bool{}, waiting: map[string]time.Time{},
+		punts: punt.New(nil), ifaces: map[string]*vswitch.Interface{}, claims: map[string]map[string]bool{},
+		reported: map[string]*proto.Interface{}, unreported: map[string]bool{}, since: map[string]int64{}, unwritten: map[string]bool{},
+		state: state.New(), failures: map[state.Hash]*proto.Failure{}, barred: map[physical.Owner]barredOwner{},
+		owners: map[flows.Source]physical.Owner{}, badItems: map[string]*proto.Failure{},
+		leaving: map[string]bool{}, waiting: map[string]time.Time{}, serving: map[string]bool{},
 		placed: map[physical.PortID]physical.Placement{}, do: make(chan func()),
 	}
 	c.fdb = &punt.FDB{Learn: c.learn, Known: c.known, Count: c.host.LearnedIn}
@@ -251,7 +262,10 @@ func (c *controller) configure(cfg *vswitch.Config, problems []string) {
 		c.log.Warn("configuration of Open_vSwitch", "problem", p)
 	}
 	old := c.cfg
-	c.cfg = cfg
+	c.cfg, c.chassisChanged = cfg, true
+	for id := range c.claims {
+		c.unreported[id] = true
+	}
 	c.host.SetSelf(cfg.SystemID)
 	c.of.SetTarget(filepath.Join(c.o.RunDir, cfg.Bridge+".mgmt"))
 	if !cfg.Complete() {
@@ -275,6 +289,7 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 		if now == nil || old.IfaceID() != now.IfaceID() {
 			c.host.SetInterface(old.IfaceID(), name, 0)
 			delete(c.since, name)
+			c.forgetSince(name)
 		}
 		if id := old.PortIDs[vswitch.KeyChassisID]; id != "" && (now == nil || now.PortIDs[vswitch.KeyChassisID] != id) {
 			c.host.SetTunnel(id, 0)
@@ -283,6 +298,7 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 			c.host.SetPatch(ln, 0)
 		}
 	}
+	c.claim(name, old, now)
 	if now == nil {
 		delete(c.ifaces, name)
 		return
@@ -298,6 +314,11 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 			if c.since[name] == 0 {
 				c.since[name] = time.Now().UnixMilli()
 			}
+		}
+		if since := c.since[name]; since != 0 && since != now.Since() {
+			c.unwritten[name] = true
+		} else {
+			c.forgetSince(name)
 		}
 		c.host.SetInterface(id, name, ofport)
 	}
@@ -333,20 +354,55 @@ func (c *controller) restoreZones() {
 		zone := 0
 		if _, err := fmt.Sscan(c.bridge.ExternalIDs[key], &zone); err != nil || !c.host.Zones().Restore(name, zone) {
 			c.log.Warn("conntrack zone on the bridge is not usable", "key", key, "value", c.bridge.ExternalIDs[key])
+			continue
 		}
+		c.zones = c.zones.With(name, zone)
 	}
 }
 
-// interfaces are those that are reported: usable, one for each iface-id.
+// claim keeps track of the interfaces that ask to be a logical port.
+func (c *controller) claim(name string, old, now *vswitch.Interface) {
+	if old != nil && old.IfaceID() != "" {
+		id := old.IfaceID()
+		c.unreported[id] = true
+		if delete(c.claims[id], name); len(c.claims[id]) == 0 {
+			delete(c.claims, id)
+		}
+	}
+	if now != nil && now.IfaceID() != "" {
+		id := now.IfaceID()
+		c.unreported[id] = true
+		if c.claims[id] == nil {
+			c.claims[id] = map[string]bool{}
+		}
+		c.claims[id][name] = true
+	}
+}
+
+// interfaces are those that are reported.
 func (c *controller) interfaces() map[string]*proto.Interface {
 	out := map[string]*proto.Interface{}
-	for _, name := range sortedKeys(c.ifaces) {
-		i := c.ifaces[name]
-		if id := i.IfaceID(); id != "" && i.Usable() && out[id] == nil {
-			out[id] = &proto.Interface{IfaceId: id, Since: c.since[name], EncapIp: c.encapOf(i)}
+	for id := range c.claims {
+		if i := c.interfaceOf(id); i != nil {
+			out[id] = i
 		}
 	}
 	return out
+}
+
+// interfaceOf is the interface that is reported for an iface-id: of those that
+// are usable the one whose name sorts first.
+func (c *controller) interfaceOf(id string) *proto.Interface {
+	var first *vswitch.Interface
+	for name := range c.claims[id] {
+		if i := c.ifaces[name]; i.Usable() && (first == nil || i.Name < first.Name) {
+			first = i
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return &proto.Interface{IfaceId: id, Since: c.since[first.Name], EncapIp: c.encapOf(first)}
 }
 
 // encapOf is the encapsulation that an interface asks for, where the chassis
@@ -366,19 +422,19 @@ func (c *controller) encapOf(i *vswitch.Interface) string {
 
 // reportInterfaces tells northd what changed since the last report.
 func (c *controller) reportInterfaces() {
-	now := c.interfaces()
 	r := &proto.Report{}
-	for _, id := range sortedKeys(c.reported) {
-		if now[id] == nil {
+	for _, id := range sortedKeys(c.unreported) {
+		now, old := c.interfaceOf(id), c.reported[id]
+		switch {
+		case now == nil && old != nil:
 			r.InterfacesGone = append(r.InterfacesGone, id)
+			delete(c.reported, id)
+		case now != nil && (old == nil || old.Since != now.Since || old.EncapIp != now.EncapIp):
+			r.InterfacesPut = append(r.InterfacesPut, now)
+			c.reported[id] = now
 		}
 	}
-	for _, id := range sortedKeys(now) {
-		if old := c.reported[id]; old == nil || old.Since != now[id].Since || old.EncapIp != now[id].EncapIp {
-			r.InterfacesPut = append(r.InterfacesPut, now[id])
-		}
-	}
-	c.reported = now
+	clear(c.unreported)
 	if c.greeted && len(r.InterfacesGone)+len(r.InterfacesPut) > 0 {
 		c.st.sendReport(r)
 	}

@@ -60,7 +60,7 @@ func (c *controller) observe() {
 	c.m.wanted.Set(float64(wanted))
 	c.m.installed.Set(float64(installed))
 	c.m.quarantined.Set(float64(len(c.failures) + len(c.barred) + len(c.badItems)))
-	c.m.tunnels.Set(float64(len(c.tunnels)))
+	c.m.tunnels.Set(float64(c.tunnels.Len()))
 	c.m.received.Set(float64(c.state.Revision().GetNumber()))
 	c.m.applied.Set(float64(c.applied.GetNumber()))
 }

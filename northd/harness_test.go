@@ -110,6 +110,7 @@ type zone struct {
 	progress *southbound.Progress
 	fabric   *recorder
 	last     northd.Round
+	releases bool // as if chassis acknowledged everything at once
 }
 
 func openZone(path string) (*zone, error) {
@@ -135,6 +136,12 @@ func openZone(path string) (*zone, error) {
 	z.Zone = northd.NewZone(northd.ZoneOptions{
 		Store: z.store, Schemas: s, Columns: z.columns, Log: log, Registry: z.registry, Progress: z.progress,
 		Fabric: z.fabric, Flows: z.flows, Workers: 1, Observe: func(r northd.Round) { z.last = r },
+		Acked: func() uint64 {
+			if z.releases {
+				return z.fabric.revision
+			}
+			return 0
+		},
 	})
 	return z, z.Start(ctx)
 }
@@ -150,6 +157,7 @@ func newZone(t testing.TB, path string) *zone {
 	if err != nil {
 		t.Fatal(err)
 	}
+	z.releases = true
 	t.Cleanup(func() {
 		if err := z.close(); err != nil {
 			t.Error(err)
@@ -283,27 +291,6 @@ func difference(a, b string) string {
 		}
 	}
 	return strings.Join(out, "\n")
-}
-
-// addSwitch adds a switch with ports; it returns the row of the switch and of
-// each port.
-func (z *zone) addSwitch(t testing.TB, name string, ports ...map[string]ovsdb.Value) (ls ovsdb.UUID, lsps []ovsdb.UUID) {
-	t.Helper()
-	z.nb(t, func(tx *ovsdb.Txn) error {
-		var refs []ovsdb.Atom
-		for _, p := range ports {
-			u := tx.Insert(z.columns.LSP.Table, ovsdb.UUID{}, p)
-			lsps = append(lsps, u)
-			refs = append(refs, u)
-		}
-		ls = tx.Insert(z.columns.LS.Table, ovsdb.UUID{}, map[string]ovsdb.Value{"name": name, "ports": ovsdb.NewSet(refs...)})
-		return tx.Err()
-	})
-	return ls, lsps
-}
-
-func port(name string, addresses ...ovsdb.Atom) map[string]ovsdb.Value {
-	return map[string]ovsdb.Value{"name": name, "addresses": ovsdb.NewSet(addresses...)}
 }
 
 // at is the time of every acknowledgement in tests.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"govn/northd/topology"
+	"govn/pkg/abi"
 	"govn/pkg/ovsdb"
 )
 
@@ -82,6 +84,53 @@ func TestQueriesOfOnePort(t *testing.T) {
 	}
 	if slices.ContainsFunc(costs, func(c cost) bool { return c != costs[0] || c.add == 0 || c.change == 0 }) {
 		t.Errorf("the cost of a port depends on the size of the zone: %+v", costs)
+	}
+}
+
+// TestQueriesOnFullSwitch changes a port of a switch that has more ports than
+// there are keys (15 bits, ovn-sb(5)): the others cost nothing, and those
+// without a key are named.
+func TestQueriesOnFullSwitch(t *testing.T) {
+	var costs []int
+	for _, ports := range []int{50, 50_000} {
+		z := newZone(t, "")
+		z.fill(t, 1, ports)
+		if got, want := len(z.Program().Engine.Errors()), max(0, ports-abi.MaxPortKey); got != want {
+			t.Errorf("%d ports: %d cannot be used, want %d", ports, got, want)
+		}
+		port := z.store.Snapshot().Lookup(z.columns.LSP.Table, 0, "p0-7")
+		z.nb(t, func(tx *ovsdb.Txn) error {
+			tx.SetColumn(z.columns.LSP.Table, port.UUID(), "addresses", ovsdb.NewSet("0e:00:00:00:00:77 10.9.9.9"))
+			return tx.Err()
+		})
+		costs = append(costs, z.last.Executed)
+		if ports <= abi.MaxPortKey {
+			continue
+		}
+		// A key that becomes free goes to the port that waits longest.
+		key := func(name string) int64 {
+			row := z.store.Snapshot().Lookup(z.columns.LSP.Table, 0, name)
+			sw := z.firstSwitch(t).String()
+			if row := z.store.Snapshot().Lookup(z.columns.Allocation.Table, 0, topology.KindPort, sw, row.UUID()); row != nil {
+				return row.Int(z.columns.Allocation.Key)
+			}
+			return 0
+		}
+		freed := key("p0-7")
+		z.nb(t, func(tx *ovsdb.Txn) error {
+			tx.DelFromSet(z.columns.LS.Table, z.firstSwitch(t), "ports", port.UUID())
+			return tx.Err()
+		})
+		z.nb(t, func(tx *ovsdb.Txn) error { // one more round: keys rest
+			tx.Insert(z.columns.LS.Table, ovsdb.UUID{}, map[string]ovsdb.Value{"name": "another"})
+			return tx.Err()
+		})
+		if got := key(fmt.Sprintf("p0-%d", abi.MaxPortKey)); got != freed {
+			t.Errorf("the first in the queue has the key %d, not the free one, %d", got, freed)
+		}
+	}
+	if costs[0] != costs[1] || costs[0] == 0 {
+		t.Errorf("the cost of a port depends on the size of its switch: %v queries", costs)
 	}
 }
 

@@ -94,7 +94,7 @@ func (z *Zone) Start(ctx context.Context) error {
 		return err
 	}
 	if err := z.alloc.All(ctx, z.store, z.program.Reader.Snapshot()); err != nil {
-		z.log.Error("not everything got a tunnel key", "err", err)
+		z.log.Error("tunnel keys cannot be given out", "err", err)
 	}
 	return z.round(ctx, nil)
 }
@@ -155,7 +155,7 @@ func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 			if ctx.Err() != nil {
 				return err
 			}
-			z.log.Error("not everything got a tunnel key", "err", err)
+			z.log.Error("tunnel keys cannot be given out", "err", err)
 		}
 		if wrote {
 			if commits, sn, err = z.catchUp(ctx, commits); err != nil {

@@ -40,6 +40,8 @@ type Host struct {
 	residents map[string]int             // names of ports placed here, counted
 	serving   map[string]service         // by interface name
 	localnets map[uint32]map[uint32]bool // localnet ports by datapath
+
+	chassisChanged bool
 }
 
 // Where a port is, seen from this chassis.
@@ -112,8 +114,12 @@ type Change struct {
 	Flows map[Owner]*Flows
 	// Bodies by unit; nil: not on this chassis any more.
 	Bodies map[UnitID]*Resolved
-	// Zones tells that the allocation of conntrack zones changed.
-	Zones bool
+	// Zones are the conntrack zones that were given, by port name; 0: freed.
+	Zones map[string]int
+	// Serving are the interfaces that serve a port now, or (false) no more.
+	Serving map[string]bool
+	// Chassis tells that the other chassis changed.
+	Chassis bool
 	// Placed are the ports whose placement changed.
 	Placed map[PortID]Placement
 	// Executed is the number of functions that ran.
@@ -124,7 +130,8 @@ type Change struct {
 
 // Round evaluates what changed.
 func (h *Host) Round() Change {
-	ch := Change{Flows: map[Owner]*Flows{}, Bodies: map[UnitID]*Resolved{}, Placed: map[PortID]Placement{}}
+	ch := Change{Flows: map[Owner]*Flows{}, Bodies: map[UnitID]*Resolved{}, Placed: map[PortID]Placement{}, Zones: map[string]int{}, Serving: map[string]bool{}}
+	ch.Chassis, h.chassisChanged = h.chassisChanged, false
 	ch.Executed = h.e.Run().Total
 	if h.settle(&ch) {
 		ch.Executed += h.e.Run().Total
@@ -165,8 +172,8 @@ func (h *Host) settle(ch *Change) (again bool) {
 			h.residents[now.Name]++
 			came = append(came, now.Name)
 		}
-		h.serve(old, -1)
-		h.serve(now, 1)
+		h.serve(ch, old, -1)
+		h.serve(ch, now, 1)
 		for _, g := range h.regroup(d.Key, old, now) {
 			groups[g] = true
 		}
@@ -175,14 +182,14 @@ func (h *Host) settle(ch *Change) (again bool) {
 		if h.residents[name] == 0 && h.in.zones.Of(name) != 0 {
 			h.in.zones.Release(name)
 			h.e.Touch(cellZone(name))
-			ch.Zones, again = true, true
+			ch.Zones[name], again = 0, true
 		}
 	}
 	slices.Sort(came)
 	for _, name := range came {
 		if h.in.zones.Of(name) == 0 && h.in.zones.Ensure(name) != 0 {
 			h.e.Touch(cellZone(name))
-			ch.Zones, again = true, true
+			ch.Zones[name], again = h.in.zones.Of(name), true
 		}
 	}
 	for g := range groups {
@@ -269,12 +276,14 @@ type service struct {
 }
 
 // serve keeps track of which interfaces serve ports.
-func (h *Host) serve(p Placement, by int) {
+func (h *Host) serve(ch *Change, p Placement, by int) {
 	if p.Where != Here || p.Interface == "" || p.Tag != 0 {
 		return
 	}
 	s := h.serving[p.Interface]
-	if s.ports += by; s.ports == 0 {
+	s.ports += by
+	ch.Serving[p.Interface] = s.ports > 0
+	if s.ports == 0 {
 		delete(h.serving, p.Interface)
 		return
 	}

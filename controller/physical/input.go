@@ -41,12 +41,6 @@ func compareMACID(a, b MACID) int {
 // UnitID is the key of a UNIT item.
 type UnitID [16]byte
 
-// attachment is how packets get to and from a port of this host.
-type attachment struct {
-	ofport int
-	tag    uint32 // VLAN that it is behind; 0: none
-}
-
 // inputs are what the units read, each value by one cell.
 type inputs struct {
 	self    string
@@ -119,6 +113,7 @@ func (h *Host) Item(kind proto.Kind, key string, value []byte) error {
 	case proto.Kind_KIND_CHASSIS:
 		m, err := decode(value, &proto.Chassis{})
 		put(h.in.chassis, key, m)
+		h.chassisChanged = true
 		h.e.Touch(cellChassis(key))
 		return err
 	case proto.Kind_KIND_UNIT:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +22,7 @@ const (
 	transactLimit  = 10 * time.Second
 	retryFirst     = 50 * time.Millisecond
 	retryMax       = 2 * time.Second
+	idleDelay      = time.Second // that ovn-nb-cfg may wait for another change
 )
 
 // Client follows the Open_vSwitch database and writes wishes into it.
@@ -63,6 +63,9 @@ func (c *Client) Take() Delta {
 // Want replaces the wish. The caller does not change it afterwards.
 func (c *Client) Want(w *Wish) {
 	c.mu.Lock()
+	if c.t != nil {
+		c.t.todo.wishChanged(c.wish, w)
+	}
 	c.wish = w
 	c.mu.Unlock()
 	signal(c.wake)
@@ -156,12 +159,19 @@ func (c *Client) end() {
 // write brings the database to the wish whenever either changes.
 func (c *Client) write(ctx context.Context, conn client.Client, ended <-chan struct{}) error {
 	delay := retryFirst
-	var again <-chan time.Time
+	var again, idle <-chan time.Time
+	due := false
 	for {
 		c.mu.Lock()
 		c.readLost()
-		ops, what := plan(c.t, c.wish, time.Now().UnixMilli())
+		ops, what, later := plan(c.t, c.wish, time.Now().UnixMilli(), due)
 		c.mu.Unlock()
+		switch due = false; {
+		case !later:
+			idle = nil
+		case idle == nil:
+			idle = time.After(idleDelay)
+		}
 		if len(ops) > 0 && again == nil {
 			c.log.Debug("Open_vSwitch transaction", "ops", len(ops), "what", what)
 			limit, cancel := context.WithTimeout(ctx, transactLimit)
@@ -194,6 +204,8 @@ func (c *Client) write(ctx context.Context, conn client.Client, ended <-chan str
 		case <-c.wake:
 		case <-again:
 			again = nil
+		case <-idle:
+			idle, due = nil, true
 		}
 	}
 }
@@ -247,7 +259,6 @@ func (c *Client) apply(name, uuid string, m model.Model) {
 		}
 	case "Bridge":
 		if r, ok := m.(*ovs.Bridge); ok {
-			slices.Sort(r.Ports)
 			c.t.setBridge(uuid, &bridgeRow{
 				UUID: uuid, Name: r.Name, FailMode: deref(r.FailMode), DatapathType: r.DatapathType,
 				Ports: r.Ports, ExternalIDs: r.ExternalIDs, OtherConfig: r.OtherConfig,

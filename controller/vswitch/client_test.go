@@ -100,9 +100,11 @@ func TestWishes(t *testing.T) {
 	w.until("interface", func() bool { return w.ifaces["ovn-hv2222-0"] != nil && w.ifaces["ovn-hv2222-0"].Usable() })
 
 	wish2 := wish
-	wish2.Tunnels = map[Tunnel]bool{{Chassis: "hv22222222", IP: "203.0.113.2", Csum: true}: true, {Chassis: "hv3", IP: "203.0.113.3"}: true}
-	wish2.Zones = map[string]int{"vm1": 7}
-	wish2.Installed = map[string]bool{}
+	wish2.Ports, wish2.Settled = true, true
+	for _, t := range []Tunnel{{Chassis: "hv22222222", IP: "203.0.113.2", Csum: true}, {Chassis: "hv3", IP: "203.0.113.3"}} {
+		wish2.Tunnels = wish2.Tunnels.With(t.ID(), t)
+	}
+	wish2.Zones = wish2.Zones.With("vm1", 7)
 	wish2.NbCfg = 42
 	w.c.Want(&wish2)
 	w.until("tunnels", func() bool {
@@ -119,9 +121,9 @@ func TestWishes(t *testing.T) {
 	})
 
 	wish3 := wish2
-	wish3.Tunnels = map[Tunnel]bool{{Chassis: "hv22222222", IP: "203.0.113.2"}: true}
-	wish3.Zones = map[string]int{}
-	wish3.Installed = map[string]bool{"ovn-hv2222-0": true}
+	wish3.Tunnels = Tunnels{}.With("hv22222222@203.0.113.2", Tunnel{Chassis: "hv22222222", IP: "203.0.113.2"})
+	wish3.Zones = Zones{}
+	wish3.Interfaces = wish3.Interfaces.With("ovn-hv2222-0", Keys{Installed: true})
 	w.c.Want(&wish3)
 	w.until("removal", func() bool {
 		return w.ifaces["ovn-hv3-0"] == nil && w.ifaces["ovn-hv2222-1"].Options["csum"] == "false" &&
@@ -136,12 +138,12 @@ func TestPatches(t *testing.T) {
 	ovs := ovstest.Start(t, ovstest.Options{})
 	ovs.Vsctl("add-br", "br-ex", "--", "set", "bridge", "br-ex", "datapath_type=dummy")
 	w := start(t, ovs.DB)
-	w.c.Want(&Wish{Bridge: "br-int", Patches: map[Patch]bool{{Port: "ln0", Bridge: "br-ex"}: true, {Port: "ln1", Bridge: "none"}: true}})
+	w.c.Want(&Wish{Bridge: "br-int", Ports: true, Patches: Patches{}.With("ln0", "br-ex").With("ln1", "none")})
 	w.until("patch port", func() bool { i := w.ifaces["patch-br-int-to-ln0"]; return i != nil && i.Usable() })
 	if out := ovs.Vsctl("list-ports", "br-ex"); !strings.Contains(out, "patch-ln0-to-br-int\n") {
 		t.Errorf("ports of br-ex: %s", out)
 	}
-	w.c.Want(&Wish{Bridge: "br-int", Patches: map[Patch]bool{}})
+	w.c.Want(&Wish{Bridge: "br-int", Ports: true})
 	w.until("removal", func() bool { return w.ifaces["patch-br-int-to-ln0"] == nil })
 	if out := ovs.Vsctl("list-ports", "br-ex"); out != "" {
 		t.Errorf("ports of br-ex: %s", out)

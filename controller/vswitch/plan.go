@@ -10,26 +10,38 @@ import (
 	"github.com/ovn-org/libovsdb/ovsdb"
 )
 
-// plan is the transaction that takes the table to the wish, and what it does in
-// words. now is unix milliseconds. An empty plan means that they agree.
+// plan is the transaction that takes the table to the wish in what is to do, and
+// what it does in words. now is unix milliseconds. An empty plan means that they
+// agree, or, where later is set, that only ovn-nb-cfg differs, which is written
+// by itself only when idle is set.
 //
-// It is a pure function: rules in one place, tested without a database.
-func plan(t *table, w *Wish, now int64) (ops []ovsdb.Operation, what []string) {
+// It crosses out what agrees and changes nothing else: rules in one place,
+// tested without a database.
+func plan(t *table, w *Wish, now int64, idle bool) (ops []ovsdb.Operation, what []string, later bool) {
 	p := &planner{t: t, w: w, now: now}
 	if t.root == nil || w == nil || w.Bridge == "" {
-		return nil, nil
+		return nil, nil, false
 	}
 	br := t.bridgeNamed(w.Bridge)
 	if br == nil {
+		t.todo.all = true
 		p.createBridge()
-		return p.ops, p.what
+		return p.ops, p.what, false
 	}
+	t.todo.expand(t, w, br)
 	p.keepBridge(br)
-	p.tunnels(br)
-	p.patches(br)
-	p.zones(br)
-	p.installed(br)
-	return p.ops, p.what
+	if w.Ports && t.todo.ports {
+		before := len(p.ops)
+		p.tunnels(br)
+		p.patches(br)
+		t.todo.ports = len(p.ops) > before
+	}
+	if w.Settled {
+		p.zones(br)
+	}
+	p.interfaces(br)
+	later = p.nbCfg(br, idle)
+	return p.ops, p.what, later
 }
 
 type planner struct {
@@ -83,6 +95,10 @@ func (p *planner) datapathType() string {
 }
 
 func (p *planner) keepBridge(br *bridgeRow) {
+	if !p.t.todo.bridge {
+		return
+	}
+	before := len(p.ops)
 	row := ovsdb.Row{}
 	if br.FailMode != "secure" {
 		row["fail_mode"] = "secure"
@@ -95,9 +111,25 @@ func (p *planner) keepBridge(br *bridgeRow) {
 		p.say("set %v of bridge %q", row, br.Name)
 	}
 	p.setKeys("Bridge", br.UUID, "other_config", br.OtherConfig, map[string]string{"disable-in-band": "true"}, nil)
-	if p.w.NbCfg != 0 {
-		p.setKeys("Bridge", br.UUID, "external_ids", br.ExternalIDs, map[string]string{KeyNbCfg: strconv.FormatInt(p.w.NbCfg, 10)}, nil)
+	p.t.todo.bridge = len(p.ops) > before
+}
+
+// nbCfg writes ovn-nb-cfg together with something else, or when idle is set. It
+// tells whether it is left for later.
+func (p *planner) nbCfg(br *bridgeRow, idle bool) bool {
+	if !p.t.todo.nbCfg {
+		return false
 	}
+	want := strconv.FormatInt(p.w.NbCfg, 10)
+	switch {
+	case p.w.NbCfg == 0 || br.ExternalIDs[KeyNbCfg] == want:
+		p.t.todo.nbCfg = false
+		return false
+	case len(p.ops) == 0 && !idle:
+		return true
+	}
+	p.setKeys("Bridge", br.UUID, "external_ids", br.ExternalIDs, map[string]string{KeyNbCfg: want}, nil)
+	return false
 }
 
 // ownPorts are the ports of a bridge that carry the key, by its value; the
@@ -119,19 +151,12 @@ func (p *planner) ownPorts(br *bridgeRow, key string) (byValue map[string]*portR
 }
 
 func (p *planner) tunnels(br *bridgeRow) {
-	if p.w.Tunnels == nil {
-		return
-	}
 	have, surplus := p.ownPorts(br, KeyChassisID)
-	want := map[string]Tunnel{}
-	for t := range p.w.Tunnels {
-		want[t.ID()] = t
-	}
 	for _, port := range surplus {
 		p.removePort(br, port)
 	}
 	for _, id := range slices.Sorted(maps.Keys(have)) {
-		if _, ok := want[id]; !ok {
+		if _, ok := p.w.Tunnels.Get(id); !ok {
 			p.removePort(br, have[id])
 		}
 	}
@@ -142,8 +167,7 @@ func (p *planner) tunnels(br *bridgeRow) {
 	for _, port := range p.t.ports {
 		taken[port.Name] = true
 	}
-	for _, id := range slices.Sorted(maps.Keys(want)) {
-		t := want[id]
+	for id, t := range p.w.Tunnels.All() {
 		options := map[string]string{"remote_ip": t.IP, "key": "flow", "csum": strconv.FormatBool(t.Csum)}
 		if port := have[id]; port != nil {
 			p.keepTunnel(port, options)
@@ -189,19 +213,16 @@ func tunnelName(chassis string, taken map[string]bool) string {
 }
 
 func (p *planner) patches(br *bridgeRow) {
-	if p.w.Patches == nil {
-		return
-	}
 	wantBr, wantOther := map[string]bool{}, map[string]bool{}
-	for _, patch := range slices.SortedFunc(maps.Keys(p.w.Patches), func(a, b Patch) int { return strings.Compare(a.Port, b.Port) }) {
-		other := p.t.bridgeNamed(patch.Bridge)
+	for logical, bridge := range p.w.Patches.All() {
+		other := p.t.bridgeNamed(bridge)
 		if other == nil || other.UUID == br.UUID {
 			continue // the bridge may come; it is not ours to make
 		}
-		in, out := PatchNames(patch.Port)
-		wantBr[in], wantOther[patch.Bridge+" "+out] = true, true
-		p.keepPatch(br, in, out, patch.Port)
-		p.keepPatch(other, out, in, patch.Port)
+		in, out := PatchNames(logical)
+		wantBr[in], wantOther[bridge+" "+out] = true, true
+		p.keepPatch(br, in, out, logical)
+		p.keepPatch(other, out, in, logical)
 	}
 	for _, b := range slices.SortedFunc(maps.Values(p.t.bridges), func(a, b *bridgeRow) int { return strings.Compare(a.Name, b.Name) }) {
 		for _, uuid := range slices.Sorted(slices.Values(b.Ports)) {
@@ -247,50 +268,56 @@ func (p *planner) removePort(br *bridgeRow, port *portRow) {
 }
 
 func (p *planner) zones(br *bridgeRow) {
-	if p.w.Zones == nil {
-		return
-	}
-	want := map[string]string{}
-	for name, zone := range p.w.Zones {
-		want[PrefixZone+name] = strconv.Itoa(zone)
-	}
+	put := map[string]string{}
 	var gone []string
-	for key := range br.ExternalIDs {
-		if _, ok := want[key]; !ok && strings.HasPrefix(key, PrefixZone) {
-			gone = append(gone, key)
+	for name := range p.t.todo.zones {
+		zone, wanted := p.w.Zones.Get(name)
+		have, there := br.ExternalIDs[PrefixZone+name]
+		switch {
+		case wanted && have != strconv.Itoa(zone):
+			put[PrefixZone+name] = strconv.Itoa(zone)
+		case !wanted && there:
+			gone = append(gone, PrefixZone+name)
+		default:
+			delete(p.t.todo.zones, name)
 		}
 	}
-	p.setKeys("Bridge", br.UUID, "external_ids", br.ExternalIDs, want, gone)
+	p.setKeys("Bridge", br.UUID, "external_ids", br.ExternalIDs, put, gone)
 }
 
-// installed keeps the keys of interfaces.
-func (p *planner) installed(br *bridgeRow) {
-	for _, uuid := range slices.Sorted(slices.Values(br.Ports)) {
-		port := p.t.ports[uuid]
-		if port == nil {
-			continue
-		}
-		for _, u := range port.Interfaces {
-			i := p.t.ifaces[u]
-			if i == nil {
-				continue
-			}
-			if since := p.w.Since[i.Name]; since != 0 {
-				p.setKeys("Interface", u, "external_ids", i.ExternalIDs, map[string]string{KeySince: strconv.FormatInt(since, 10)}, nil)
-			}
-			if p.w.Installed == nil {
-				continue
-			}
-			_, has := i.ExternalIDs[KeyInstalled]
-			switch want := p.w.Installed[i.Name]; {
-			case want && i.ExternalIDs[KeyInstalled] != "true":
-				p.setKeys("Interface", u, "external_ids", i.ExternalIDs,
-					map[string]string{KeyInstalled: "true", KeyInstalledTS: strconv.FormatInt(p.now, 10)}, nil)
-			case !want && has:
-				p.setKeys("Interface", u, "external_ids", i.ExternalIDs, nil, []string{KeyInstalled, KeyInstalledTS})
-			}
+// interfaces keeps the keys of interfaces.
+func (p *planner) interfaces(br *bridgeRow) {
+	for _, name := range slices.Sorted(maps.Keys(p.t.todo.ifaces)) {
+		before := len(p.ops)
+		p.iface(br, name)
+		if len(p.ops) == before {
+			delete(p.t.todo.ifaces, name)
 		}
 	}
+}
+
+func (p *planner) iface(br *bridgeRow, name string) {
+	uuid := p.t.named[name]
+	i := p.t.ifaces[uuid]
+	if i == nil || p.t.bridge[p.t.port[uuid]] != br.UUID {
+		return
+	}
+	keys, _ := p.w.Interfaces.Get(name)
+	put := map[string]string{}
+	var gone []string
+	if keys.Since != 0 {
+		put[KeySince] = strconv.FormatInt(keys.Since, 10)
+	}
+	if p.w.Settled {
+		_, has := i.ExternalIDs[KeyInstalled]
+		switch {
+		case keys.Installed && i.ExternalIDs[KeyInstalled] != "true":
+			put[KeyInstalled], put[KeyInstalledTS] = "true", strconv.FormatInt(p.now, 10)
+		case !keys.Installed && has:
+			gone = []string{KeyInstalled, KeyInstalledTS}
+		}
+	}
+	p.setKeys("Interface", uuid, "external_ids", i.ExternalIDs, put, gone)
 }
 
 // setKeys changes single keys of a map column: those of put that differ, and

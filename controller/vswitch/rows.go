@@ -1,8 +1,12 @@
 package vswitch
 
 import (
+	"hash/maphash"
 	"maps"
 	"strconv"
+	"strings"
+
+	"govn/pkg/treap"
 )
 
 // Interface is an interface of the integration bridge.
@@ -80,37 +84,53 @@ type Tunnel struct {
 // ID is external_ids:ovn-chassis-id of its port.
 func (t Tunnel) ID() string { return t.Chassis + "@" + t.IP }
 
-// Patch is a wish for a pair of patch ports between the integration bridge and
-// the bridge of a provider network.
-type Patch struct {
-	Port   string // logical port of type localnet
-	Bridge string // bridge that its network is mapped to
+// Keys are what the controller keeps in external_ids of an interface.
+type Keys struct {
+	Installed bool  // ovn-installed, with ovn-installed-ts: its flows are in
+	Since     int64 // govn-since: when it was first seen, in unix milliseconds; 0: leave
 }
 
-// Wish is what the controller wants of Open_vSwitch. Nil maps mean that nothing
-// is known yet and nothing is touched.
+// The parts of a wish that may be large share what did not change with the wish
+// before, so that a difference costs what differs.
+type (
+	Tunnels    = tree[Tunnel] // by Tunnel.ID
+	Patches    = tree[string] // localnet port to the bridge of its network
+	Zones      = tree[int]    // external_ids:ct-zone-NAME of the bridge
+	Interfaces = tree[Keys]   // by interface name; not named: none
+)
+
+type tree[V comparable] = treap.Tree[string, V, named[V]]
+
+// named are the operations on trees by name.
+type named[V comparable] struct{}
+
+var seed = maphash.MakeSeed()
+
+func (named[V]) Compare(a, b string) int         { return strings.Compare(a, b) }
+func (named[V]) Priority(name string) uint64     { return maphash.String(seed, name) }
+func (named[V]) Hash(string, V) (none treap.Sum) { return none }
+func (named[V]) Equal(a, b V) bool               { return a == b }
+
+// Wish is what the controller wants of Open_vSwitch.
 type Wish struct {
 	Bridge       string
 	DatapathType string
-	Tunnels      map[Tunnel]bool
-	Patches      map[Patch]bool
-	Zones        map[string]int   // external_ids:ct-zone-NAME of the bridge
-	Installed    map[string]bool  // interface name: its flows are in
-	Since        map[string]int64 // interface name: when it was first seen
-	NbCfg        int64            // external_ids:ovn-nb-cfg of the bridge; 0: leave
+	// Ports tells that Tunnels and Patches are what is wanted, Settled that Zones
+	// and Keys.Installed are; until then they are not touched.
+	Ports, Settled bool
+	Tunnels        Tunnels
+	Patches        Patches
+	Zones          Zones
+	Interfaces     Interfaces
+	// NbCfg is external_ids:ovn-nb-cfg of the bridge; 0: leave. It goes with
+	// another change, or up to a second later: Open vSwitch looks at all of its
+	// configuration whenever any of it changes.
+	NbCfg int64
 }
 
-// Equal tells whether two wishes are the same.
-func (w *Wish) Equal(o *Wish) bool {
-	return w.Bridge == o.Bridge && w.DatapathType == o.DatapathType && w.NbCfg == o.NbCfg &&
-		equalMaps(w.Tunnels, o.Tunnels) && equalMaps(w.Patches, o.Patches) && equalMaps(w.Zones, o.Zones) &&
-		equalMaps(w.Installed, o.Installed) && equalMaps(w.Since, o.Since)
-}
-
-// equalMaps tells nil, which means unknown, from empty.
-func equalMaps[K, V comparable](a, b map[K]V) bool {
-	return (a == nil) == (b == nil) && maps.Equal(a, b)
-}
+// Same tells whether two wishes are the same; it may say no of equal ones whose
+// trees were made apart.
+func (w *Wish) Same(o *Wish) bool { return o != nil && *w == *o }
 
 // Keys of external_ids that the controller owns.
 const (

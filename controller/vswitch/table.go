@@ -39,12 +39,15 @@ type table struct {
 	ifaces  map[string]*ifaceRow
 	bridge  map[string]string // port uuid to bridge uuid
 	port    map[string]string // interface uuid to port uuid
+	named   map[string]string // interface name to uuid
+	todo    todo
 
 	full        bool
 	rootDirty   bool
 	bridgeDirty bool
 	dirty       map[string]bool       // interface uuids
 	told        map[string]*Interface // by name: what Take returned last
+	toldName    map[string]string     // interface uuid to the name it was told by
 	toldBridge  *Bridge
 	toldConfig  *Config
 	toldProblem []string
@@ -53,27 +56,36 @@ type table struct {
 func newTable() *table {
 	return &table{
 		bridges: map[string]*bridgeRow{}, ports: map[string]*portRow{}, ifaces: map[string]*ifaceRow{},
-		bridge: map[string]string{}, port: map[string]string{},
+		bridge: map[string]string{}, port: map[string]string{}, named: map[string]string{}, todo: newTodo(),
 		full: true, rootDirty: true, bridgeDirty: true,
-		dirty: map[string]bool{}, told: map[string]*Interface{},
+		dirty: map[string]bool{}, told: map[string]*Interface{}, toldName: map[string]string{},
 	}
 }
 
 // setRoot, setBridge, setPort and setIface take the row as it is now; nil: gone.
-func (t *table) setRoot(r *rootRow) { t.root, t.rootDirty, t.bridgeDirty = r, true, true }
+func (t *table) setRoot(r *rootRow) {
+	t.root, t.rootDirty, t.bridgeDirty = r, true, true
+	t.todo.bridge, t.todo.ports = true, true
+}
 
 func (t *table) setBridge(uuid string, r *bridgeRow) {
 	old := t.bridges[uuid]
+	t.bridgeDirty = true
+	if old != nil && r != nil && old.Name == r.Name {
+		t.todo.bridgeChanged(old, r)
+		if slices.Equal(old.Ports, r.Ports) {
+			t.bridges[uuid] = r
+			return
+		}
+	} else {
+		t.todo.all = true
+	}
+	touched := map[string]bool{}
 	if old != nil {
 		for _, p := range old.Ports {
 			if t.bridge[p] == uuid {
 				delete(t.bridge, p)
 			}
-		}
-	}
-	touched := map[string]bool{}
-	if old != nil {
-		for _, p := range old.Ports {
 			touched[p] = !touched[p]
 		}
 	}
@@ -92,7 +104,6 @@ func (t *table) setBridge(uuid string, r *bridgeRow) {
 			t.touchPort(p)
 		}
 	}
-	t.bridgeDirty = true
 }
 
 func (t *table) setPort(uuid string, r *portRow) {
@@ -116,20 +127,44 @@ func (t *table) setPort(uuid string, r *portRow) {
 }
 
 func (t *table) setIface(uuid string, r *ifaceRow) {
+	if old := t.ifaces[uuid]; old != nil && t.named[old.Name] == uuid {
+		delete(t.named, old.Name)
+	}
 	if r == nil {
 		delete(t.ifaces, uuid)
 	} else {
 		t.ifaces[uuid] = r
+		t.named[r.Name] = uuid
 	}
-	t.dirty[uuid] = true
+	t.touchIface(uuid)
+	if t.ports[t.port[uuid]].own() {
+		t.todo.ports = true
+	}
 }
 
 func (t *table) touchPort(uuid string) {
-	if p := t.ports[uuid]; p != nil {
-		for _, i := range p.Interfaces {
-			t.dirty[i] = true
-		}
+	p := t.ports[uuid]
+	if p == nil {
+		return
 	}
+	if p.own() {
+		t.todo.ports = true
+	}
+	for _, i := range p.Interfaces {
+		t.touchIface(i)
+	}
+}
+
+func (t *table) touchIface(uuid string) {
+	t.dirty[uuid] = true
+	if i := t.ifaces[uuid]; i != nil {
+		t.todo.ifaces[i.Name] = true
+	}
+}
+
+// own tells whether a port is one that the controller makes.
+func (p *portRow) own() bool {
+	return p != nil && (p.ExternalIDs[KeyChassisID] != "" || p.ExternalIDs[KeyLocalnetPort] != "")
 }
 
 // bridgeNamed finds a bridge by name.
@@ -197,14 +232,17 @@ func (t *table) take() Delta {
 		}
 		t.toldBridge = now
 	}
-	for _, name := range slices.Sorted(maps.Keys(t.told)) { // first those gone: a name may be taken anew
-		i := t.told[name]
-		if !t.dirty[i.UUID] {
+	for uuid := range t.dirty { // first those gone: a name may be taken anew
+		name, told := t.toldName[uuid]
+		if !told {
 			continue
 		}
-		if now := t.onBridge(i.UUID, br); now == nil || now.Name != name {
-			delete(t.told, name)
-			d.Interfaces[name] = nil
+		if now := t.onBridge(uuid, br); now == nil || now.Name != name {
+			delete(t.toldName, uuid)
+			if t.told[name].UUID == uuid {
+				delete(t.told, name)
+				d.Interfaces[name] = nil
+			}
 		}
 	}
 	for uuid := range t.dirty {
@@ -216,7 +254,7 @@ func (t *table) take() Delta {
 		if old != nil && old.Equal(now) && !t.full {
 			continue
 		}
-		t.told[now.Name] = now
+		t.told[now.Name], t.toldName[uuid] = now, now.Name
 		d.Interfaces[now.Name] = now
 	}
 	t.full, t.rootDirty, t.bridgeDirty = false, false, false

@@ -370,7 +370,7 @@ func (p *Program) runChassis(c *incr.Ctx, u ovsdb.UUID) error {
 		e := a.(ovsdb.UUID)
 		ip := p.Reader.Str(c, p.c.Encap.IP, e)
 		if _, err := netip.ParseAddr(ip); err != nil {
-			return fmt.Errorf("Encap of chassis %q, ip: %w", p.Reader.Str(c, h.Name, u), err)
+			return fmt.Errorf("chassis %q, ip of its Encap: %w", p.Reader.Str(c, h.Name, u), err)
 		}
 		options := make(map[string]string)
 		for k, v := range p.Reader.Map(c, p.c.Encap.Options, e).All() {

@@ -268,14 +268,6 @@ func (f *fake) ack(a *proto.Ack) {
 	_ = f.stream.Send(&proto.FromChassis{Msg: &proto.FromChassis_Ack{Ack: a}}) // the stream may have ended
 }
 
-// ackNow acknowledges the state as applied.
-func (f *fake) ackNow() {
-	f.mu.Lock()
-	r := f.state.Revision()
-	f.mu.Unlock()
-	f.ack(&proto.Ack{Received: r, Applied: r})
-}
-
 // disconnect ends the connection; the state stays.
 func (f *fake) disconnect() {
 	if f.conn == nil {

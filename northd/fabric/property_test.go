@@ -199,9 +199,7 @@ func drawBatch(t *rapid.T, m *model) Batch {
 	after := *m
 	after.items, after.bodies = maps.Clone(m.items), maps.Clone(m.bodies)
 	after.apply(Batch{Items: b.Items, Bodies: b.Bodies})
-	for _, u := range after.unusedBodies() {
-		b.Bodies = append(b.Bodies, u)
-	}
+	b.Bodies = append(b.Bodies, after.unusedBodies()...)
 	return b
 }
 

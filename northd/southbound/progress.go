@@ -26,7 +26,6 @@ type Progress struct {
 	sent    []milestone // ascending; the first is what every chassis is at least at
 	waiting map[string]map[ovsdb.UUID]uint64
 	applied map[string]uint64 // by chassis, database revision
-	hvCfg   int64
 }
 
 // milestone is a revision at which nb_cfg rose.

@@ -1,9 +1,11 @@
 package topology
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,9 +17,10 @@ import (
 const (
 	KindDatapath = "datapath" // tunnel key of a logical switch; no scope
 	KindPort     = "port"     // tunnel key of a port; the scope is its switch
+	KindWaiting  = "waiting"  // no key was left; the number is the place in the queue
 )
 
-// ErrExhausted is returned, wrapped, when a range has no free key.
+// ErrExhausted is the status of an object for which no key was left.
 var ErrExhausted = errors.New("no free key")
 
 // Allocator gives out tunnel keys. It is no part of the compile: what it wrote
@@ -32,9 +35,11 @@ type Allocator struct {
 // keys are the keys of one scope. A key of an owner that is gone stays in
 // owners until it is released.
 type keys struct {
-	owners map[ovsdb.UUID]uint32
-	used   map[uint32]bool
-	last   uint32
+	owners  map[ovsdb.UUID]uint32
+	used    map[uint32]bool
+	last    uint32
+	waiting map[ovsdb.UUID]uint32 // owners that got none: places in the queue; nil: nobody waits
+	queued  uint32                // the last place given out
 }
 
 type identity struct{ scope, owner ovsdb.UUID }
@@ -55,6 +60,10 @@ func NewAllocator(c *Columns, private *ovsdb.DatabaseSchema, sn *ovsdb.Snapshot)
 		owner, _ := row.Ref(t.Owner)
 		k := a.scope(scope)
 		key := uint32(row.Int(t.Key))
+		if row.Str(t.Kind) == KindWaiting {
+			k.enqueue(owner, key)
+			continue
+		}
 		k.owners[owner], k.used[key] = key, true
 		k.last = max(k.last, key)
 		if row.Bool(t.Retired) {
@@ -146,9 +155,8 @@ func (a *Allocator) follow(needs []need, ch *ovsdb.Change, sn *ovsdb.Snapshot) [
 	return needs
 }
 
-// write does what is needed in one transaction. A scope that ran out of keys
-// leaves its newcomers without one; the others are served, and the error names
-// the first that got none.
+// write does what is needed in one transaction. Newcomers to a scope that ran
+// out of keys wait for one, in order; the others are served.
 func (a *Allocator) write(ctx context.Context, s *ovsdb.Store, needs []need, rev uint64) error {
 	// Later needs win over earlier ones of the same owner, removals go first.
 	last := make(map[identity]int, len(needs))
@@ -175,7 +183,6 @@ func (a *Allocator) write(ctx context.Context, s *ovsdb.Store, needs []need, rev
 		return strings.Compare(string(x.owner[:]), string(y.owner[:]))
 	})
 	t := &a.c.Allocation
-	var full error
 	_, err := s.Update(ctx, a.db, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
 		for _, n := range order {
 			kind := KindPort
@@ -188,16 +195,20 @@ func (a *Allocator) write(ctx context.Context, s *ovsdb.Store, needs []need, rev
 				tx.SetColumn(t.Table, row.UUID(), "retired", true)
 				a.resting[n.identity] = rev
 			case n.drop:
+				a.leaveQueue(tx, n.identity)
 			case row == nil:
-				key, ok := a.scope(n.scope).take(n.owner, kind)
-				if !ok {
-					if full == nil {
-						full = fmt.Errorf("%s %q: %w", kind, n.name, ErrExhausted)
+				k := a.scope(n.scope)
+				key, ok := k.take(n.owner, kind)
+				if ok {
+					a.leaveQueue(tx, n.identity)
+				} else {
+					if _, waits := k.waiting[n.owner]; waits {
+						continue
 					}
-					continue
+					kind, key = KindWaiting, k.queued+1
+					k.enqueue(n.owner, key)
 				}
-				tx.Insert(t.Table, ovsdb.UUID{}, map[string]ovsdb.Value{
-					"kind": kind, "scope": scopeText(n.scope), "owner": n.owner, "key": int64(key), "retired": false})
+				a.insert(tx, kind, n.identity, key)
 			case row.Bool(t.Retired):
 				tx.SetColumn(t.Table, row.UUID(), "retired", false)
 				delete(a.resting, n.identity)
@@ -208,7 +219,58 @@ func (a *Allocator) write(ctx context.Context, s *ovsdb.Store, needs []need, rev
 	if err != nil {
 		return fmt.Errorf("allocation table: %w", err)
 	}
-	return full
+	return nil
+}
+
+func (a *Allocator) insert(tx *ovsdb.Txn, kind string, id identity, key uint32) {
+	tx.Insert(a.c.Allocation.Table, ovsdb.UUID{}, map[string]ovsdb.Value{
+		"kind": kind, "scope": scopeText(id.scope), "owner": id.owner, "key": int64(key), "retired": false})
+}
+
+// enqueue puts an owner into the queue for a key.
+func (k *keys) enqueue(owner ovsdb.UUID, place uint32) {
+	if k.waiting == nil {
+		k.waiting = make(map[ovsdb.UUID]uint32)
+	}
+	k.waiting[owner] = place
+	k.queued = max(k.queued, place)
+}
+
+// leaveQueue removes an owner that waits for a key, if it does.
+func (a *Allocator) leaveQueue(tx *ovsdb.Txn, id identity) {
+	k := a.scopes[id.scope]
+	if k == nil {
+		return
+	}
+	if _, waits := k.waiting[id.owner]; !waits {
+		return
+	}
+	delete(k.waiting, id.owner)
+	if row := tx.Lookup(a.c.Allocation.Table, 0, KindWaiting, scopeText(id.scope), id.owner); row != nil {
+		tx.Delete(a.c.Allocation.Table, row.UUID())
+	}
+}
+
+// serve gives the keys that became free to those that waited longest.
+func (a *Allocator) serve(tx *ovsdb.Txn, scope ovsdb.UUID) {
+	k := a.scopes[scope]
+	if k == nil || len(k.waiting) == 0 {
+		return
+	}
+	queue := slices.SortedFunc(maps.Keys(k.waiting), func(x, y ovsdb.UUID) int { return cmp.Compare(k.waiting[x], k.waiting[y]) })
+	kind := KindPort
+	if scope.IsZero() {
+		kind = KindDatapath
+	}
+	for _, owner := range queue {
+		key, ok := k.take(owner, kind)
+		if !ok {
+			return
+		}
+		id := identity{scope, owner}
+		a.leaveQueue(tx, id)
+		a.insert(tx, kind, id, key)
+	}
 }
 
 // take gives owner the first free key after the last one given out.
@@ -255,20 +317,21 @@ func (a *Allocator) Release(ctx context.Context, s *ovsdb.Store, acked uint64) e
 			if row := tx.Lookup(t.Table, 0, kind, scopeText(id.scope), id.owner); row != nil {
 				tx.Delete(t.Table, row.UUID())
 			}
+			k := a.scope(id.scope)
+			delete(k.used, k.owners[id.owner])
+			delete(k.owners, id.owner)
+			delete(a.resting, id)
+		}
+		for _, id := range free {
+			a.serve(tx, id.scope)
+			if k := a.scopes[id.scope]; k != nil && len(k.owners) == 0 && !id.scope.IsZero() {
+				delete(a.scopes, id.scope)
+			}
 		}
 		return tx.Err()
 	})
 	if err != nil {
 		return fmt.Errorf("allocation table: %w", err)
-	}
-	for _, id := range free {
-		k := a.scope(id.scope)
-		delete(k.used, k.owners[id.owner])
-		delete(k.owners, id.owner)
-		delete(a.resting, id)
-		if len(k.owners) == 0 && !id.scope.IsZero() {
-			delete(a.scopes, id.scope)
-		}
 	}
 	return nil
 }

@@ -72,6 +72,9 @@ func (r *Reader) ReadPort(c *incr.Ctx, m Member, datapath uint32) (p *Port, ok b
 	}
 	key, ok := r.Key(c, KindPort, m.Row, u)
 	if !ok {
+		if _, waits := r.Key(c, KindWaiting, m.Row, u); waits {
+			return nil, false, r.fieldError(&Port{UUID: u, Name: r.Str(c, l.Name, u)}, "tunnel_key", ErrExhausted)
+		}
 		return nil, false, nil
 	}
 	p = &Port{UUID: u, Switch: m.Row, Datapath: datapath, Key: key, Enabled: true,

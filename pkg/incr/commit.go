@@ -165,9 +165,7 @@ func (e *Engine) discard(c *Ctx) {
 	for i := range c.emits {
 		e.sinks[c.emits[i].sink].discard(c.emits[i : i+1])
 	}
-	for _, r := range c.ins {
-		e.orphans = append(e.orphans, r)
-	}
+	e.orphans = append(e.orphans, c.ins...)
 	for _, r := range c.eachs {
 		id := e.colls[r.col].keyNode(r.key)
 		e.mayDie(id, e.node(id))

@@ -182,12 +182,6 @@ func (c *Ctx) mustUnit(what string) {
 	}
 }
 
-func (c *Ctx) fail(err error) {
-	if c.err == nil {
-		c.err = err
-	}
-}
-
 // await returns when node id, which somebody is evaluating, is done; if that
 // cannot be because it waits for the caller, the caller is in a cycle.
 func (c *Ctx) await(id uint32, n *node) {

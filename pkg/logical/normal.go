@@ -307,12 +307,12 @@ func (c cube) subtract(out []cube, d cube) []cube {
 	if !c.value.Xor(d.value).And(c.mask).And(d.mask).IsZero() {
 		return append(out, c)
 	}
-	open := d.mask.And(c.mask.Not())
-	for !open.IsZero() {
+	rest := c
+	for open := d.mask.And(c.mask.Not()); !open.IsZero(); {
 		bit := U64(1).Shl(open.Len() - 1)
-		other := d.value.Xor(bit).And(bit)
-		out = append(out, cube{c.value.Or(other), c.mask.Or(bit)})
-		c.value, c.mask = c.value.Or(d.value.And(bit)), c.mask.Or(bit)
+		rest.mask = rest.mask.Or(bit)
+		out = append(out, cube{rest.value.Or(d.value.Xor(bit).And(bit)), rest.mask})
+		rest.value = rest.value.Or(d.value.And(bit))
 		open = open.Xor(bit)
 	}
 	return out

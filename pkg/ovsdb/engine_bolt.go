@@ -245,7 +245,7 @@ var errSameSnapshot = fmt.Errorf("ovsdb: the snapshot is there")
 func deleteUpTo(log *bbolt.Bucket, revision uint64) error {
 	var keys [][]byte
 	c := log.Cursor()
-	for k, _ := c.First(); k != nil && len(k) == 8 && binary.BigEndian.Uint64(k) <= revision; k, _ = c.Next() {
+	for k, _ := c.First(); len(k) == 8 && binary.BigEndian.Uint64(k) <= revision; k, _ = c.Next() {
 		keys = append(keys, slices.Clone(k))
 	}
 	for _, k := range keys {

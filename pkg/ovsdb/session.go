@@ -40,7 +40,6 @@ type session struct {
 	cursor   *commitNode         // updates are sent up to here
 	txid     UUID                // of the last durable revision seen
 	blocked  []*blocked
-	ended    bool
 }
 
 // step is an answer that waits for a revision.

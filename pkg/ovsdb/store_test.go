@@ -81,11 +81,6 @@ func update(t testing.TB, s *Store, d *DatabaseSchema, fn func(*Txn)) uint64 {
 	return rev
 }
 
-func updateErr(s *Store, d *DatabaseSchema, fn func(*Txn)) error {
-	_, err := s.Update(context.Background(), d, OwnerNorthd, func(tx *Txn) error { fn(tx); return nil })
-	return err
-}
-
 func TestUpdateAndSubscribe(t *testing.T) {
 	d := testSchema(t)
 	s := openTest(t, NewMemoryEngine(), d)

@@ -2,6 +2,9 @@ package lab
 
 import (
 	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // Control says which control plane a lab runs.
@@ -53,6 +56,7 @@ type Workload struct {
 	Name     string
 	Chassis  string
 	Port     string // iface-id: the logical switch port; the name if not given
+	Bridge   string // that it is plugged into: br-int, or that of a physical network
 	MAC      string // aa:bb:cc:dd:ee:ff
 	IPs      []netip.Prefix
 	Gateways []netip.Addr // default routes
@@ -80,6 +84,8 @@ type Port struct {
 	PortSecurity []string // "MAC [IP...]"
 	Unknown      bool     // adds "unknown" to the addresses
 	Disabled     bool     // enabled=false
+	Parent       string   // of a nested port: the port of the workload that it is in
+	Tag          int      // VLAN of a nested or localnet port; of a nested one, 0 asks for a free one
 	Options      map[string]string
 }
 
@@ -94,6 +100,18 @@ func (c *Config) Dummy() bool {
 	return true
 }
 
+// Bridges are the bridges of the physical networks that a chassis maps by
+// external_ids:ovn-bridge-mappings, but not the one of the underlay.
+func (ch *Chassis) Bridges() []string {
+	var list []string
+	for one := range strings.SplitSeq(ch.ExternalIDs["ovn-bridge-mappings"], ",") {
+		if _, bridge, ok := strings.Cut(one, ":"); ok && bridge != physBridge && !slices.Contains(list, bridge) {
+			list = append(list, bridge)
+		}
+	}
+	return list
+}
+
 // chassis finds a chassis by name.
 func (c *Config) chassis(name string) *Chassis {
 	for i := range c.Chassis {
@@ -102,6 +120,25 @@ func (c *Config) chassis(name string) *Chassis {
 		}
 	}
 	return nil
+}
+
+// Port finds a logical port of the structured topology by name; nil: none.
+func (t *Topology) Port(name string) *Port {
+	for i := range t.Switches {
+		for j := range t.Switches[i].Ports {
+			if p := &t.Switches[i].Ports[j]; p.Name == name {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// local tells whether a port is of type localport: one of many chassis, and
+// never up.
+func (t *Topology) local(port string) bool {
+	p := t.Port(port)
+	return p != nil && p.Type == "localport"
 }
 
 // workload finds a workload by name.
@@ -138,7 +175,11 @@ func (t *Topology) nbctlArgs() []string {
 		args = append(args, sw.Args()...)
 		for i := range sw.Ports {
 			p := &sw.Ports[i]
-			add("lsp-add", sw.Name, p.Name)
+			if p.Parent != "" {
+				add("lsp-add", sw.Name, p.Name, p.Parent, strconv.Itoa(p.Tag))
+			} else {
+				add("lsp-add", sw.Name, p.Name)
+			}
 			args = append(args, p.Args()...)
 		}
 	}
@@ -165,6 +206,9 @@ func (p *Port) Args() []string {
 	}
 	if p.Type != "" {
 		add("lsp-set-type", p.Name, p.Type)
+	}
+	if p.Parent == "" && p.Tag != 0 {
+		add("set", "Logical_Switch_Port", p.Name, "tag_request="+strconv.Itoa(p.Tag))
 	}
 	addrs := p.Addresses
 	if p.Unknown {

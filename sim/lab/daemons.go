@@ -232,6 +232,11 @@ func (l *Lab) makeVswitch(ctx context.Context, ch *Chassis) error {
 		"--", "add-br", "br-int", "--", "set", "Bridge", "br-int", dp, "fail_mode=secure", "other-config:disable-in-band=true"); err != nil {
 		return err
 	}
+	for _, bridge := range ch.Bridges() {
+		if _, err := l.Vsctl(ctx, ch.Name, "--", "--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge, dp, "fail_mode=standalone"); err != nil {
+			return err
+		}
+	}
 	if ns := l.ns(ch.Name); ns != "" {
 		// The tunnels' local address lives on the bridge, not on the NIC:
 		// that is where native tunnelling looks for it.

@@ -97,6 +97,7 @@ func (d *decoder) workload(n *yaml.Node, field string, w *Workload) {
 		"name":    d.name(&w.Name),
 		"chassis": d.text(&w.Chassis),
 		"port":    d.text(&w.Port),
+		"bridge":  d.word(&w.Bridge),
 		"mac":     d.mac(&w.MAC),
 		"mtu":     d.number(&w.MTU, 576, 65535),
 		"ip": d.oneOrMany(func(n *yaml.Node, field string) {
@@ -156,6 +157,8 @@ func (d *decoder) port(n *yaml.Node, field string, p *Port) {
 		"port-security": d.texts(&p.PortSecurity),
 		"unknown":       d.flag(&p.Unknown),
 		"disabled":      d.flag(&p.Disabled),
+		"parent":        d.word(&p.Parent),
+		"tag":           d.number(&p.Tag, 0, 4095),
 		"options":       d.textMap(&p.Options),
 	})
 }
@@ -216,7 +219,10 @@ func (d *decoder) complete(root *yaml.Node, c *Config) {
 		if w.Port == "" {
 			w.Port = w.Name
 		}
-		if other, ok := ports[w.Port]; ok {
+		if w.Bridge == "" {
+			w.Bridge = intBridge
+		}
+		if other, ok := ports[w.Port]; ok && !c.Topology.local(w.Port) {
 			bad(at+".port", "port %q is already that of %q", w.Port, other)
 		}
 		ports[w.Port] = w.Name

@@ -363,6 +363,9 @@ func (l *Lab) WaitUp(ctx context.Context) error {
 	known := strings.Fields(out)
 	for i := range l.cfg.Workloads {
 		w := &l.cfg.Workloads[i]
+		if w.Bridge != intBridge || l.cfg.Topology.local(w.Port) {
+			continue // behind a physical network, or never up
+		}
 		if !slices.Contains(known, w.Port) {
 			l.log.Warn("the workload's port is not in the topology", "workload", w.Name, "port", w.Port)
 			continue
@@ -421,7 +424,7 @@ func (l *Lab) meet(ctx context.Context, from, to *Chassis) error {
 			return err
 		}
 	}
-	return errors.New("Open vSwitch does not learn its MAC")
+	return errors.New("its MAC is not learned by Open vSwitch")
 }
 
 // Down removes the lab: processes, namespaces, run directory. A lab that is not

@@ -23,6 +23,7 @@ const (
 	underlayIf     = "eth0"
 	mgmtIf         = "mgmt"
 	physBridge     = "br-phys"
+	intBridge      = "br-int"
 	maxIfName      = 15 // IFNAMSIZ less the terminator
 )
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -265,13 +264,4 @@ func (l *Lab) Signal(node, daemon string, sig unix.Signal) error {
 // Pid is the process id of a daemon, or 0 if it does not run.
 func (l *Lab) Pid(node, daemon string) int {
 	return running(filepath.Join(l.dir, node, daemon+".pid"))
-}
-
-func removeStale(paths ...string) error {
-	for _, p := range paths {
-		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("stale file: %w", err)
-		}
-	}
-	return nil
 }

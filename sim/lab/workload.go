@@ -49,7 +49,7 @@ func (l *Lab) addPorts(ctx context.Context, ws []*Workload) error {
 	var argv []string
 	for _, w := range ws {
 		port := workloadPort(w.Name)
-		argv = append(argv, "--", "add-port", "br-int", port,
+		argv = append(argv, "--", "add-port", w.Bridge, port,
 			"--", "set", "Interface", port, "external_ids:iface-id="+ovsString(w.Port))
 	}
 	if len(argv) == 0 {
@@ -72,6 +72,9 @@ func (l *Lab) Attach(ctx context.Context, w Workload) error {
 	}
 	if w.Port == "" {
 		w.Port = w.Name
+	}
+	if w.Bridge == "" {
+		w.Bridge = intBridge
 	}
 	if w.MTU == 0 {
 		w.MTU = defaultWorkloadMTU
@@ -97,7 +100,7 @@ func (l *Lab) Detach(ctx context.Context, name string) error {
 		return fmt.Errorf("workload %q: %w", name, ErrNoNode)
 	}
 	w := l.cfg.Workloads[i]
-	if _, err := l.Vsctl(ctx, w.Chassis, "--if-exists", "del-port", "br-int", workloadPort(w.Name)); err != nil {
+	if _, err := l.Vsctl(ctx, w.Chassis, "--if-exists", "del-port", w.Bridge, workloadPort(w.Name)); err != nil {
 		return fmt.Errorf("workload %q: %w", name, err)
 	}
 	if l.ns(w.Chassis) != "" {

@@ -28,6 +28,8 @@ type options struct {
 	n, stockN       int
 	systems         []string
 	govn, out       string
+	profiles        string
+	profileFor      time.Duration
 	timeout         time.Duration
 }
 
@@ -52,6 +54,8 @@ func run(ctx context.Context) error {
 	flag.StringVar(&systems, "systems", "stock,govn", "what to measure")
 	flag.StringVar(&o.govn, "govn", "", "govn binary (default: built from this tree)")
 	flag.StringVar(&o.out, "out", "", "file to which the table is appended (default: standard output only)")
+	flag.StringVar(&o.profiles, "profiles", "", "directory for profiles of govn's daemons while ports are added")
+	flag.DurationVar(&o.profileFor, "profile-for", 10*time.Second, "how long they are profiled")
 	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long one step may take")
 	flag.Parse()
 	for _, s := range strings.Split(chassis, ",") {
@@ -80,8 +84,8 @@ func run(ctx context.Context) error {
 	fmt.Fprintf(&table, "\n## One port more on %d x %d ports\n\n", o.switches, o.ports)
 	fmt.Fprintf(&table, "%s, %d CPUs, Open vSwitch with the dummy datapath, both systems in one run; load average before: %s.\n\n",
 		time.Now().Format(time.DateOnly), runtime.NumCPU(), loadAverage())
-	table.WriteString("| system | chassis | samples | hv_cfg p50 ms | p99 ms | up p50 ms | p99 ms | northd CPU ms | controllers CPU ms | northd MB | controller MB | fill s | cold start s |\n")
-	table.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	table.WriteString("| system | chassis | samples | hv_cfg p50 ms | p99 ms | up p50 ms | p99 ms | northd CPU ms | controllers CPU ms | Open vSwitches CPU ms | northd MB | controller MB | fill s | cold start s |\n")
+	table.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, n := range o.chassis {
 		for _, system := range o.systems {
 			r, err := measure(ctx, &o, lab.Control(system), n, filepath.Join(dir, fmt.Sprintf("%s%d", system[:1], n)))
@@ -118,16 +122,16 @@ func loadAverage() string {
 // result is what one run measured.
 type result struct {
 	installed, up         []time.Duration // sorted
-	northd, controllers   time.Duration   // processor time per port
+	cpu                   usage           // per port
 	northdKiB, chassisKiB int
 	filled, cold          time.Duration
 }
 
 func (r *result) row(system string, chassis int) string {
 	ms := func(d time.Duration) string { return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 1, 64) }
-	return fmt.Sprintf("| %s | %d | %d | %s | %s | %s | %s | %s | %s | %d | %d | %.1f | %.1f |\n",
+	return fmt.Sprintf("| %s | %d | %d | %s | %s | %s | %s | %s | %s | %s | %d | %d | %.1f | %.1f |\n",
 		system, chassis, len(r.installed), ms(percentile(r.installed, 50)), ms(percentile(r.installed, 99)),
-		ms(percentile(r.up, 50)), ms(percentile(r.up, 99)), ms(r.northd), ms(r.controllers),
+		ms(percentile(r.up, 50)), ms(percentile(r.up, 99)), ms(r.cpu.northd), ms(r.cpu.controllers), ms(r.cpu.vswitches),
 		r.northdKiB/1024, r.chassisKiB/1024, r.filled.Seconds(), r.cold.Seconds())
 }
 
@@ -199,8 +203,17 @@ func measure(ctx context.Context, o *options, control lab.Control, chassis int, 
 		return nil, err
 	}
 	r.filled = time.Since(start)
+	var profiled func() error
+	if o.profiles != "" && control == lab.ControlGovn {
+		profiled = profile(ctx, l, o.profiles, fmt.Sprintf("%dx%d-%d", o.switches, o.ports, chassis), o.profileFor)
+	}
 	if err := add(ctx, c, l, o, chassis, n, r); err != nil {
 		return nil, err
+	}
+	if profiled != nil {
+		if err := profiled(); err != nil {
+			return nil, err
+		}
 	}
 	r.northdKiB, err = memory(l.Pid("central", "northd"))
 	if err != nil {
@@ -253,11 +266,7 @@ func add(ctx context.Context, c *client, l *lab.Lab, o *options, chassis, n int,
 	}); err != nil {
 		return err
 	}
-	var pids []int
-	for h := range chassis {
-		pids = append(pids, l.Pid(fmt.Sprintf("h%d", h), "controller"))
-	}
-	northd0, controllers0, err := cpuOf(l, pids)
+	before, err := usageOf(l, chassis)
 	if err != nil {
 		return err
 	}
@@ -279,12 +288,9 @@ func add(ctx context.Context, c *client, l *lab.Lab, o *options, chassis, n int,
 	}
 	slices.Sort(r.installed)
 	slices.Sort(r.up)
-	northd1, controllers1, err := cpuOf(l, pids)
-	if err != nil {
-		return err
-	}
-	r.northd, r.controllers = (northd1-northd0)/time.Duration(n), (controllers1-controllers0)/time.Duration(n)
-	return nil
+	after, err := usageOf(l, chassis)
+	r.cpu = after.per(before, n)
+	return err
 }
 
 func firstRow(res map[string]any, column string) (any, error) {
@@ -324,19 +330,34 @@ func (c *client) await(ctx context.Context, want float64, port string, limit tim
 	return installed, up, nil
 }
 
-// cpuOf is the processor time of northd and of all controllers.
-func cpuOf(l *lab.Lab, controllers []int) (northd, all time.Duration, err error) {
-	if northd, err = cpu(l.Pid("central", "northd")); err != nil {
-		return 0, 0, err
-	}
-	for _, pid := range controllers {
-		d, err := cpu(pid)
-		if err != nil {
-			return 0, 0, err
+// usage is processor time: of northd, of all controllers, of the programs of
+// Open vSwitch on all chassis. Stock's databases count for northd.
+type usage struct{ northd, controllers, vswitches time.Duration }
+
+func usageOf(l *lab.Lab, chassis int) (u usage, err error) {
+	add := func(to *time.Duration, node, daemon string) {
+		if pid := l.Pid(node, daemon); pid != 0 && err == nil {
+			var d time.Duration
+			d, err = cpu(pid)
+			*to += d
 		}
-		all += d
 	}
-	return northd, all, nil
+	for _, daemon := range []string{"northd", "nb", "sb"} {
+		add(&u.northd, "central", daemon)
+	}
+	for h := range chassis {
+		node := fmt.Sprintf("h%d", h)
+		add(&u.controllers, node, "controller")
+		add(&u.vswitches, node, "vswitchd")
+		add(&u.vswitches, node, "ovsdb")
+	}
+	return u, err
+}
+
+// per is what each of n took since before.
+func (u usage) per(before usage, n int) usage {
+	d := time.Duration(n)
+	return usage{(u.northd - before.northd) / d, (u.controllers - before.controllers) / d, (u.vswitches - before.vswitches) / d}
 }
 
 // cpu is the processor time of a process: fields 14 and 15 of proc(5) stat, in

@@ -158,9 +158,11 @@ func (w *World) Change() (what string, err error) {
 func (w *World) change() string {
 	w.Total++
 	if w.r.IntN(5) < 2 {
-		if what := w.remove(); what != "" {
-			w.Deletions++
-			return what
+		for range 4 { // there may be nothing of that kind to delete
+			if what := w.remove(); what != "" {
+				w.Deletions++
+				return what
+			}
 		}
 	}
 	return w.edit()
