@@ -108,17 +108,17 @@ func TestQueriesOnFullSwitch(t *testing.T) {
 			continue
 		}
 		// A key that becomes free goes to the port that waits longest.
+		ls := z.firstSwitch(t)
 		key := func(name string) int64 {
 			row := z.store.Snapshot().Lookup(z.columns.LSP.Table, 0, name)
-			sw := z.firstSwitch(t).String()
-			if row := z.store.Snapshot().Lookup(z.columns.Allocation.Table, 0, topology.KindPort, sw, row.UUID()); row != nil {
+			if row := z.store.Snapshot().Lookup(z.columns.Allocation.Table, 0, topology.KindPort, ls.String(), row.UUID()); row != nil {
 				return row.Int(z.columns.Allocation.Key)
 			}
 			return 0
 		}
 		freed := key("p0-7")
 		z.nb(t, func(tx *ovsdb.Txn) error {
-			tx.DelFromSet(z.columns.LS.Table, z.firstSwitch(t), "ports", port.UUID())
+			tx.DelFromSet(z.columns.LS.Table, ls, "ports", port.UUID())
 			return tx.Err()
 		})
 		z.nb(t, func(tx *ovsdb.Txn) error { // one more round: keys rest
