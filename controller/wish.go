@@ -4,6 +4,7 @@ import (
 	"maps"
 	"time"
 
+	"govn/controller/physical"
 	"govn/controller/vswitch"
 )
 

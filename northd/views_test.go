@@ -326,3 +326,25 @@ func TestStatusOfZone(t *testing.T) {
 		}
 	}
 }
+
+// port is a row of Logical_Switch_Port.
+func port(name string, addresses ...ovsdb.Atom) map[string]ovsdb.Value {
+	return map[string]ovsdb.Value{"name": name, "addresses": ovsdb.NewSet(addresses...)}
+}
+
+// addSwitch adds a switch with ports; it returns the row of the switch and of
+// each port.
+func (z *zone) addSwitch(t testing.TB, name string, ports ...map[string]ovsdb.Value) (ls ovsdb.UUID, lsps []ovsdb.UUID) {
+	t.Helper()
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		var refs []ovsdb.Atom
+		for _, p := range ports {
+			u := tx.Insert(z.columns.LSP.Table, ovsdb.UUID{}, p)
+			lsps = append(lsps, u)
+			refs = append(refs, u)
+		}
+		ls = tx.Insert(z.columns.LS.Table, ovsdb.UUID{}, map[string]ovsdb.Value{"name": name, "ports": ovsdb.NewSet(refs...)})
+		return tx.Err()
+	})
+	return ls, lsps
+}
