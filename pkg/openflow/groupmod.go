@@ -315,3 +315,6 @@ func decodeMeterMod(r *reader) Message {
 	}
 	return m
 }
+
+// Format prints the bucket as it stands in a group of a type.
+func (k *Bucket) Format(groupType uint8) string { return k.format(groupType) }

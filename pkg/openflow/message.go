@@ -89,6 +89,7 @@ var messageDecoders = map[uint8]func(r *reader) Message{
 	TypeFeaturesRequest:  func(*reader) Message { return &FeaturesRequest{} },
 	TypeFeaturesReply:    decodeFeatures,
 	TypeSetConfig:        func(r *reader) Message { return &SetConfig{Flags: r.u16(), MissSendLen: r.u16()} },
+	TypeFlowRemoved:      decodeFlowRemoved,
 	TypePortStatus:       decodePortStatus,
 	TypePacketOut:        decodePacketOut,
 	TypeFlowMod:          decodeFlowMod,

@@ -144,15 +144,20 @@ func (f *FlowStats) append(b []byte) []byte {
 	b = put16(append(b, f.Table, 0), f.Priority)
 	b = put16(put16(put16(put16(b, f.IdleTimeout), f.HardTimeout), f.Flags), f.Importance)
 	b = appendMatch(put64(b, f.Cookie), f.Match)
-	stats := len(b)
+	b = f.appendOXS(b)
+	b = append(appendApply(b, f.Actions), f.Instructions...)
+	return setLen(b, start, 0)
+}
+
+// appendOXS appends the counters.
+func (f *FlowStats) appendOXS(b []byte) []byte {
+	start := len(b)
 	b = putZeros(b, 4)
 	b = appendOXSTime(b, oxsDuration, f.Duration)
 	b = appendOXSTime(b, oxsIdleTime, f.Idle)
 	b = put64(put32(b, oxsHeader(oxsPackets, 8)), f.Packets)
 	b = put64(put32(b, oxsHeader(oxsBytes, 8)), f.Bytes)
-	b = pad8(setLen(b, stats, 2), stats)
-	b = append(appendApply(b, f.Actions), f.Instructions...)
-	return setLen(b, start, 0)
+	return pad8(setLen(b, start, 2), start)
 }
 
 func appendOXSTime(b []byte, field uint32, d time.Duration) []byte {

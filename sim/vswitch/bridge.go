@@ -1,15 +1,19 @@
 package vswitch
 
 import (
-	"context"
-	"errors"
+	"cmp"
 	"log/slog"
-	"net"
+	"maps"
 	"net/netip"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"govn/pkg/geneve"
 	"govn/pkg/openflow"
+	"govn/sim/vswitch/classifier"
+	"govn/sim/vswitch/conntrack"
 )
 
 // Options configures NewBridge.
@@ -24,35 +28,133 @@ type Options struct {
 	Emit         func(out []Output, tr *Trace)
 	TraceEmitted bool
 	Logger       *slog.Logger // optional
+	// Conntrack is shared by the bridges of one host, as its datapath is;
+	// optional, one of its own.
+	Conntrack *conntrack.Table
 }
+
+// lastTable is the highest table that controllers use; the one above is Open
+// vSwitch's own.
+const lastTable = 253
 
 // Bridge is a switch.
 type Bridge struct {
 	opts Options
+	log  *slog.Logger
+	ct   *conntrack.Table
+
+	mu       sync.Mutex
+	ports    map[uint16]*Port
+	tables   [lastTable + 1]classifier.Table[*flow]
+	groups   map[uint32]*group
+	meters   map[uint32]*meter
+	tlv      map[uint16]openflow.TLVMap // by index
+	byTLV    map[optionKey]int          // to index
+	conns    map[*conn]struct{}
+	stations map[station]sighting
+}
+
+type optionKey struct {
+	class uint16
+	typ   uint8
 }
 
 // NewBridge makes a switch without ports and flows.
-func NewBridge(o Options) *Bridge { return &Bridge{opts: o} }
+func NewBridge(o Options) *Bridge {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Conntrack == nil {
+		o.Conntrack = conntrack.NewTable()
+	}
+	return &Bridge{
+		opts: o, log: o.Logger.With("bridge", o.Name), ct: o.Conntrack,
+		ports: map[uint16]*Port{}, groups: map[uint32]*group{}, meters: map[uint32]*meter{},
+		tlv: map[uint16]openflow.TLVMap{}, byTLV: map[optionKey]int{},
+		conns: map[*conn]struct{}{}, stations: map[station]sighting{},
+	}
+}
 
 // Name is Options.Name.
 func (b *Bridge) Name() string { return b.opts.Name }
 
 // SetPort adds a port or replaces the one of its number, and tells the
-// controllers.
-func (b *Bridge) SetPort(Port) {}
+// controllers. A number that no port can have is ignored.
+func (b *Bridge) SetPort(p Port) {
+	n, ok := portNumber(p.Number)
+	if !ok {
+		b.log.Warn("no such port number", "port", p.Name, "number", p.Number)
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	reason := uint8(openflow.PortModified)
+	if b.ports[n] == nil {
+		reason = openflow.PortAdded
+	}
+	b.ports[n] = &p
+	b.tellPort(reason, &p)
+}
 
 // DelPort takes a port away and tells the controllers; one that is not there is
 // no error.
-func (b *Bridge) DelPort(uint32) {}
+func (b *Bridge) DelPort(number uint32) {
+	n, ok := portNumber(number)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.ports[n]
+	if !ok || p == nil {
+		return
+	}
+	delete(b.ports, n)
+	maps.DeleteFunc(b.stations, func(_ station, s sighting) bool { return s.port == n })
+	b.tellPort(openflow.PortDeleted, p)
+}
 
 // Ports returns the ports by number.
-func (b *Bridge) Ports() []Port { return nil }
+func (b *Bridge) Ports() []Port {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []Port
+	for _, n := range slices.Sorted(maps.Keys(b.ports)) {
+		list = append(list, *b.ports[n])
+	}
+	return list
+}
+
+// FindTunnel finds the tunnel port that receives packets from remote to local,
+// as Open vSwitch does: one with both endpoints first, then one with the remote
+// endpoint only, then one that takes all.
+func (b *Bridge) FindTunnel(local, remote netip.Addr) (number uint32, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	best := -1
+	for _, p := range b.ports {
+		if p.Type != PortGeneve || p.LocalIP.IsValid() && p.LocalIP != local || p.RemoteIP.IsValid() && p.RemoteIP != remote {
+			continue
+		}
+		score := 0
+		if p.RemoteIP.IsValid() {
+			score += 2
+		}
+		if p.LocalIP.IsValid() {
+			score++
+		}
+		if score > best || score == best && p.Number < number {
+			best, number = score, p.Number
+		}
+	}
+	return number, best >= 0
+}
 
 // Tunnel is the metadata of a packet in a Geneve tunnel: what stands in its
 // outer headers.
 type Tunnel struct {
 	VNI      uint32
-	Src, Dst netip.Addr // endpoints
+	Src, Dst netip.Addr // endpoints; Src invalid: whatever address routing chooses
 	Options  []geneve.Option
 }
 
@@ -61,6 +163,8 @@ type Packet struct {
 	InPort uint32
 	Data   []byte  // an Ethernet frame; not changed
 	Tunnel *Tunnel // of a packet from a tunnel port, otherwise nil
+
+	mark uint32 // pkt_mark of a packet from a patch port
 }
 
 // Output is a packet that goes out.
@@ -71,49 +175,57 @@ type Output struct {
 	Tunnel *Tunnel // to encapsulate it with; of a tunnel port, otherwise nil
 }
 
-// Process takes a packet through the flow tables and returns what goes out, in
-// order. Counters go up, packets for controllers are sent to them. tr, unless
-// nil, gets what happened. Patch ports do not show: the outputs are those of
-// the bridge behind.
-func (b *Bridge) Process(p Packet, tr *Trace) []Output { return nil }
-
-// Trace is what happened to a packet.
-type Trace struct {
-	Bridge string
-	Steps  []Step
-}
-
-// Step is one thing that happened: a lookup, with the actions of the flow as
-// Sub; an action, with what it led to as Sub; a remark.
-type Step struct {
-	Lookup bool           // a table was looked up
-	Table  uint8          // of Lookup
-	Flow   *openflow.Flow // of Lookup: the flow that matched, nil: none
-	Action string         // as ovs-ofctl prints it, "" for lookups and remarks
-	Note   string         // a remark: "no such port", "meter dropped the packet"
-	Sub    []Step
-}
-
-// String prints the trace in the manner of ofproto/trace.
-func (t *Trace) String() string { return t.Bridge }
-
-// Serve speaks OpenFlow on one connection until it ends or ctx does, and
-// closes it. It returns nil when ctx ended or the peer closed the connection.
-func (b *Bridge) Serve(ctx context.Context, c net.Conn) error {
-	return errors.Join(ctx.Err(), c.Close())
-}
-
-// Expire removes the flows whose time is over and tells the controllers that
-// want to know. Call it about once a second.
-func (b *Bridge) Expire() {}
-
 // Flows returns all flows with their counters, by table, priority (highest
 // first) and match.
-func (b *Bridge) Flows() []openflow.FlowStats { return nil }
+func (b *Bridge) Flows() []openflow.FlowStats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.opts.Now()
+	var list []openflow.FlowStats
+	for i := range b.tables {
+		start := len(list)
+		for r := range b.tables[i].All() {
+			list = append(list, r.Value.stats(now))
+		}
+		slices.SortFunc(list[start:], func(a, b openflow.FlowStats) int {
+			return cmp.Or(-cmp.Compare(a.Priority, b.Priority), strings.Compare(string(a.Match), string(b.Match)))
+		})
+	}
+	return list
+}
+
+// FlowCount is the number of flows.
+func (b *Bridge) FlowCount() (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.tables {
+		n += b.tables[i].Len()
+	}
+	return n
+}
+
+// DumpFlows prints a line per flow as ovs-ofctl -O OpenFlow15 dump-flows does,
+// but without durations and counters, in the order of Flows.
+func (b *Bridge) DumpFlows() string {
+	var s strings.Builder
+	for _, f := range b.Flows() {
+		s.WriteString(f.Flow.String())
+		s.WriteByte('\n')
+	}
+	return s.String()
+}
 
 // Groups returns all groups by id.
-func (b *Bridge) Groups() []openflow.GroupDesc { return nil }
+func (b *Bridge) Groups() []openflow.GroupDesc {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.groupList()
+}
 
-// DumpFlows prints a line per flow as ovs-ofctl -O OpenFlow15 --no-stats
-// dump-flows does, in the order of Flows.
-func (b *Bridge) DumpFlows() string { return "" }
+func (b *Bridge) groupList() []openflow.GroupDesc {
+	var list []openflow.GroupDesc
+	for _, id := range slices.Sorted(maps.Keys(b.groups)) {
+		list = append(list, b.groups[id].desc)
+	}
+	return list
+}

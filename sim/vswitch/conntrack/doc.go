@@ -1,13 +1,13 @@
 // Package conntrack tracks connections of IP packets and translates their
 // addresses, as the ct action of Open vSwitch asks for.
 //
-//	        key + zone
-//	            |                 commit
-//	            v                   v
-//	 tuple --> lookup --none--> new connection --> original and reply tuple
-//	            |                                  (reply: of translated packets)
-//	            v
-//	       update state, translate forward or back
+//	       key + zone
+//	           |                 commit
+//	           v                   v
+//	tuple --> lookup --none--> new connection --> original and reply tuple
+//	           |                                  (reply: of translated packets)
+//	           v
+//	      update state, translate forward or back
 //
 // # Contract
 //

@@ -334,3 +334,8 @@ func (k *Key) Meets(r openflow.Requirement) bool {
 	}
 	return true
 }
+
+// Or sets bits of a field that are one in v, and nothing besides: it builds the
+// values and masks of a match. A match on a VLAN priority is one on a tag too.
+// A match on tun_metadata is one on its presence.
+func (k *Key) Or(f *openflow.Field, v U128) { k.Set(f, k.Get(f).or(v)) }

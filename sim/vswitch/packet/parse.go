@@ -304,3 +304,25 @@ func (l *Layout) neighbour(b []byte, at int, k *Key) {
 		l.tll = at + tll
 	}
 }
+
+// Moved is the layout of the frame that Rewrite makes of one with this layout.
+func (l Layout) Moved(base, now *State) Layout {
+	moved := 4 * (tagsOf(now) - tagsOf(base))
+	for _, at := range []*int{&l.l3, &l.l4, &l.end, &l.sll, &l.tll} {
+		if *at > 0 {
+			*at += moved
+		}
+	}
+	l.tags = tagsOf(now)
+	return l
+}
+
+func tagsOf(s *State) int {
+	switch {
+	case s.Key.VLANTCI() == 0:
+		return 0
+	case s.Inner.TCI == 0:
+		return 1
+	}
+	return 2
+}
