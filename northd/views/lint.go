@@ -97,8 +97,7 @@ type address struct {
 	mac  bool
 }
 
-// lintPorts finds the ports of a switch without a key, and the addresses that
-// several of them have.
+// lintPorts finds the addresses that several ports of a switch have.
 func (s *Source) lintPorts(ls *ovsdb.Row) []control.Problem {
 	var out []control.Problem
 	var ports []*ovsdb.Row
@@ -108,9 +107,6 @@ func (s *Source) lintPorts(ls *ovsdb.Row) []control.Problem {
 			continue
 		}
 		ports = append(ports, row)
-		if !s.hasKey(topology.KindPort, ls.UUID().String(), row.UUID()) {
-			out = append(out, noKey(s.Columns.LSP.Table.Name, row))
-		}
 	}
 	slices.SortFunc(ports, func(a, b *ovsdb.Row) int {
 		return strings.Compare(a.Str(s.Columns.LSP.Name), b.Str(s.Columns.LSP.Name))
