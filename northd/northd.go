@@ -58,7 +58,7 @@ func Schemas() (topology.Schemas, error) {
 // OpenStore opens the databases in an engine. flows is the Logical_Flow table.
 func OpenStore(ctx context.Context, e ovsdb.Engine, s topology.Schemas, flows ovsdb.VirtualTable, log *slog.Logger) (*ovsdb.Store, error) {
 	return ovsdb.Open(ctx, e, []ovsdb.Database{
-		{Schema: s.NB},
+		{Schema: s.NB, Check: topology.NewColumns(s).CheckChanges},
 		{Schema: s.SB, Owner: southbound.Owner, InsertDelete: southbound.InsertDelete,
 			Virtual: map[string]ovsdb.VirtualTable{"Logical_Flow": flows}},
 		{Schema: s.Private, Private: true},

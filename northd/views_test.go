@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"govn/northd/fabric"
+	"govn/northd/topology"
 	"govn/northd/views"
 	"govn/pkg/abi"
 	"govn/pkg/ovsdb"
@@ -130,6 +131,70 @@ func TestDuplicatePortName(t *testing.T) {
 	}
 }
 
+// In strict mode a client's transaction that would leave a port that cannot be
+// used is refused, with what is wrong with it; without, it is stored and listed.
+func TestStrict(t *testing.T) {
+	z := newZone(t, "")
+	ls, ports := z.addSwitch(t, "sw0", port("vm1", "50:54:00:00:00:01"), port("old", "x"))
+	strict := func(v string) {
+		t.Helper()
+		z.nb(t, func(tx *ovsdb.Txn) error {
+			for row := range tx.Rows(z.columns.NBGlobal.Table) {
+				tx.PutInMap(z.columns.NBGlobal.Table, row.UUID(), "options", topology.StrictOption, v)
+			}
+			return tx.Err()
+		})
+	}
+	add := func(name string, p map[string]ovsdb.Value) error {
+		_, err := z.store.Update(z.ctx, z.schemas.NB, ovsdb.OwnerClient, func(tx *ovsdb.Txn) error {
+			tx.AddToSet(z.columns.LS.Table, ls, "ports", tx.Insert(z.columns.LSP.Table, ovsdb.UUID{}, p))
+			return tx.Err()
+		})
+		z.step(t)
+		return err
+	}
+	set := func(who ovsdb.Owner, u ovsdb.UUID, column string, v ovsdb.Value) error {
+		_, err := z.store.Update(z.ctx, z.schemas.NB, who, func(tx *ovsdb.Txn) error {
+			tx.SetColumn(z.columns.LSP.Table, u, column, v)
+			return tx.Err()
+		})
+		z.step(t)
+		return err
+	}
+	refused := func(what string, err error, detail string) {
+		t.Helper()
+		if !errors.Is(err, &ovsdb.Error{Kind: ovsdb.ErrConstraint}) || !strings.Contains(err.Error(), detail) {
+			t.Errorf("%s: %v, want %q", what, err, detail)
+		}
+	}
+	accepted := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	accepted("a bad address by default", add("vm2", port("vm2", "50:54:00:00:00:02 10.0.0.300")))
+	strict("true") // what is there stays
+	teapot := port("vm3", "50:54:00:00:00:03")
+	teapot["type"] = "teapot"
+	revision := z.store.Snapshot().Revision()
+	refused("an unknown type", add("vm3", teapot), `"vm3", type: "teapot"`)
+	refused("a bad address", add("vm3", port("vm3", "50:54:00:00:00:03 10.0.0.300")), `"vm3", addresses: "50:54:00:00:00:03 10.0.0.300", at position 18`)
+	refused("a bad change", set(ovsdb.OwnerClient, ports[0], "port_security", ovsdb.NewSet("nonsense")), `"vm1", port_security`)
+	if now := z.store.Snapshot().Revision(); now != revision {
+		t.Errorf("what is refused made revision %d of %d", now, revision)
+	}
+	accepted("a good port", add("vm3", port("vm3", "50:54:00:00:00:03 10.0.0.3")))
+	accepted("a good change", set(ovsdb.OwnerClient, ports[0], "addresses", ovsdb.NewSet("50:54:00:00:00:01 10.0.0.1")))
+	accepted("what northd writes about an old port", set(ovsdb.OwnerNorthd, ports[1], "up", ovsdb.NewSet(true)))
+	accepted("mending an old port", set(ovsdb.OwnerClient, ports[1], "addresses", ovsdb.NewSet("50:54:00:00:00:09")))
+	if got := z.View().Lint(); !got.Strict || len(got.Problems) != 1 || got.Problems[0].Name != "vm2" {
+		t.Errorf("lint: %+v", got)
+	}
+	strict("false")
+	accepted("a bad address again", add("vm4", port("vm4", "50:54:00:00:00:04 10.0.0.400")))
+}
+
 // A switch with more ports than there are keys: the last one gets none.
 func TestLintNamesPortsWithoutKey(t *testing.T) {
 	z := newZone(t, "")
@@ -143,10 +208,10 @@ func TestLintNamesPortsWithoutKey(t *testing.T) {
 		return tx.Err()
 	})
 	got := z.View().Lint().Problems
-	if len(got) != 1 || got[0].Name != fmt.Sprintf("p%05d", abi.MaxPortKey) || got[0].Reason != "no free key" || got[0].Effect != control.LeftOut {
+	if len(got) != 1 || got[0].Name != fmt.Sprintf("p%05d", abi.MaxPortKey) || got[0].Column != "tunnel_key" || got[0].Reason != "no free key" || got[0].Effect != control.LeftOut {
 		t.Errorf("%d problems: %v", len(got), got)
 	}
-	if k := z.View().Status().Keys.Ports; len(k) != 1 || k[0].Switch != "sw0" || k[0].Used != abi.MaxPortKey || k[0].Limit != abi.MaxPortKey {
+	if k := z.View().Status().Keys.Ports; len(k) != 1 || k[0].Switch != "sw0" || k[0].Used != abi.MaxPortKey || k[0].Waiting != 1 || k[0].Limit != abi.MaxPortKey {
 		t.Errorf("use of keys: %+v", k)
 	}
 }

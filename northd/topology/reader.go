@@ -24,6 +24,7 @@ type Reader struct {
 	lists  map[*ovsdb.ColumnSchema]*List
 	rows   map[*ovsdb.TableSchema]*incr.Collection[ovsdb.UUID]
 	fault  Fault
+	keyed  bool // every owner has a key: for checks of what is too new to have one
 }
 
 // Fault breaks the reader on purpose, so that a test of the invariants can show
@@ -208,6 +209,9 @@ func (r *Reader) Option(c *incr.Ctx, col *ovsdb.ColumnSchema, u ovsdb.UUID, key 
 
 // Key is the allocated key of an owner in a scope, false if it has none.
 func (r *Reader) Key(c *incr.Ctx, kind string, scope, owner ovsdb.UUID) (uint32, bool) {
+	if r.keyed {
+		return 1, kind != KindWaiting
+	}
 	a := &r.C.Allocation
 	c.Read(r.allocationCell(kind, scope, owner))
 	row := r.snap.Lookup(a.Table, 0, kind, scopeText(scope), owner)

@@ -12,10 +12,6 @@ import (
 	"govn/proto/control"
 )
 
-// StrictOption is the key in NB_Global:options that makes northd refuse, in the
-// transaction, what it could not use.
-const StrictOption = "govn-strict"
-
 // ProblemOf is the problem that the error of a unit stands for. unit and key
 // name it where the error does not name an object.
 func ProblemOf(sn *ovsdb.Snapshot, c *topology.Columns, unit string, key any, err error) control.Problem {
@@ -52,19 +48,33 @@ func ProblemOf(sn *ovsdb.Snapshot, c *topology.Columns, unit string, key any, er
 
 // Lint is everything that cannot be used as it is, by table, name and column.
 func (s *Source) Lint() *control.Problems {
-	out := &control.Problems{Revision: s.Snapshot.Revision(), Problems: slices.Clone(s.Problems)}
+	out := &control.Problems{Revision: s.Snapshot.Revision(), Strict: s.Columns.Strict(s.Snapshot), Problems: slices.Clone(s.Problems)}
 	if out.Problems == nil {
 		out.Problems = []control.Problem{}
 	}
-	for row := range s.Snapshot.Rows(s.Columns.NBGlobal.Table) {
-		v, _ := row.Map(s.Columns.NBGlobal.Options).Get(StrictOption)
-		out.Strict = v == "true"
+	named := make(map[string]bool, len(out.Problems))
+	for i := range out.Problems {
+		named[out.Problems[i].UUID] = true
+	}
+	noKey := func(table string, row *ovsdb.Row) {
+		if u := row.UUID().String(); !named[u] {
+			out.Problems = append(out.Problems, control.Problem{
+				Object: control.Object{Table: table, Name: nameOf(row), UUID: u},
+				Column: "tunnel_key", Reason: topology.ErrExhausted.Error(), Effect: control.LeftOut,
+			})
+		}
 	}
 	ls := &s.Columns.LS
 	for row := range s.Snapshot.Rows(ls.Table) {
 		if !s.hasKey(topology.KindDatapath, "", row.UUID()) {
-			out.Problems = append(out.Problems, noKey(ls.Table.Name, row))
+			noKey(ls.Table.Name, row)
 			continue // its ports have none either
+		}
+		for a := range row.Set(ls.Ports).All() {
+			p := s.Snapshot.Row(s.Columns.LSP.Table, a.(ovsdb.UUID))
+			if p != nil && !s.hasKey(topology.KindPort, row.UUID().String(), p.UUID()) {
+				noKey(s.Columns.LSP.Table.Name, p)
+			}
 		}
 		out.Problems = append(out.Problems, s.lintPorts(row)...)
 	}
@@ -73,13 +83,6 @@ func (s *Source) Lint() *control.Problems {
 			cmp.Compare(a.Column, b.Column), cmp.Compare(a.Value, b.Value), cmp.Compare(a.Reason, b.Reason))
 	})
 	return out
-}
-
-func noKey(table string, row *ovsdb.Row) control.Problem {
-	return control.Problem{
-		Object: control.Object{Table: table, Name: nameOf(row), UUID: row.UUID().String()},
-		Reason: topology.ErrExhausted.Error(), Effect: control.LeftOut,
-	}
 }
 
 func (s *Source) hasKey(kind, scope string, owner ovsdb.UUID) bool {

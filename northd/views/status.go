@@ -62,17 +62,20 @@ func (s *Source) keys() control.Keys {
 	ports := make(map[string]*control.KeyUse)
 	for row := range s.Snapshot.Rows(a.Table) {
 		use := &k.Datapaths
-		if row.Str(a.Kind) == topology.KindPort {
-			scope := row.Str(a.Scope)
+		if scope := row.Str(a.Scope); scope != "" {
 			if use = ports[scope]; use == nil {
 				use = &control.KeyUse{Limit: abi.MaxPortKey - abi.MinPortKey + 1}
 				ports[scope] = use
 			}
 		}
-		if row.Bool(a.Retired) {
+		switch kind := row.Str(a.Kind); {
+		case kind == topology.KindWaiting:
+			use.Waiting++
+		case kind != topology.KindPort && kind != topology.KindDatapath:
+		case row.Bool(a.Retired):
 			use.Resting++
 			k.Resting++
-		} else {
+		default:
 			use.Used++
 		}
 	}

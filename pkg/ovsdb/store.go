@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -44,6 +45,10 @@ type Database struct {
 	Owner func(*ColumnSchema) Owner
 	// InsertDelete says who inserts and deletes rows. Optional, as Owner.
 	InsertDelete func(*TableSchema) Owner
+	// Check refuses what the schema cannot: it sees the state after the changes,
+	// which nobody else does yet. Optional; its error is that of the transaction.
+	// It holds up all writers, and must not call the store.
+	Check func(after *Snapshot, changes []Change, who Owner) error
 	// Virtual are tables whose rows are not stored but rendered on demand, by
 	// name. Optional.
 	Virtual map[string]VirtualTable
@@ -204,6 +209,11 @@ func (s *Store) commit(t *Txn) (uint64, error) {
 	if state == nil {
 		return t.base.revision, nil
 	}
+	if check := t.db.Check; check != nil {
+		if err := check(s.after(rev, t.db.Schema, state), changes, t.who); err != nil {
+			return 0, err
+		}
+	}
 	c := Commit{Revision: rev, DB: t.db.Schema, Changes: changes, Who: t.who}
 	data := encodeEntry(&c, t.db.volatile)
 	s.show(&c, state, data, nextTxnID(t.base.txid, data))
@@ -212,15 +222,22 @@ func (s *Store) commit(t *Txn) (uint64, error) {
 	return rev, nil
 }
 
-// show makes a commit the present state.
-func (s *Store) show(c *Commit, state *dbState, data []byte, txid UUID) {
+// after is the present state with another one of a database.
+func (s *Store) after(rev uint64, db *DatabaseSchema, state *dbState) *Snapshot {
 	before := s.current.Load()
-	next := &Snapshot{revision: c.Revision, txid: txid, dbs: make([]*dbState, len(before.dbs))}
-	for i, db := range before.dbs {
-		if next.dbs[i] = db; db.schema == c.DB {
+	next := &Snapshot{revision: rev, dbs: slices.Clone(before.dbs)}
+	for i := range next.dbs {
+		if next.dbs[i].schema == db {
 			next.dbs[i] = state
 		}
 	}
+	return next
+}
+
+// show makes a commit the present state.
+func (s *Store) show(c *Commit, state *dbState, data []byte, txid UUID) {
+	next := s.after(c.Revision, c.DB, state)
+	next.txid = txid
 	s.publish.Lock()
 	defer s.publish.Unlock()
 	s.current.Store(next)

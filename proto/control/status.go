@@ -83,6 +83,7 @@ type Keys struct {
 type KeyUse struct {
 	Used    int `json:"used"`
 	Resting int `json:"resting"` // given back, and not free before every chassis has acknowledged that
+	Waiting int `json:"waiting"` // objects that got none
 	Limit   int `json:"limit"`
 }
 
@@ -97,6 +98,9 @@ func (k KeyUse) String() string {
 	s := fmt.Sprintf("%d of %d", k.Used, k.Limit)
 	if k.Resting > 0 {
 		s += fmt.Sprintf(" (%d resting)", k.Resting)
+	}
+	if k.Waiting > 0 {
+		s += fmt.Sprintf(" (%d WAITING)", k.Waiting)
 	}
 	return s
 }

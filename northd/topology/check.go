@@ -1,0 +1,72 @@
+package topology
+
+import (
+	"govn/pkg/incr"
+	"govn/pkg/ovsdb"
+)
+
+// StrictOption is the key in NB_Global:options that, set to true, makes northd
+// refuse in the transaction what it could not use.
+const StrictOption = "govn-strict"
+
+// Strict reports whether what cannot be used is refused.
+func (c *Columns) Strict(sn *ovsdb.Snapshot) bool {
+	for row := range sn.Rows(c.NBGlobal.Table) {
+		v, _ := row.Map(c.NBGlobal.Options).Get(StrictOption)
+		return v == "true"
+	}
+	return false
+}
+
+// CheckChanges says, where the zone is strict, what of a client's changes could
+// not be used; after is the state with them. It reads the ports that changed as
+// the compiler does.
+func (c *Columns) CheckChanges(after *ovsdb.Snapshot, changes []ovsdb.Change, who ovsdb.Owner) error {
+	if who != ovsdb.OwnerClient || !c.Strict(after) {
+		return nil
+	}
+	members := make(map[Member]bool)
+	for i := range changes {
+		switch ch := &changes[i]; {
+		case ch.New == nil:
+		case ch.Table == c.LSP.Table:
+			for ls := range after.Referrers(c.LS.Ports, ch.UUID) {
+				members[Member{ls, ch.UUID}] = true
+			}
+		case ch.Table == c.LS.Table:
+			var old ovsdb.Set
+			if ch.Old != nil {
+				old = ch.Old.Set(c.LS.Ports)
+			}
+			_, added := ovsdb.DiffSets(old, ch.New.Set(c.LS.Ports))
+			for _, p := range added {
+				members[Member{ch.UUID, p.(ovsdb.UUID)}] = true
+			}
+		}
+	}
+	if len(members) == 0 {
+		return nil
+	}
+	e := incr.New(incr.Options{Workers: 1})
+	r := NewReader(e, c, after)
+	r.keyed = true
+	check := incr.NewUnit(e, "check", func(ctx *incr.Ctx, m Member) error {
+		_, _, err := r.ReadPort(ctx, m, 1)
+		return err
+	}, incr.Order(compareMembers))
+	for m := range members {
+		check.Root(m)
+	}
+	e.Run()
+	for _, bad := range e.Errors() {
+		return &ovsdb.Error{Kind: ovsdb.ErrConstraint, Details: bad.Err.Error() + " (" + StrictOption + " is set)"}
+	}
+	return nil
+}
+
+func compareMembers(a, b Member) int {
+	if c := a.Row.Compare(b.Row); c != 0 {
+		return c
+	}
+	return a.Elem.Compare(b.Elem)
+}
