@@ -2,6 +2,7 @@ package compile
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -40,7 +41,7 @@ type Program struct {
 
 	datapathKey *incr.Query[ovsdb.UUID, uint32]
 	port        *incr.Query[topology.Member, *topology.Port]
-	switchBody  *incr.Query[bool, *translate.Body]
+	switchBody  *incr.Query[shape, *translate.Body]
 
 	zone     *incr.Unit[struct{}]
 	datapath *incr.Unit[ovsdb.UUID]
@@ -68,7 +69,7 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 
 	p.datapathKey = incr.NewQuery(e, "datapath-key", hashKey, p.readDatapathKey, incr.Order(compareUUIDs))
 	p.port = incr.NewQuery(e, "port", topology.HashPort, p.readPort, incr.Order(compareMember))
-	p.switchBody = incr.NewQuery(e, "switch-body", hashBody, p.compileSwitch, incr.Order(compareBools))
+	p.switchBody = incr.NewQuery(e, "switch-body", hashBody, p.compileSwitch, incr.Order(shape.compare))
 
 	p.datapath = incr.NewUnit(e, "datapath", p.runDatapath, incr.Order(compareUUIDs))
 	p.logic = incr.NewUnit(e, "switch", p.runSwitch, incr.Order(compareUUIDs))
@@ -85,6 +86,21 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 }
 
 func compareUUIDs(a, b ovsdb.UUID) int { return bytes.Compare(a[:], b[:]) }
+
+// shape is all that the logic of a switch by itself depends on.
+type shape struct {
+	unknown  bool // it has a port with unknown addresses
+	passthru bool // frames with VLAN tags pass
+}
+
+func (s shape) compare(o shape) int {
+	return cmp.Or(compareBools(s.unknown, o.unknown), compareBools(s.passthru, o.passthru))
+}
+
+// topology is a switch of that shape.
+func (s shape) topology() *topology.Switch {
+	return &topology.Switch{HasUnknown: s.unknown, Passthru: s.passthru}
+}
 
 func compareBools(a, b bool) int {
 	switch {
@@ -207,138 +223,39 @@ func (p *Program) runSwitch(c *incr.Ctx, ls ovsdb.UUID) error {
 	if err != nil || key == 0 {
 		return err
 	}
-	unknown := incr.Any(c, p.unknown, incr.Hash(ls))
+	s := shape{unknown: incr.Any(c, p.unknown, incr.Hash(ls)), passthru: p.Reader.Passthru(c, ls)}
 	p.groupRow(c, ls, GroupFlood)
 	p.groupRow(c, ls, GroupFloodL2)
-	if unknown {
+	if s.unknown {
 		p.groupRow(c, ls, GroupUnknown)
 	}
-	body, err := p.switchBody.Get(c, unknown)
+	body, err := p.switchBody.Get(c, s)
 	if err != nil {
 		return err
 	}
 	name := p.Reader.Str(c, p.c.LS.Name, ls)
-	p.emitUnit(c, UnitKey{ls, ls, PartDefault}, body, Scope{Datapath: key},
-		func() ([]pipeline.Flow, error) { return pipeline.OfSwitch(&topology.Switch{HasUnknown: unknown}) },
+	p.emitUnit(c, UnitKey{ls, ls, PartDefault}, body, Scope{Datapath: key}, 0,
+		func() ([]pipeline.Flow, error) { return pipeline.OfSwitch(s.topology()) },
 		object("Logical_Switch", ls, name))
 	return nil
 }
 
 // compileSwitch is the body of all switches that look the same.
-func (p *Program) compileSwitch(_ *incr.Ctx, unknown bool) (*translate.Body, error) {
-	flows, err := pipeline.OfSwitch(&topology.Switch{HasUnknown: unknown})
+func (p *Program) compileSwitch(_ *incr.Ctx, s shape) (*translate.Body, error) {
+	flows, err := pipeline.OfSwitch(s.topology())
 	if err != nil {
 		return nil, err
 	}
 	return translate.Compile(flows, nil, nil)
 }
 
-func (p *Program) emitUnit(c *incr.Ctx, k UnitKey, b *translate.Body, s Scope, logic func() ([]pipeline.Flow, error), objects ...*proto.Object) {
+// emitUnit emits a unit. resident, if not 0, is the port that has to be on a
+// chassis for the unit to hold there; the scope says who is sent it.
+func (p *Program) emitUnit(c *incr.Ctx, k UnitKey, b *translate.Body, s Scope, resident uint32, logic func() ([]pipeline.Flow, error), objects ...*proto.Object) {
 	incr.Emit(c, p.Units, k, &Unit{
 		Body: b, Scope: s, Logic: logic,
-		Value: marshal(&proto.Unit{Body: b.Hash[:], Datapath: s.Datapath, Port: s.Port, Objects: objects}),
+		Value: marshal(&proto.Unit{Body: b.Hash[:], Datapath: s.Datapath, Port: resident, Objects: objects}),
 	})
-}
-
-// runPort emits what a port of a switch contributes.
-func (p *Program) runPort(c *incr.Ctx, m topology.Member) error {
-	port, err := p.port.Get(c, m)
-	if err != nil || port == nil {
-		return err
-	}
-	keys := translate.PortKeys(func(name string) (uint32, error) {
-		if name == port.Name {
-			return port.Key, nil
-		}
-		return 0, fmt.Errorf("no port %q", name)
-	})
-	flows, err := pipeline.OfPort(port)
-	if err != nil {
-		return err
-	}
-	body, err := translate.Compile(flows, keys, nil)
-	if err != nil {
-		return err
-	}
-	resident, err := pipeline.OfResident(port)
-	if err != nil {
-		return err
-	}
-	local, err := translate.Compile(resident, keys, translate.PortSecurity(port))
-	if err != nil {
-		return err
-	}
-	obj := object("Logical_Switch_Port", port.UUID, port.Name)
-	everywhere := Scope{Datapath: port.Datapath}
-	if body.Len() > 0 {
-		p.emitUnit(c, UnitKey{m.Row, m.Elem, PartPort}, body, everywhere,
-			func() ([]pipeline.Flow, error) { return pipeline.OfPort(port) }, obj)
-	}
-	if local.Len() > 0 {
-		p.emitUnit(c, UnitKey{m.Row, m.Elem, PartResident}, local, Scope{port.Datapath, port.Key},
-			func() ([]pipeline.Flow, error) { return pipeline.OfResident(port) }, obj)
-	}
-
-	groups := p.join(c, port)
-	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(port.Datapath, port.Key)}, Item{
-		Scope: everywhere,
-		Value: marshal(&proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: port.Type, Groups: groups,
-			Parent: port.Parent, Tag: port.Tag, Learn: pipeline.Learns(port)}),
-	})
-	incr.Emit(c, p.Rows, RowKey{"Port_Binding", m.Elem}, p.portBinding(c, port))
-	return nil
-}
-
-// join makes the port a member of its multicast groups.
-func (p *Program) join(c *incr.Ctx, port *topology.Port) []uint32 {
-	var keys []uint32
-	add := func(g Group) {
-		keys = append(keys, g.Key)
-		incr.Emit(c, p.Members, MemberKey{g.UUID(port.Switch), port.UUID}, port.UUID)
-	}
-	if port.Enabled {
-		add(GroupFlood)
-		if port.Unknown {
-			add(GroupUnknown)
-			incr.Insert(c, p.unknown, incr.Hash(port.Switch), port.UUID)
-		}
-		add(GroupFloodL2)
-	}
-	return keys
-}
-
-func (p *Program) portBinding(c *incr.Ctx, port *topology.Port) Row {
-	xid := p.Reader.Map(c, p.c.LSP.XID, port.UUID)
-	if name, ok := xid.Get("neutron:port_name"); ok {
-		xid = xid.With("name", name)
-	}
-	return Row{[]Column{
-		{"logical_port", port.Name},
-		{"type", port.Type},
-		{"options", p.Reader.Map(c, p.c.LSP.Options, port.UUID)},
-		{"datapath", port.Switch},
-		{"tunnel_key", int64(port.Key)},
-		{"mac", stringSet(port.Mac)},
-		{"port_security", stringSet(port.Security)},
-		{"parent_port", optional(port.Parent, port.Parent != "")},
-		{"tag", optional(int64(port.Tag), port.Tag != 0)},
-		{"external_ids", xid},
-	}}
-}
-
-func stringSet(list []string) ovsdb.Set {
-	atoms := make([]ovsdb.Atom, len(list))
-	for i, s := range list {
-		atoms[i] = s
-	}
-	return ovsdb.NewSet(atoms...)
-}
-
-func optional(a ovsdb.Atom, there bool) ovsdb.Set {
-	if there {
-		return ovsdb.NewSet(a)
-	}
-	return ovsdb.NewSet()
 }
 
 // runBinding emits where a port is bound, and whether it is up.
@@ -348,7 +265,7 @@ func (p *Program) runBinding(c *incr.Ctx, m topology.Member) error {
 		return nil // the port's own unit says why
 	}
 	b := Binding{Port: port.UUID}
-	if a, ok := p.Reader.Opt(c, p.c.PortBinding.Chassis, m.Elem); ok {
+	if a, ok := p.Reader.Opt(c, p.c.PortBinding.Chassis, m.Elem); ok && port.Bound() {
 		b.Chassis = p.Reader.Str(c, p.c.Chassis.Name, a.(ovsdb.UUID))
 	}
 	if a, ok := p.Reader.Opt(c, p.c.PortBinding.Up, m.Elem); ok {

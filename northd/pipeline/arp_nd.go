@@ -8,7 +8,8 @@ import (
 // arpND answers ARP requests and neighbour solicitations for the addresses of
 // a switch's ports, so that they need not be flooded. A port's own requests for
 // its own address pass, so that it can detect a duplicate. A port with unknown
-// addresses answers for itself.
+// addresses answers for itself, and so does every port of a switch with
+// vlan-passthru, where the same address may be in several VLANs.
 var arpND = Feature{
 	Name: "arp-nd",
 	Port: func(f *Flows, p *topology.Port) {
@@ -43,7 +44,9 @@ var arpND = Feature{
 	},
 }
 
-func answers(p *topology.Port) bool { return !p.Unknown }
+func answers(p *topology.Port) bool {
+	return !p.Unknown && !p.Passthru && p.Type != topology.TypeLocalnet
+}
 
 var (
 	arpRequest    = match("arp.tpa == {ip} && arp.op == 1")

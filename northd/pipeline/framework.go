@@ -33,7 +33,7 @@ type Feature struct {
 }
 
 // Features are all features, in the order of their stages.
-var Features = []*Feature{&defaults, &portSecurity, &fdb, &arpND, &l2}
+var Features = []*Feature{&defaults, &portSecurity, &vlan, &fdb, &arpND, &localnet, &l2}
 
 // Flows collects the flows of an object.
 type Flows struct {

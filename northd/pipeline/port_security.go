@@ -7,14 +7,13 @@ import (
 
 // portSecurity lets a port send from and receive to its own addresses only
 // (ovn-nb(5), port_security), and drops what a switch never forwards: frames
-// from a multicast source, tagged frames, whatever a disabled port sends. The
+// from a multicast source, whatever a disabled port sends. The
 // addresses themselves are compiled into tables of their own, see
 // translate.PortSecurity.
 var portSecurity = Feature{
 	Name: "port-security",
 	Switch: func(f *Flows, _ *topology.Switch) {
 		f.Add(LSInCheckPortSec, 100, fromMulticast, drop)
-		f.Add(LSInCheckPortSec, 100, tagged, drop)
 		f.Add(LSInCheckPortSec, 50, always, checkIn)
 		f.Add(LSInApplyPortSec, 50, refused, drop)
 		f.Add(LSOutCheckPortSec, 100, toMulticast, accept)
@@ -32,7 +31,6 @@ var portSecurity = Feature{
 var (
 	fromMulticast = match("eth.src[40]")
 	toMulticast   = match("eth.mcast")
-	tagged        = match("vlan.present")
 	refused       = match("reg0[15] == 1")
 	fromPort      = match("inport == {port}")
 	checkIn       = actions("reg0[15] = check_in_port_sec(); next;")

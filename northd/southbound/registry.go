@@ -1,7 +1,6 @@
 package southbound
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -32,6 +31,11 @@ type Registry struct {
 	mu      sync.Mutex
 	claims  map[string]map[string]int64 // iface-id -> chassis -> since, unix milliseconds
 	chassis map[string]*session
+
+	// Rows of Port_Binding by what leads to them; a row may be gone or have
+	// changed since.
+	nested    map[string]map[ovsdb.UUID]bool // by parent_port
+	requested map[string]map[ovsdb.UUID]bool // by the chassis that options:requested-chassis names
 }
 
 // session is what a chassis last said.
@@ -45,7 +49,8 @@ type session struct {
 // with the context.
 func NewRegistry(ctx context.Context, store *ovsdb.Store, sb *ovsdb.DatabaseSchema, c *topology.Columns, log *slog.Logger) *Registry {
 	return &Registry{ctx: ctx, store: store, sb: sb, c: c, log: log,
-		claims: make(map[string]map[string]int64), chassis: make(map[string]*session)}
+		claims: make(map[string]map[string]int64), chassis: make(map[string]*session),
+		nested: make(map[string]map[ovsdb.UUID]bool), requested: make(map[string]map[ovsdb.UUID]bool)}
 }
 
 // ChassisUUID is the identity of a chassis' rows, which follows from its name.
@@ -57,25 +62,6 @@ func named(kind, name string) ovsdb.UUID {
 	u[6] = u[6]&0x0f | 0x50
 	u[8] = u[8]&0x3f | 0x80
 	return u
-}
-
-// claimant is the chassis that a port is bound to: of those that have its
-// interface the one that saw it last; of equals, the one whose name sorts last.
-func (r *Registry) claimant(port string) (ovsdb.UUID, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	name, ok := r.winner(port)
-	return ChassisUUID(name), ok
-}
-
-func (r *Registry) winner(port string) (string, bool) {
-	claims := r.claims[port]
-	if len(claims) == 0 {
-		return "", false
-	}
-	return slices.MaxFunc(slices.Collect(maps.Keys(claims)), func(a, b string) int {
-		return cmp.Or(cmp.Compare(claims[a], claims[b]), cmp.Compare(a, b))
-	}), true
 }
 
 // Hello registers a chassis, or says why it cannot be.
@@ -146,6 +132,9 @@ func (r *Registry) Report(name string, rep *proto.Report) {
 	var touched []string
 	r.mu.Lock()
 	if s := r.chassis[name]; s != nil {
+		if rep.Config != nil { // ports may ask for its new hostname
+			touched = slices.Collect(maps.Keys(s.interfaces))
+		}
 		for _, i := range rep.InterfacesPut {
 			s.interfaces[i.IfaceId] = true
 			r.claim(name, i)
@@ -166,49 +155,6 @@ func (r *Registry) complain(chassis string, err error) {
 	if err != nil && r.ctx.Err() == nil {
 		r.log.Error("a report could not be stored", "chassis", chassis, "err", err)
 	}
-}
-
-// bind makes Port_Binding:chassis of the ports follow the claims. With level
-// set, ports bound to the chassis that it no longer claims are released too.
-func (r *Registry) bind(chassis string, ports []string, level bool) error {
-	if len(ports) == 0 && !level {
-		return nil
-	}
-	b := &r.c.PortBinding
-	self := ChassisUUID(chassis)
-	_, err := r.store.Update(r.ctx, r.sb, ovsdb.OwnerChassis, func(tx *ovsdb.Txn) error {
-		if level {
-			for u := range tx.Referrers(b.Chassis, self) {
-				if row := tx.Row(b.Table, u); row != nil {
-					ports = append(ports, row.Str(b.LogicalPort))
-				}
-			}
-		}
-		for _, port := range ports {
-			row := tx.Lookup(b.Table, index(b.Table, "logical_port"), port)
-			if row == nil {
-				continue
-			}
-			r.mu.Lock()
-			winner, ok := r.winner(port)
-			r.mu.Unlock()
-			want := ovsdb.NewSet()
-			if ok {
-				if u := ChassisUUID(winner); tx.Row(r.c.Chassis.Table, u) != nil {
-					want = ovsdb.NewSet(u)
-				}
-			}
-			if !row.Set(b.Chassis).Equal(want) {
-				tx.SetColumn(b.Table, row.UUID(), "chassis", want)
-				tx.SetColumn(b.Table, row.UUID(), "up", ovsdb.NewSet(false))
-			}
-		}
-		return tx.Err()
-	})
-	if err != nil {
-		return fmt.Errorf("binding ports of chassis %q: %w", chassis, err)
-	}
-	return nil
 }
 
 // index is the number of the unique index on one column.
@@ -235,7 +181,15 @@ func (r *Registry) putChassis(tx *ovsdb.Txn, name string, h *proto.Hello) {
 	values := map[string]ovsdb.Value{
 		"name": name, "hostname": h.Hostname, "encaps": ovsdb.NewSet(encaps...), "other_config": config,
 	}
+	before := tx.Row(t, u)
 	putRow(tx, t, u, values)
+	if before == nil || before.Str(r.c.Chassis.Hostname) != h.Hostname {
+		names := []string{name, h.Hostname}
+		if before != nil {
+			names = append(names, before.Str(r.c.Chassis.Hostname))
+		}
+		r.requestedOf(tx, names)
+	}
 	putRow(tx, r.c.ChassisPrivate.Table, named("chassis-private", name), map[string]ovsdb.Value{
 		"name": name, "chassis": ovsdb.NewSet(u),
 	})

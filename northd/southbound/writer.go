@@ -54,12 +54,19 @@ func (w *Writer) write(ctx context.Context, ch Changes, all bool) error {
 		}
 		for _, r := range ch.Rows {
 			if r.New == nil {
+				if row := tx.Row(w.c.PortBinding.Table, r.Key.UUID); row != nil && r.Key.Table == w.c.PortBinding.Table.Name {
+					w.reg.left(row)
+				}
 				tx.Delete(w.sb.Table(r.Key.Table), r.Key.UUID)
 			}
 		}
 		for _, r := range ch.Rows {
 			if r.New != nil {
+				old := tx.Row(w.sb.Table(r.Key.Table), r.Key.UUID)
 				w.put(tx, r.Key, r.New)
+				if r.Key.Table == w.c.PortBinding.Table.Name {
+					w.reg.placed(tx, r.Key.UUID, old, all)
+				}
 			}
 		}
 		group := w.c.Group.Table
@@ -91,9 +98,6 @@ func (w *Writer) put(tx *ovsdb.Txn, k compile.RowKey, r *compile.Row) {
 		}
 		if t == w.c.PortBinding.Table {
 			values["up"] = ovsdb.NewSet(false)
-			if u, ok := w.reg.claimant(values["logical_port"].(string)); ok && tx.Row(w.c.Chassis.Table, u) != nil {
-				values["chassis"] = ovsdb.NewSet(u)
-			}
 		}
 		tx.Insert(t, k.UUID, values)
 		return

@@ -17,6 +17,7 @@ type Switch struct {
 	Key        uint32 // tunnel key
 	Name       string
 	HasUnknown bool // some enabled port accepts unknown addresses
+	Passthru   bool // other_config:vlan-passthru
 }
 
 // Port is what the pipeline knows of a logical switch port.
@@ -32,8 +33,11 @@ type Port struct {
 	PortSecurity []PortSecurity
 	Mac          []string // addresses as written, for Port_Binding:mac
 	Security     []string // port_security as written
-	Parent       string
-	Tag          uint32
+	Parent       string   // of a nested port: the port whose interface it is behind
+	Tag          uint32   // VLAN of a nested or localnet port; 0: none
+	Network      string   // of a localnet port: the physical network
+	LearnFDB     bool     // of a localnet port: options:localnet_learn_fdb
+	Passthru     bool     // other_config:vlan-passthru of its switch
 }
 
 // PortSecurity is one element of Logical_Switch_Port:port_security.
@@ -56,11 +60,6 @@ func (e *FieldError) Error() string {
 // Unwrap is what is wrong with the column.
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// Port types that the compiler knows.
-const (
-	TypeVIF = "" // the interface of a workload
-)
-
 // ReadPort reads a port of a switch. A port whose key is not allocated yet, or
 // whose row is gone, is reported by ok = false. A column that cannot be used is
 // a *FieldError: such a port is left out as a whole.
@@ -82,14 +81,8 @@ func (r *Reader) ReadPort(c *incr.Ctx, m Member, datapath uint32) (p *Port, ok b
 	if v, there := r.Opt(c, l.Enabled, u); there {
 		p.Enabled = v.(bool)
 	}
-	if v, there := r.Opt(c, l.ParentName, u); there {
-		p.Parent = v.(string)
-	}
-	if v, there := r.Opt(c, l.Tag, u); there {
-		p.Tag = uint32(v.(int64))
-	}
-	if p.Type != TypeVIF {
-		return nil, false, r.fieldError(p, "type", fmt.Errorf("%q is not a type that can be used", p.Type))
+	if err := r.readKind(c, p); err != nil {
+		return nil, false, err
 	}
 	for a := range r.Set(c, l.Addresses, u).All() {
 		text := a.(string)
@@ -131,7 +124,8 @@ func (p *Port) AppendHash(b []byte) []byte {
 	b = appendText(b, p.Name)
 	b = appendText(b, p.Type)
 	b = appendText(b, p.Parent)
-	b = append(b, boolByte(p.Enabled), boolByte(p.Unknown))
+	b = appendText(b, p.Network)
+	b = append(b, boolByte(p.Enabled), boolByte(p.Unknown), boolByte(p.LearnFDB), boolByte(p.Passthru))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(p.Mac)))
 	for _, s := range p.Mac {
 		b = appendText(b, s)

@@ -1,0 +1,145 @@
+package compile
+
+import (
+	"fmt"
+
+	"govn/northd/pipeline"
+	"govn/northd/topology"
+	"govn/northd/translate"
+	"govn/pkg/incr"
+	"govn/pkg/ovsdb"
+	"govn/proto"
+	"govn/proto/state"
+)
+
+// runPort emits what a port of a switch contributes.
+func (p *Program) runPort(c *incr.Ctx, m topology.Member) error {
+	port, err := p.port.Get(c, m)
+	if err != nil || port == nil {
+		return err
+	}
+	keys := translate.PortKeys(func(name string) (uint32, error) {
+		if name == port.Name {
+			return port.Key, nil
+		}
+		return 0, fmt.Errorf("no port %q", name)
+	})
+	flows, err := pipeline.OfPort(port)
+	if err != nil {
+		return err
+	}
+	body, err := translate.Compile(flows, keys, nil)
+	if err != nil {
+		return err
+	}
+	resident, err := pipeline.OfResident(port)
+	if err != nil {
+		return err
+	}
+	local, err := translate.Compile(resident, keys, translate.PortSecurity(port))
+	if err != nil {
+		return err
+	}
+	obj := object("Logical_Switch_Port", port.UUID, port.Name)
+	everywhere := Scope{Datapath: port.Datapath}
+	if body.Len() > 0 {
+		p.emitUnit(c, UnitKey{m.Row, m.Elem, PartPort}, body, everywhere, 0,
+			func() ([]pipeline.Flow, error) { return pipeline.OfPort(port) }, obj)
+	}
+	if local.Len() > 0 {
+		p.emitUnit(c, UnitKey{m.Row, m.Elem, PartResident}, local, residence(port), port.Key,
+			func() ([]pipeline.Flow, error) { return pipeline.OfResident(port) }, obj)
+	}
+
+	groups := p.join(c, port)
+	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(port.Datapath, port.Key)}, Item{
+		Scope: everywhere,
+		Value: marshal(&proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: port.Type, Groups: groups,
+			Parent: port.Parent, Tag: port.Tag, Learn: pipeline.Learns(port), Options: hostOptions(port)}),
+	})
+	incr.Emit(c, p.Rows, RowKey{"Port_Binding", m.Elem}, p.portBinding(c, port))
+	return nil
+}
+
+// residence is who is sent what holds where a port is resident: the chassis that
+// it is bound to, or all, if each decides for itself.
+func residence(port *topology.Port) Scope {
+	if port.Bound() {
+		return Scope{port.Datapath, port.Key}
+	}
+	return Scope{Datapath: port.Datapath}
+}
+
+// Option keys of Port_Binding that a chassis reads.
+const (
+	optionNetwork  = "network_name"
+	optionPassthru = "vlan-passthru"
+)
+
+// hostOptions are the options that a chassis needs.
+func hostOptions(port *topology.Port) map[string]string {
+	if port.Type != topology.TypeLocalnet {
+		return nil
+	}
+	options := map[string]string{optionNetwork: port.Network}
+	if port.Passthru {
+		options[optionPassthru] = "true"
+	}
+	return options
+}
+
+// join makes the port a member of its multicast groups.
+func (p *Program) join(c *incr.Ctx, port *topology.Port) []uint32 {
+	var keys []uint32
+	add := func(g Group) {
+		keys = append(keys, g.Key)
+		incr.Emit(c, p.Members, MemberKey{g.UUID(port.Switch), port.UUID}, port.UUID)
+	}
+	if port.Enabled {
+		add(GroupFlood)
+		if port.Unknown {
+			add(GroupUnknown)
+			incr.Insert(c, p.unknown, incr.Hash(port.Switch), port.UUID)
+		}
+		add(GroupFloodL2)
+	}
+	return keys
+}
+
+func (p *Program) portBinding(c *incr.Ctx, port *topology.Port) Row {
+	xid := p.Reader.Map(c, p.c.LSP.XID, port.UUID)
+	if name, ok := xid.Get("neutron:port_name"); ok {
+		xid = xid.With("name", name)
+	}
+	options := p.Reader.Map(c, p.c.LSP.Options, port.UUID)
+	if port.Passthru {
+		options = options.With(optionPassthru, "true")
+	}
+	return Row{[]Column{
+		{"logical_port", port.Name},
+		{"type", port.Type},
+		{"options", options},
+		{"datapath", port.Switch},
+		{"tunnel_key", int64(port.Key)},
+		{"mac", stringSet(port.Mac)},
+		{"port_security", stringSet(port.Security)},
+		{"parent_port", optional(port.Parent, port.Parent != "")},
+		{"tag", optional(int64(port.Tag), port.Tag != 0)},
+		{"external_ids", xid},
+	}}
+}
+
+func stringSet(list []string) ovsdb.Set {
+	atoms := make([]ovsdb.Atom, len(list))
+	for i, s := range list {
+		atoms[i] = s
+	}
+	return ovsdb.NewSet(atoms...)
+}
+
+func optional(a ovsdb.Atom, there bool) ovsdb.Set {
+	if there {
+		return ovsdb.NewSet(a)
+	}
+	return ovsdb.NewSet()
+}

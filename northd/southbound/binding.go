@@ -1,0 +1,221 @@
+package southbound
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"govn/pkg/ovsdb"
+)
+
+// optionRequested names the chassis that may bind a port, by name or hostname;
+// further ones after a comma are additional chassis (ovn-nb(5)).
+const optionRequested = "requested-chassis"
+
+// wanted is what a row of Port_Binding says about where it may be bound.
+type wanted struct {
+	iface     string   // iface-id of its interface
+	bound     bool     // it is of a type that a chassis claims
+	requested []string // names or hostnames; none: any chassis
+}
+
+func (r *Registry) wantedOf(row *ovsdb.Row) wanted {
+	b := &r.c.PortBinding
+	w := wanted{iface: row.Str(b.LogicalPort), bound: row.Str(b.Type) == ""}
+	if parent, ok := row.Opt(b.ParentPort); ok {
+		w.iface = parent.(string)
+	}
+	if text, ok := row.Map(b.Options).Get(optionRequested); ok {
+		for one := range strings.SplitSeq(text.(string), ",") {
+			if one = strings.TrimSpace(one); one != "" {
+				w.requested = append(w.requested, one)
+			}
+		}
+	}
+	return w
+}
+
+func (w wanted) equal(o wanted) bool {
+	return w.iface == o.iface && w.bound == o.bound && slices.Equal(w.requested, o.requested)
+}
+
+// claimant is the chassis that a port is bound to: of those that have its
+// interface, and may bind it, the one that saw the interface last; of equals,
+// the one whose name sorts last.
+func (r *Registry) claimant(tx *ovsdb.Txn, w wanted) ovsdb.Set {
+	if !w.bound {
+		return ovsdb.NewSet()
+	}
+	r.mu.Lock()
+	claims := maps.Clone(r.claims[w.iface])
+	r.mu.Unlock()
+	maps.DeleteFunc(claims, func(name string, _ int64) bool {
+		row := tx.Row(r.c.Chassis.Table, ChassisUUID(name))
+		return row == nil || len(w.requested) > 0 && w.requested[0] != name && w.requested[0] != row.Str(r.c.Chassis.Hostname)
+	})
+	if len(claims) == 0 {
+		return ovsdb.NewSet()
+	}
+	return ovsdb.NewSet(ChassisUUID(slices.MaxFunc(slices.Collect(maps.Keys(claims)), func(a, b string) int {
+		return cmp.Or(cmp.Compare(claims[a], claims[b]), cmp.Compare(a, b))
+	})))
+}
+
+// rebind makes a row follow the claims.
+func (r *Registry) rebind(tx *ovsdb.Txn, row *ovsdb.Row) {
+	b := &r.c.PortBinding
+	want := r.claimant(tx, r.wantedOf(row))
+	if !row.Set(b.Chassis).Equal(want) {
+		tx.SetColumn(b.Table, row.UUID(), "chassis", want)
+		tx.SetColumn(b.Table, row.UUID(), "up", ovsdb.NewSet(false))
+	}
+}
+
+// bind makes Port_Binding:chassis of the ports behind interfaces follow the
+// claims. With level set, ports bound to the chassis that it no longer claims
+// are released too.
+func (r *Registry) bind(chassis string, ifaces []string, level bool) error {
+	if len(ifaces) == 0 && !level {
+		return nil
+	}
+	b := &r.c.PortBinding
+	_, err := r.store.Update(r.ctx, r.sb, ovsdb.OwnerChassis, func(tx *ovsdb.Txn) error {
+		rows := make(map[ovsdb.UUID]bool)
+		if level {
+			for u := range tx.Referrers(b.Chassis, ChassisUUID(chassis)) {
+				rows[u] = true
+			}
+		}
+		byName := index(b.Table, "logical_port")
+		for _, iface := range ifaces {
+			if row := tx.Lookup(b.Table, byName, iface); row != nil {
+				rows[row.UUID()] = true
+			}
+			for _, u := range r.rowsOf(r.nested, iface) {
+				rows[u] = true
+			}
+		}
+		for u := range rows {
+			if row := tx.Row(b.Table, u); row != nil {
+				r.rebind(tx, row)
+			}
+		}
+		return tx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("binding ports of chassis %q: %w", chassis, err)
+	}
+	return nil
+}
+
+// placed notes where the compiler's row of a port leads, and binds it where that
+// changed; old is nil for a new row, and always is set after a start, when
+// chassis may have claimed it before.
+func (r *Registry) placed(tx *ovsdb.Txn, u ovsdb.UUID, old *ovsdb.Row, always bool) {
+	row := tx.Row(r.c.PortBinding.Table, u)
+	if row == nil {
+		return
+	}
+	now := r.wantedOf(row)
+	if old != nil && !always && now.equal(r.wantedOf(old)) {
+		return
+	}
+	r.mu.Lock()
+	if old != nil {
+		r.note(u, r.wantedOf(old), false)
+	}
+	r.note(u, now, true)
+	_, claimed := r.claims[now.iface]
+	r.mu.Unlock()
+	r.request(tx, row, now)
+	if !always || claimed || !now.bound {
+		r.rebind(tx, row)
+	}
+}
+
+// left forgets the row of a port.
+func (r *Registry) left(row *ovsdb.Row) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.note(row.UUID(), r.wantedOf(row), false)
+}
+
+// note adds a row to the indexes, or takes it out. The caller holds mu.
+func (r *Registry) note(u ovsdb.UUID, w wanted, there bool) {
+	set := func(m map[string]map[ovsdb.UUID]bool, key string) {
+		switch {
+		case there && m[key] == nil:
+			m[key] = map[ovsdb.UUID]bool{u: true}
+		case there:
+			m[key][u] = true
+		default:
+			if delete(m[key], u); len(m[key]) == 0 {
+				delete(m, key)
+			}
+		}
+	}
+	set(r.nested, w.iface)
+	for _, name := range w.requested {
+		set(r.requested, name)
+	}
+}
+
+// rowsOf is what an index has under a key, in order.
+func (r *Registry) rowsOf(m map[string]map[ovsdb.UUID]bool, key string) []ovsdb.UUID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(m[key]), func(a, b ovsdb.UUID) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// request writes Port_Binding:requested_chassis and requested_additional_chassis:
+// the chassis of those names or hostnames, as far as they are there (ovn-sb(5)).
+func (r *Registry) request(tx *ovsdb.Txn, row *ovsdb.Row, w wanted) {
+	main, more := ovsdb.NewSet(), ovsdb.NewSet()
+	for i, name := range w.requested {
+		u, ok := r.chassisNamed(tx, name)
+		switch {
+		case !ok:
+		case i == 0:
+			main = ovsdb.NewSet(u)
+		default:
+			more = more.With(u)
+		}
+	}
+	b := &r.c.PortBinding
+	for column, want := range map[string]ovsdb.Set{"requested_chassis": main, "requested_additional_chassis": more} {
+		if !row.Set(b.Table.Column(column)).Equal(want) {
+			tx.SetColumn(b.Table, row.UUID(), column, want)
+		}
+	}
+}
+
+// requestedOf writes what request does for the ports that ask for one of the
+// names, when a chassis came or changed its hostname.
+func (r *Registry) requestedOf(tx *ovsdb.Txn, names []string) {
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		for _, u := range r.rowsOf(r.requested, name) {
+			if row := tx.Row(r.c.PortBinding.Table, u); row != nil {
+				r.request(tx, row, r.wantedOf(row))
+			}
+		}
+	}
+}
+
+// chassisNamed finds a chassis by name, else by hostname.
+func (r *Registry) chassisNamed(tx *ovsdb.Txn, name string) (ovsdb.UUID, bool) {
+	h := &r.c.Chassis
+	if u := ChassisUUID(name); tx.Row(h.Table, u) != nil {
+		return u, true
+	}
+	var found ovsdb.UUID
+	for row := range tx.Rows(h.Table) {
+		if u := row.UUID(); row.Str(h.Hostname) == name && (found.IsZero() || bytes.Compare(u[:], found[:]) < 0) {
+			found = u
+		}
+	}
+	return found, !found.IsZero()
+}

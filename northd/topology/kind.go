@@ -1,0 +1,88 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+
+	"govn/pkg/incr"
+	"govn/pkg/ovsdb"
+)
+
+// Port types that the compiler knows (ovn-nb(5), Logical_Switch_Port, type).
+const (
+	TypeVIF       = ""          // the interface of a workload, or nested in one
+	TypeLocalnet  = "localnet"  // a physical network
+	TypeLocalport = "localport" // an interface that every chassis may have
+)
+
+// laterTypes are types of ovn-nb(5) that the compiler does not know yet.
+var laterTypes = map[string]bool{
+	"router": true, "switch": true, "l2gateway": true, "vtep": true, "external": true, "virtual": true, "remote": true,
+}
+
+// Errors of the type of a port.
+var (
+	// ErrLater is returned, wrapped, for a type that is not there yet.
+	ErrLater = errors.New("ports of this type are not there yet")
+	// ErrType is returned, wrapped, for a type that ovn-nb(5) does not have.
+	ErrType = errors.New("is no type of a port")
+)
+
+// Option keys.
+const (
+	optionNetwork  = "network_name"
+	optionLearnFDB = "localnet_learn_fdb"
+	configPassthru = "vlan-passthru"
+)
+
+// Bound reports whether the port is bound to a chassis that claims its
+// interface. Other ports are wherever a chassis has what they need.
+func (p *Port) Bound() bool { return p.Type == TypeVIF }
+
+// Interface is the iface-id of the interface that the port is behind.
+func (p *Port) Interface() string {
+	if p.Parent != "" {
+		return p.Parent
+	}
+	return p.Name
+}
+
+// readKind reads the type of a port and the columns that only some types have.
+func (r *Reader) readKind(c *incr.Ctx, p *Port) error {
+	l := &r.C.LSP
+	p.Passthru = r.Passthru(c, p.Switch)
+	switch p.Type {
+	case TypeVIF:
+		if v, there := r.Opt(c, l.ParentName, p.UUID); there {
+			p.Parent = v.(string)
+		}
+		p.readTag(r, c)
+	case TypeLocalnet:
+		p.readTag(r, c)
+		p.Network, _ = r.Option(c, l.Options, p.UUID, optionNetwork)
+		if p.Network == "" {
+			return r.fieldError(p, "options", fmt.Errorf("a localnet port needs %s", optionNetwork))
+		}
+		learn, _ := r.Option(c, l.Options, p.UUID, optionLearnFDB)
+		p.LearnFDB = learn == "true"
+	case TypeLocalport:
+	default:
+		if laterTypes[p.Type] {
+			return r.fieldError(p, "type", fmt.Errorf("%q: %w", p.Type, ErrLater))
+		}
+		return r.fieldError(p, "type", fmt.Errorf("%q %w", p.Type, ErrType))
+	}
+	return nil
+}
+
+func (p *Port) readTag(r *Reader, c *incr.Ctx) {
+	if v, there := r.Opt(c, r.C.LSP.Tag, p.UUID); there {
+		p.Tag = uint32(v.(int64))
+	}
+}
+
+// Passthru reports whether a switch lets frames with VLAN tags pass.
+func (r *Reader) Passthru(c *incr.Ctx, ls ovsdb.UUID) bool {
+	v, _ := r.Option(c, r.C.LS.OtherConfig, ls, configPassthru)
+	return v == "true"
+}
