@@ -65,7 +65,15 @@ func TestGolden(t *testing.T) {
 		flows, err := pipeline.OfSwitch(&topology.Switch{HasUnknown: unknown})
 		section(fmt.Sprintf("switch, unknown %t", unknown), flows, err, nil)
 	}
-	for _, p := range []*topology.Port{vm1, anyone, off} {
+	flows, err := pipeline.OfSwitch(&topology.Switch{HasUnknown: true, Passthru: true})
+	section("switch, unknown true, vlan-passthru", flows, err, nil)
+	ln := &topology.Port{Name: "ln", Type: topology.TypeLocalnet, Datapath: 1, Key: 4, Enabled: true, Unknown: true, LearnFDB: true}
+	quiet := &topology.Port{Name: "quiet", Type: topology.TypeLocalnet, Datapath: 1, Key: 5, Enabled: true, Unknown: true}
+	lp := &topology.Port{Name: "lp", Type: topology.TypeLocalport, Datapath: 1, Key: 6, Enabled: true,
+		Addresses: []topology.Addresses{address(t, "50:54:00:00:00:06 10.0.0.16")}}
+	trunk := &topology.Port{Name: "trunk", Datapath: 1, Key: 7, Enabled: true, Passthru: true,
+		Addresses: []topology.Addresses{address(t, "50:54:00:00:00:07 10.0.0.17 fd00::17")}}
+	for _, p := range []*topology.Port{vm1, anyone, off, ln, quiet, lp, trunk} {
 		flows, err := pipeline.OfPort(p)
 		section("port "+p.Name, flows, err, p)
 		flows, err = pipeline.OfResident(p)
