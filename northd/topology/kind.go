@@ -25,7 +25,7 @@ var (
 	// ErrLater is returned, wrapped, for a type that is not there yet.
 	ErrLater = errors.New("ports of this type are not there yet")
 	// ErrType is returned, wrapped, for a type that ovn-nb(5) does not have.
-	ErrType = errors.New("is no type of a port")
+	ErrType = errors.New("is not a type that can be used")
 )
 
 // Option keys.
