@@ -1,0 +1,166 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"golang.org/x/sync/errgroup"
+
+	"govn/pkg/ovsdb"
+	"govn/sim/lab"
+)
+
+// Scenario is a lab file that is up in the simulator: the zone, the chassis with
+// their controllers, the workloads.
+type Scenario struct {
+	Config *lab.Config
+	Zone   *Zone
+	*Network
+}
+
+// parallel is how many chassis are started at a time.
+const parallel = 8
+
+// Start brings a lab file up and returns when all ports that have a workload
+// are up and every flow is installed. The control plane is govn's, whatever the
+// file says.
+func Start(ctx context.Context, cfg *lab.Config, o Options) (_ *Scenario, err error) {
+	if o.UnderlayMTU == 0 {
+		o.UnderlayMTU = cfg.Underlay.MTU
+	}
+	s := &Scenario{Config: cfg}
+	if s.Network, err = New(o); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = s.Close()
+		}
+	}()
+	if s.Zone, err = StartZone(ZoneOptions{Dir: s.Dir(), Logger: o.Logger}); err != nil {
+		return nil, err
+	}
+	if err := s.Zone.Build(ctx, &cfg.Topology); err != nil {
+		return nil, err
+	}
+	if err := s.startChassis(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.startStations(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.Ready(ctx)
+}
+
+// Close ends everything.
+func (s *Scenario) Close() error {
+	var err error
+	if s.Network != nil {
+		// The stations and chassis go first, so that the zone sees them leave.
+		err = s.Network.Close()
+	}
+	if s.Zone != nil {
+		if zerr := s.Zone.Close(); err == nil {
+			err = zerr
+		}
+	}
+	return err
+}
+
+func (s *Scenario) startChassis(ctx context.Context) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for i := range s.Config.Chassis {
+		ch := &s.Config.Chassis[i]
+		g.Go(func() error {
+			c, err := s.AddChassis(gctx, ChassisOptions{Name: ch.Name, EncapIP: ch.EncapIP, Remote: s.Zone.Remote, ExternalIDs: ch.ExternalIDs})
+			if err != nil {
+				return err
+			}
+			if err := c.StartController(); err != nil {
+				return err
+			}
+			return c.AwaitBridge(gctx, "br-int")
+		})
+	}
+	return g.Wait()
+}
+
+func (s *Scenario) startStations(ctx context.Context) error {
+	for i := range s.Config.Workloads {
+		w := &s.Config.Workloads[i]
+		mac, err := net.ParseMAC(w.MAC)
+		if err != nil {
+			return fmt.Errorf("workload %q: %w", w.Name, err)
+		}
+		if _, err := s.AddStation(ctx, StationOptions{
+			Name: w.Name, Chassis: w.Chassis, Port: w.Port, MAC: mac, IPs: w.IPs, Gateways: w.Gateways, MTU: w.MTU,
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Ready waits until the ports of all workloads that the topology knows are up,
+// and every chassis has installed what there is.
+func (s *Scenario) Ready(ctx context.Context) error {
+	known := map[string]bool{}
+	lsp := &s.Zone.Columns.LSP
+	for row := range s.Zone.Store.Snapshot().Rows(lsp.Table) {
+		known[row.Str(lsp.Name)] = true
+	}
+	var ports []string
+	for i := range s.Config.Workloads {
+		if w := &s.Config.Workloads[i]; known[w.Port] {
+			ports = append(ports, w.Port)
+		}
+	}
+	if err := s.Zone.Up(ctx, ports...); err != nil {
+		return err
+	}
+	return s.Zone.Settle(ctx)
+}
+
+// Build writes a topology to the northbound database.
+func (z *Zone) Build(ctx context.Context, t *lab.Topology) error {
+	_, err := z.Store.Update(ctx, z.Schemas.NB, ovsdb.OwnerClient, func(tx *ovsdb.Txn) error {
+		for i := range t.Switches {
+			sw := &t.Switches[i]
+			u := tx.Insert(z.Columns.LS.Table, ovsdb.UUID{}, map[string]ovsdb.Value{"name": sw.Name, "other_config": ovsdb.StringMap(sw.OtherConfig)})
+			for j := range sw.Ports {
+				tx.AddToSet(z.Columns.LS.Table, u, "ports", tx.Insert(z.Columns.LSP.Table, ovsdb.UUID{}, portRow(&sw.Ports[j])))
+			}
+		}
+		return tx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("topology: %w", err)
+	}
+	if len(t.Nbctl) > 0 {
+		return fmt.Errorf("topology: nbctl commands are not run by the simulator")
+	}
+	return nil
+}
+
+func portRow(p *lab.Port) map[string]ovsdb.Value {
+	row := map[string]ovsdb.Value{"name": p.Name, "type": p.Type, "options": ovsdb.StringMap(p.Options)}
+	addresses := p.Addresses
+	if p.Unknown {
+		addresses = append(addresses[:len(addresses):len(addresses)], "unknown")
+	}
+	row["addresses"], row["port_security"] = setOf(addresses), setOf(p.PortSecurity)
+	if p.Disabled {
+		row["enabled"] = ovsdb.NewSet(false)
+	}
+	return row
+}
+
+func setOf(list []string) ovsdb.Set {
+	s := ovsdb.NewSet()
+	for _, v := range list {
+		s = s.With(v)
+	}
+	return s
+}
