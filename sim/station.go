@@ -21,6 +21,7 @@ type StationOptions struct {
 	Name     string           // required
 	Chassis  string           // that it is on; required
 	Port     string           // iface-id; the name if empty
+	Bridge   string           // that it is plugged into; br-int if empty
 	MAC      net.HardwareAddr // required
 	IPs      []netip.Prefix   // optional
 	Gateways []netip.Addr     // default routes, one per family; optional
@@ -46,11 +47,13 @@ type Station struct {
 	nextEcho uint16
 }
 
-// AddStation adds a workload and plugs it in. The bridge br-int of its chassis
-// must be there.
+// AddStation adds a workload and plugs it in. The bridge must be there.
 func (n *Network) AddStation(ctx context.Context, o StationOptions) (*Station, error) {
 	if o.Port == "" {
 		o.Port = o.Name
+	}
+	if o.Bridge == "" {
+		o.Bridge = "br-int"
 	}
 	if o.MTU == 0 {
 		o.MTU = 1500
@@ -86,7 +89,7 @@ func (s *Station) plug(ctx context.Context, c *Chassis) error {
 	s.mu.Lock()
 	s.chassis = c
 	s.mu.Unlock()
-	return c.AddPort(ctx, "br-int", s.Interface, map[string]ovsdb.Value{
+	return c.AddPort(ctx, s.Bridge, s.Interface, map[string]ovsdb.Value{
 		"external_ids": map[string]string{"iface-id": s.Port, "attached-mac": s.MAC.String()},
 	})
 }

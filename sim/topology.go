@@ -74,7 +74,7 @@ func (s *Scenario) startChassis(ctx context.Context) error {
 	for i := range s.Config.Chassis {
 		ch := &s.Config.Chassis[i]
 		g.Go(func() error {
-			c, err := s.AddChassis(gctx, ChassisOptions{Name: ch.Name, EncapIP: ch.EncapIP, Remote: s.Zone.Remote, ExternalIDs: ch.ExternalIDs})
+			c, err := s.AddChassis(gctx, ChassisOptions{Name: ch.Name, EncapIP: ch.EncapIP, Remote: s.Zone.Remote, ExternalIDs: ch.ExternalIDs, Bridges: ch.Bridges()})
 			if err != nil {
 				return err
 			}
@@ -95,7 +95,7 @@ func (s *Scenario) startStations(ctx context.Context) error {
 			return fmt.Errorf("workload %q: %w", w.Name, err)
 		}
 		if _, err := s.AddStation(ctx, StationOptions{
-			Name: w.Name, Chassis: w.Chassis, Port: w.Port, MAC: mac, IPs: w.IPs, Gateways: w.Gateways, MTU: w.MTU,
+			Name: w.Name, Chassis: w.Chassis, Port: w.Port, Bridge: w.Bridge, MAC: mac, IPs: w.IPs, Gateways: w.Gateways, MTU: w.MTU,
 		}); err != nil {
 			return err
 		}
@@ -109,11 +109,11 @@ func (s *Scenario) Ready(ctx context.Context) error {
 	known := map[string]bool{}
 	lsp := &s.Zone.Columns.LSP
 	for row := range s.Zone.Store.Snapshot().Rows(lsp.Table) {
-		known[row.Str(lsp.Name)] = true
+		known[row.Str(lsp.Name)] = row.Str(lsp.Type) != "localport" // which is never up
 	}
 	var ports []string
 	for i := range s.Config.Workloads {
-		if w := &s.Config.Workloads[i]; known[w.Port] {
+		if w := &s.Config.Workloads[i]; known[w.Port] && w.Bridge == "br-int" {
 			ports = append(ports, w.Port)
 		}
 	}
@@ -151,6 +151,12 @@ func portRow(p *lab.Port) map[string]ovsdb.Value {
 		addresses = append(addresses[:len(addresses):len(addresses)], "unknown")
 	}
 	row["addresses"], row["port_security"] = setOf(addresses), setOf(p.PortSecurity)
+	if p.Parent != "" {
+		row["parent_name"] = ovsdb.NewSet(p.Parent)
+	}
+	if p.Parent != "" || p.Tag != 0 {
+		row["tag_request"] = ovsdb.NewSet(int64(p.Tag))
+	}
 	if p.Disabled {
 		row["enabled"] = ovsdb.NewSet(false)
 	}
