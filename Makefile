@@ -54,9 +54,8 @@ test-all: deps build lint ## everything, with the race detector and the long tes
 bench: ## benchmarks of every package
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-demo: build ## two hypervisors on this machine and a ping between them (root, after make deps)
-	bin/govn lab up $(LAB)
-	bin/govn lab exec $(LAB) vm1 ping -c 3 10.0.0.12; s=$$?; bin/govn lab down $(LAB); exit $$s
+demo: build ## two simulated hypervisors, a ping, and its way (needs nothing but Go)
+	@bin/govn sim run $(LAB) --pcap out
 
 clean: ## remove what was built
 	rm -rf bin out

@@ -16,6 +16,7 @@ import (
 	"govn/pkg/openflow"
 	"govn/pkg/ovsdb"
 	"govn/sim/vswitch"
+	"govn/sim/vswitch/conntrack"
 )
 
 // ErrNotFound is wrapped where something is named that is not there.
@@ -47,18 +48,19 @@ type Chassis struct {
 	wg     sync.WaitGroup
 	errs   chan error
 
-	mu      sync.Mutex
-	devices map[string]*Station // network devices behind interfaces
-	control map[string]controller.Command
-	stop    context.CancelFunc // of the controller; nil: it does not run
-	done    chan error
+	mu        sync.Mutex
+	conntrack *conntrack.Table
+	devices   map[string]*Station // network devices behind interfaces
+	control   map[string]controller.Command
+	stop      context.CancelFunc // of the controller; nil: it does not run
+	done      chan error
 }
 
 // AddChassis adds a chassis without a controller; see StartController.
 func (n *Network) AddChassis(ctx context.Context, o ChassisOptions) (*Chassis, error) {
 	c := &Chassis{
 		Name: o.Name, EncapIP: o.EncapIP, Dir: filepath.Join(n.dir, o.Name), net: n,
-		log: n.log.With("chassis", o.Name), devices: map[string]*Station{}, errs: make(chan error, 2),
+		log: n.log.With("chassis", o.Name), conntrack: conntrack.NewTable(), devices: map[string]*Station{}, errs: make(chan error, 2),
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("chassis %q: %w", o.Name, err)
@@ -116,7 +118,7 @@ func (c *Chassis) begin(ctx context.Context, ids map[string]string, bridges []st
 
 func (c *Chassis) newBridge(name string, id uint64) *vswitch.Bridge {
 	return vswitch.NewBridge(vswitch.Options{
-		Name: name, DatapathID: id, Now: c.net.clock.Now, Logger: c.log,
+		Name: name, DatapathID: id, Now: c.net.clock.Now, Logger: c.log, Conntrack: c.conntrack,
 		Emit:         func(out []vswitch.Output, tr *vswitch.Trace) { c.net.emitted(c, out, tr) },
 		TraceEmitted: c.net.tracing,
 	})

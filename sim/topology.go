@@ -1,12 +1,15 @@
 package sim
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
 	"golang.org/x/sync/errgroup"
 
+	"govn/nbctl"
 	"govn/pkg/ovsdb"
 	"govn/sim/lab"
 )
@@ -138,10 +141,28 @@ func (z *Zone) Build(ctx context.Context, t *lab.Topology) error {
 	if err != nil {
 		return fmt.Errorf("topology: %w", err)
 	}
-	if len(t.Nbctl) > 0 {
-		return fmt.Errorf("topology: nbctl commands are not run by the simulator")
+	for i, line := range t.Nbctl {
+		words, err := lab.SplitWords(line)
+		if err != nil {
+			return fmt.Errorf("topology.nbctl[%d]: %w", i, err)
+		}
+		if _, err := z.Nbctl(ctx, words...); err != nil {
+			return fmt.Errorf("topology.nbctl[%d]: %w", i, err)
+		}
 	}
 	return nil
+}
+
+// ErrNbctl is wrapped by the error of an nbctl command that fails.
+var ErrNbctl = errors.New("nbctl")
+
+// Nbctl runs commands in ovn-nbctl's syntax and returns what they print.
+func (z *Zone) Nbctl(ctx context.Context, args ...string) (string, error) {
+	var out, errs bytes.Buffer
+	if status := nbctl.Program().Run(ctx, append([]string{"--db=" + z.NB}, args...), &out, &errs); status != 0 {
+		return "", fmt.Errorf("%w: %s", ErrNbctl, bytes.TrimSpace(errs.Bytes()))
+	}
+	return out.String(), nil
 }
 
 func portRow(p *lab.Port) map[string]ovsdb.Value {

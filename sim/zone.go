@@ -104,6 +104,7 @@ func StartZone(o ZoneOptions) (_ *Zone, err error) {
 		Observe: func(r northd.Round) { z.revision.Store(r.Revision); z.turn() },
 	})
 	if err := nz.Start(ctx); err != nil {
+		z.Fabric.Close()
 		nz.Close()
 		return nil, err
 	}
@@ -112,6 +113,7 @@ func StartZone(o ZoneOptions) (_ *Zone, err error) {
 	z.Remote = "unix:" + filepath.Join(dir, "fabric.sock")
 	l, err := net.Listen("unix", filepath.Join(dir, "fabric.sock"))
 	if err != nil {
+		z.Fabric.Close()
 		nz.Close()
 		return nil, fmt.Errorf("zone: %w", err)
 	}
@@ -126,10 +128,11 @@ func StartZone(o ZoneOptions) (_ *Zone, err error) {
 			z.turn()
 		}
 	})
-	z.serve(func() error { return rpc.Serve(l) })
+	z.serve(func() error { return rpc.Serve(z.Fabric.Listener(l)) })
 	z.wg.Go(func() {
 		<-ctx.Done()
 		rpc.Stop()
+		z.Fabric.Close()
 		nz.Close()
 	})
 	for name, remote := range map[string]*string{z.Schemas.NB.Name: &z.NB, z.Schemas.SB.Name: &z.SB} {

@@ -65,6 +65,7 @@ func newRootCommand() *cobra.Command {
 		newLintCommand(),
 		newDecodeCommand(),
 		newSchemaCommand(),
+		newSimCommand(),
 		newStatusCommand(),
 		newVersionCommand(),
 	)

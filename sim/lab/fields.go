@@ -121,7 +121,7 @@ func (d *decoder) topology(n *yaml.Node, field string, t *Topology) {
 				if !ok {
 					return
 				}
-				if words, err := splitWords(s); err != nil {
+				if words, err := SplitWords(s); err != nil {
 					d.errorf(n, field, "%v", err)
 				} else if len(words) == 0 {
 					d.errorf(n, field, "the command is empty")

@@ -317,7 +317,7 @@ func (l *Lab) fillTopology(ctx context.Context) error {
 		}
 	}
 	for i, line := range l.cfg.Topology.Nbctl {
-		words, err := splitWords(line)
+		words, err := SplitWords(line)
 		if err != nil {
 			return fmt.Errorf("topology.nbctl[%d]: %w", i, err)
 		}

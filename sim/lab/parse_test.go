@@ -93,9 +93,9 @@ func TestSplitWords(t *testing.T) {
 		{`a ""`, []string{"a", ""}},
 		{`a\ b "c\"d" 'e\f'`, []string{"a b", `c"d`, `e\f`}},
 	} {
-		got, err := splitWords(tc.in)
+		got, err := SplitWords(tc.in)
 		if err != nil || !reflect.DeepEqual(got, tc.want) {
-			t.Errorf("splitWords(%q) = %q, %v, want %q", tc.in, got, err, tc.want)
+			t.Errorf("SplitWords(%q) = %q, %v, want %q", tc.in, got, err, tc.want)
 		}
 	}
 }

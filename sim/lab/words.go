@@ -10,10 +10,10 @@ import (
 
 var errQuote = errors.New("a quote is not closed")
 
-// splitWords cuts a command line into words as a shell does for plain text:
+// SplitWords cuts a command line into words as a shell does for plain text:
 // blanks separate, '...' and "..." keep blanks, a backslash outside of '...'
 // takes the next character as it is.
-func splitWords(s string) ([]string, error) {
+func SplitWords(s string) ([]string, error) {
 	var words []string
 	var b strings.Builder
 	inWord, quote := false, byte(0)
