@@ -1,6 +1,7 @@
 package southbound
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,6 +27,16 @@ type Progress struct {
 	sent    []milestone // ascending; the first is what every chassis is at least at
 	waiting map[string]map[ovsdb.UUID]uint64
 	applied map[string]uint64 // by chassis, database revision
+	acks    []ack             // not stored yet
+	storing bool              // somebody is at it
+	stored  uint64            // revision of the store that the last of them made
+}
+
+// ack says that a chassis has applied a revision.
+type ack struct {
+	chassis  string
+	revision uint64
+	at       time.Time
 }
 
 // milestone is a revision at which nb_cfg rose.
@@ -73,23 +84,67 @@ func (p *Progress) Forget(chassis string, port ovsdb.UUID) {
 }
 
 // Applied notes that a chassis has applied a revision, and writes what follows
-// from it.
+// from it. While the last such write is not durable, further ones wait and go
+// into one transaction: a caller that finds another at it leaves its own to that
+// one, who gets the errors of all.
 func (p *Progress) Applied(chassis string, revision uint64, at time.Time) error {
 	p.mu.Lock()
-	p.applied[chassis] = revision
-	var up []ovsdb.UUID
-	for port, rev := range p.waiting[chassis] {
-		if rev <= revision {
-			up = append(up, port)
-			delete(p.waiting[chassis], port)
+	defer p.mu.Unlock()
+	p.acks = append(p.acks, ack{chassis, revision, at})
+	if p.storing {
+		return nil
+	}
+	p.storing = true
+	defer func() { p.storing = false }()
+	var errs error
+	for len(p.acks) > 0 {
+		last := p.stored
+		p.mu.Unlock()
+		errs = errors.Join(errs, p.reg.store.WaitDurable(p.reg.ctx, last))
+		p.mu.Lock()
+		steps := p.take()
+		p.mu.Unlock()
+		rev, err := p.store(steps)
+		if err == nil {
+			err = p.Settle()
 		}
+		errs = errors.Join(errs, err)
+		p.mu.Lock()
+		p.stored = max(p.stored, rev)
 	}
-	nbCfg := p.nbCfgAt(revision)
-	p.mu.Unlock()
-	if err := p.store(chassis, nbCfg, at, up); err != nil {
-		return err
+	return errs
+}
+
+// step is what follows from the acks of one chassis.
+type step struct {
+	chassis string
+	nbCfg   int64
+	at      time.Time
+	up      []ovsdb.UUID // ports that are up now
+}
+
+// take turns the acks into steps, in order of chassis.
+func (p *Progress) take() []step {
+	latest := make(map[string]ack)
+	for _, a := range p.acks {
+		latest[a.chassis] = a
 	}
-	return p.Settle()
+	p.acks = nil
+	steps := make([]step, 0, len(latest))
+	for name, a := range latest {
+		p.applied[name] = a.revision
+		s := step{chassis: name, nbCfg: p.nbCfgAt(a.revision), at: a.at}
+		for port, rev := range p.waiting[name] {
+			if rev <= a.revision {
+				s.up = append(s.up, port)
+				delete(p.waiting[name], port)
+			}
+		}
+		slices.SortFunc(s.up, ovsdb.UUID.Compare)
+		steps = append(steps, s)
+	}
+	slices.SortFunc(steps, func(a, b step) int { return strings.Compare(a.chassis, b.chassis) })
+	return steps
 }
 
 // nbCfgAt is the nb_cfg that a chassis at the revision has.
@@ -109,35 +164,41 @@ func (p *Progress) nbCfgAt(revision uint64) int64 {
 	return p.sent[n-1].nbCfg
 }
 
-func (p *Progress) store(chassis string, nbCfg int64, at time.Time, up []ovsdb.UUID) error {
+// store writes steps in one transaction and returns its revision.
+func (p *Progress) store(steps []step) (uint64, error) {
 	r := p.reg
-	slices.SortFunc(up, func(a, b ovsdb.UUID) int { return strings.Compare(string(a[:]), string(b[:])) })
-	private := &r.c.ChassisPrivate
-	u := named("chassis-private", chassis)
-	if row := r.store.Snapshot().Row(private.Table, u); len(up) == 0 && (row == nil || row.Int(private.NbCfg) >= nbCfg) {
-		return nil
+	private, b := &r.c.ChassisPrivate, &r.c.PortBinding
+	sn := r.store.Snapshot()
+	news := slices.ContainsFunc(steps, func(s step) bool {
+		row := sn.Row(private.Table, named("chassis-private", s.chassis))
+		return len(s.up) > 0 || row != nil && row.Int(private.NbCfg) < s.nbCfg
+	})
+	if !news {
+		return 0, nil
 	}
-	_, err := r.store.Update(r.ctx, r.sb, ovsdb.OwnerChassis, func(tx *ovsdb.Txn) error {
-		if row := tx.Row(private.Table, u); row != nil && row.Int(private.NbCfg) < nbCfg {
-			tx.SetColumn(private.Table, u, "nb_cfg", nbCfg)
-			tx.SetColumn(private.Table, u, "nb_cfg_timestamp", at.UnixMilli())
-		}
-		b := &r.c.PortBinding
-		for _, port := range up {
-			row := tx.Row(b.Table, port)
-			if row == nil {
-				continue
+	rev, err := r.store.Update(r.ctx, r.sb, ovsdb.OwnerChassis, func(tx *ovsdb.Txn) error {
+		for _, s := range steps {
+			u := named("chassis-private", s.chassis)
+			if row := tx.Row(private.Table, u); row != nil && row.Int(private.NbCfg) < s.nbCfg {
+				tx.SetColumn(private.Table, u, "nb_cfg", s.nbCfg)
+				tx.SetColumn(private.Table, u, "nb_cfg_timestamp", s.at.UnixMilli())
 			}
-			if on, ok := row.Ref(b.Chassis); ok && on == ChassisUUID(chassis) {
-				tx.SetColumn(b.Table, port, "up", ovsdb.NewSet(true))
+			for _, port := range s.up {
+				row := tx.Row(b.Table, port)
+				if row == nil {
+					continue
+				}
+				if on, ok := row.Ref(b.Chassis); ok && on == ChassisUUID(s.chassis) {
+					tx.SetColumn(b.Table, port, "up", ovsdb.NewSet(true))
+				}
 			}
 		}
 		return tx.Err()
 	})
 	if err != nil {
-		return fmt.Errorf("storing the progress of chassis %q: %w", chassis, err)
+		return 0, fmt.Errorf("storing the progress of chassis %q and others: %w", steps[0].chassis, err)
 	}
-	return nil
+	return rev, nil
 }
 
 // Settle writes NB_Global:hv_cfg if the slowest chassis that counts got
