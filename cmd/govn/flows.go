@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +17,7 @@ import (
 func newFlowsCommand() *cobra.Command {
 	f := &viewFlags{}
 	var object string
-	var chassis bool
+	var chassis, drops bool
 	c := &cobra.Command{
 		Use:   "flows --object KIND:NAME",
 		Short: "List the flows that an object became",
@@ -28,18 +31,21 @@ on, or TABLE:NAME, or TABLE:UUID, where the first digits of the UUID are enough.
 northd answers what a chassis is to have. With --chassis, or where only a
 controller runs, the controller of this host answers what its Open vSwitch has,
 with counters and durations, and with the flows that the chassis makes itself for
-a port; it asks Open vSwitch for them on its own connection.
+a port; it asks Open vSwitch for them on its own connection. --drops leaves those
+that have dropped or refused packets, the most first.
 ` + socketHelp,
 		Example: `  govn flows --object port:vm1
   govn flows --object switch:sw0 -f json | jq -r '.origins[].flows[].match'
   govn flows --object Logical_Switch_Port:2f1e8a60
   govn flows --chassis --object port:vm1       # on the hypervisor, with counters
+  govn flows --drops                           # on the hypervisor: what drops packets now
   govn flows --chassis                         # all that is installed, with reasons`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := control.CheckFormat(f.format); err != nil {
 				return err
 			}
+			chassis = chassis || drops
 			if object == "" && !chassis {
 				return errors.New("say of what: --object KIND:NAME, such as port:vm1 (only a chassis lists all)")
 			}
@@ -70,13 +76,46 @@ a port; it asks Open vSwitch for them on its own connection.
 					return err
 				}
 			}
+			if drops {
+				onlyDrops(got)
+				if len(got.Origins) == 0 && f.format == control.Text {
+					_, err := fmt.Fprintln(c.OutOrStdout(), "no flow has dropped a packet")
+					return err
+				}
+			}
 			return control.Write(c.OutOrStdout(), f.format, got)
 		},
 	}
 	f.add(c)
 	c.Flags().StringVarP(&object, "object", "o", "", "`OBJECT` whose flows are listed, such as port:vm1")
 	c.Flags().BoolVar(&chassis, "chassis", false, "ask the controller of this host, with counters")
+	c.Flags().BoolVar(&drops, "drops", false, "only flows that have dropped or refused packets; implies --chassis")
 	return c
+}
+
+// onlyDrops keeps the flows that have dropped or refused packets, those with
+// most of them first.
+func onlyDrops(got *control.Origins) {
+	kept := []control.Origin{}
+	for _, o := range got.Origins {
+		flows := o.Flows[:0]
+		for _, f := range o.Flows {
+			if f.Counters != nil && f.Counters.Packets > 0 && (f.Actions == "drop" || views.Refuses(&f)) {
+				flows = append(flows, f)
+			}
+		}
+		if o.Flows = flows; len(flows) > 0 {
+			kept = append(kept, o)
+		}
+	}
+	packets := func(o control.Origin) (n uint64) {
+		for _, f := range o.Flows {
+			n += f.Counters.Packets
+		}
+		return n
+	}
+	slices.SortStableFunc(kept, func(a, b control.Origin) int { return cmp.Compare(packets(b), packets(a)) })
+	got.Origins = kept
 }
 
 // name completes the answer of a chassis: the names of stages, and, if northd

@@ -23,8 +23,14 @@ any.
 not parse, a type that is not known, no free key. "ambiguous" means that it is
 used, and that what happens may not be what was meant: two ports of a switch with
 the same address.
+
+Such objects are accepted by default, because tools store what they like. With
+options:govn-strict=true in NB_Global a transaction is refused that would leave a
+port that the compile could not use.
 ` + socketHelp,
 		Example: `  govn lint
+  govn nbctl lint
+  ovn-nbctl set NB_Global . options:govn-strict=true
   govn lint -f json | jq -r '.problems[] | [.table, .name, .reason] | @tsv'`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

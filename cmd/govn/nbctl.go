@@ -17,8 +17,23 @@ func (exitStatus) Error() string { return "the command failed" }
 
 // newNbctlCommand is ovn-nbctl's command line, which cobra must not parse: "--"
 // separates commands, and options belong to commands.
+//
+// "govn nbctl lint" is no verb of it: northd answers that one, not the database.
 func newNbctlCommand() *cobra.Command {
-	return newCtlCommand(nbctl.Program(), "nbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the northbound database, in the syntax of ovn-nbctl")
+	c := newCtlCommand(nbctl.Program(), "nbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the northbound database, in the syntax of ovn-nbctl")
+	verbs := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 || args[0] != "lint" {
+			return verbs(c, args)
+		}
+		lint := newLintCommand()
+		lint.SilenceErrors, lint.SilenceUsage = true, true
+		lint.SetArgs(args[1:])
+		lint.SetOut(c.OutOrStdout())
+		lint.SetErr(c.ErrOrStderr())
+		return lint.ExecuteContext(c.Context())
+	}
+	return c
 }
 
 func newSbctlCommand() *cobra.Command {

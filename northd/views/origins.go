@@ -175,8 +175,16 @@ var lookups = map[uint8]string{
 
 // verdicts are the answers of port security, by their actions.
 var verdicts = map[string]string{
-	portSecVerdict(0): "allows", portSecVerdict(1): "REFUSES",
+	portSecVerdict(0): allows, portSecVerdict(1): refuses,
 }
+
+const (
+	allows  = "allows"
+	refuses = "REFUSES"
+)
+
+// Refuses reports whether a flow is one of port security that says no.
+func Refuses(f *control.Flow) bool { return lookups[f.Table] != "" && verdicts[f.Actions] == refuses }
 
 func portSecVerdict(v uint64) string {
 	return openflow.FormatActions([]openflow.Action{

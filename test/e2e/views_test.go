@@ -178,6 +178,17 @@ func TestExplainEverything(t *testing.T) {
 			t.Errorf("%s: the text came back changed:\n%s", what, got)
 		}
 	}
+	// What drops is found without knowing of what.
+	if out := must(t)(l.Exec(t.Context(), "hv1", govn, "flows", "--drops")); strings.Contains(out, "REFUSES") {
+		t.Errorf("dropped before anything is wrong:\n%s", out)
+	}
+	identity(t, l, "vm1", "50:54:00:00:00:99", "10.0.0.11", "10.0.0.12", "50:54:00:00:00:02")
+	send(t, l, "vm1", "10.0.0.12", 5)
+	eventually(t, 5*time.Second, "a refusal of vm1 among the drops", func() (bool, string) {
+		out := must(t)(l.Exec(t.Context(), "hv1", govn, "flows", "--drops"))
+		return strings.Contains(out, "what the port may send: REFUSES\n  from Logical_Switch_Port \"vm1\"") &&
+			strings.Contains(out, "sw0 ls_in_apply_port_sec (ingress 1)") && !strings.Contains(out, "n_packets=0"), out
+	})
 	// A lab's run directories hold the sockets of their daemons: no options needed.
 	out := must(t)(l.Exec(t.Context(), "central", govn, "flows", "--object", "port:vm2"))
 	if !strings.Contains(out, `on every chassis with switch "sw0" (now hv1, hv2)`) {
