@@ -86,7 +86,7 @@ func TestCompareNatural(t *testing.T) {
 	ordered := []string{"", "a", "vm", "vm1", "vm2", "vm10", "vm10a", "vm010b", "w"}
 	for i := range ordered {
 		for j := range ordered {
-			if got := compareNatural(ordered[i], ordered[j]); (got < 0) != (i < j) || (got > 0) != (i > j) {
+			if got := CompareNatural(ordered[i], ordered[j]); (got < 0) != (i < j) || (got > 0) != (i > j) {
 				t.Errorf("%q and %q: %d", ordered[i], ordered[j], got)
 			}
 		}

@@ -174,7 +174,7 @@ func (a *Allocator) write(ctx context.Context, s *ovsdb.Store, needs []need, rev
 			}
 			return 1
 		}
-		if c := compareNatural(x.name, y.name); c != 0 {
+		if c := CompareNatural(x.name, y.name); c != 0 {
 			return c
 		}
 		if c := strings.Compare(string(x.scope[:]), string(y.scope[:])); c != 0 {
@@ -339,8 +339,8 @@ func (a *Allocator) Release(ctx context.Context, s *ovsdb.Store, acked uint64) e
 // Resting is the number of keys that wait for their release.
 func (a *Allocator) Resting() int { return len(a.resting) }
 
-// compareNatural orders names as people count: vm2 before vm10.
-func compareNatural(a, b string) int {
+// CompareNatural orders names as people count: vm2 before vm10.
+func CompareNatural(a, b string) int {
 	for len(a) > 0 && len(b) > 0 {
 		da, db := digits(a), digits(b)
 		if da > 0 && db > 0 {

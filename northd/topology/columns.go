@@ -24,6 +24,10 @@ type Columns struct {
 		Name, Type, Options, ParentName, Tag, Addresses  *ovsdb.ColumnSchema
 		DynamicAddresses, PortSecurity, Up, Enabled, XID *ovsdb.ColumnSchema
 	}
+	LRP struct {
+		Table               *ovsdb.TableSchema
+		Name, MAC, Networks *ovsdb.ColumnSchema
+	}
 	SBGlobal struct {
 		Table                      *ovsdb.TableSchema
 		NbCfg, Options, IPsec, XID *ovsdb.ColumnSchema
@@ -85,6 +89,10 @@ func NewColumns(s Schemas) *Columns {
 	resolve(p.Table, cols{"name": &p.Name, "type": &p.Type, "options": &p.Options, "parent_name": &p.ParentName,
 		"tag": &p.Tag, "addresses": &p.Addresses, "dynamic_addresses": &p.DynamicAddresses,
 		"port_security": &p.PortSecurity, "up": &p.Up, "enabled": &p.Enabled, "external_ids": &p.XID})
+
+	lrp := &c.LRP
+	lrp.Table = s.NB.Table("Logical_Router_Port")
+	resolve(lrp.Table, cols{"name": &lrp.Name, "mac": &lrp.MAC, "networks": &lrp.Networks})
 
 	sg := &c.SBGlobal
 	sg.Table = s.SB.Table("SB_Global")
