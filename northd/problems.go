@@ -27,18 +27,25 @@ func (z *Zone) complain() {
 	sn := z.program.Reader.Snapshot()
 	last := z.seen.Load()
 	changed := last == nil
-	for _, e := range z.program.Engine.DrainErrors() {
-		key := fmt.Sprintf("%s(%v)", e.Unit, e.Key)
+	note := func(key, unit, effect string, k any, err error) {
 		switch was, there := z.problems[key]; {
-		case e.Err == nil && there:
-			z.log.Info("an object is used again", "unit", e.Unit, "was", was.text)
+		case err == nil && there:
+			z.log.Info("an object is used again", "unit", unit, "was", was.text)
 			delete(z.problems, key)
 			changed = true
-		case e.Err != nil && was.text != e.Err.Error():
-			z.problems[key] = problem{e.Err.Error(), views.ProblemOf(sn, z.columns, e.Unit, e.Key, e.Err)}
-			z.log.Warn("an object is left out", "unit", e.Unit, "err", e.Err)
+		case err != nil && was.text != err.Error():
+			p := views.ProblemOf(sn, z.columns, unit, k, err)
+			p.Effect = effect
+			z.problems[key] = problem{err.Error(), p}
+			z.log.Warn("an object is "+effect, "unit", unit, "err", err)
 			changed = true
 		}
+	}
+	for _, e := range z.program.Engine.DrainErrors() {
+		note(fmt.Sprintf("%s(%v)", e.Unit, e.Key), e.Unit, control.LeftOut, e.Key, e.Err)
+	}
+	for _, p := range z.ipam.DrainProblems() {
+		note("ipam "+p.Key, "ipam", control.Ambiguous, p.Key, p.Err)
 	}
 	now := &seen{snapshot: sn}
 	if changed {

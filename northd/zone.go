@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"govn/northd/compile"
 	"govn/northd/fabric"
+	"govn/northd/ipam"
 	"govn/northd/southbound"
 	"govn/northd/topology"
 	"govn/pkg/abi"
@@ -28,6 +30,7 @@ type Zone struct {
 	sub       *ovsdb.Subscription
 	program   *compile.Program
 	alloc     *topology.Allocator
+	ipam      *ipam.IPAM
 	writer    *southbound.Writer
 	progress  *southbound.Progress
 	fabric    sink
@@ -79,6 +82,7 @@ func NewZone(o ZoneOptions) *Zone {
 		store: o.Store, schemas: o.Schemas, columns: o.Columns, log: o.Log, sub: sub,
 		program:  compile.New(e, o.Columns, sn),
 		alloc:    topology.NewAllocator(o.Columns, o.Schemas.Private, sn),
+		ipam:     ipam.New(o.Columns, o.Schemas.NB, o.Store.ClusterID(), o.Log),
 		writer:   southbound.NewWriter(o.Store, o.Schemas.SB, o.Columns, o.Registry),
 		progress: o.Progress, fabric: o.Fabric, bodies: newBodyStore(), flows: o.Flows,
 		fresh: true, stats: o.Observe, acked: o.Acked, problems: make(map[string]problem),
@@ -93,8 +97,12 @@ func (z *Zone) Start(ctx context.Context) error {
 	if err := z.globals(ctx); err != nil {
 		return err
 	}
-	if err := z.alloc.All(ctx, z.store, z.program.Reader.Snapshot()); err != nil {
+	sn := z.program.Reader.Snapshot()
+	if err := z.alloc.All(ctx, z.store, sn); err != nil {
 		z.log.Error("tunnel keys cannot be given out", "err", err)
+	}
+	if _, err := z.ipam.All(ctx, z.store, sn); err != nil {
+		z.log.Error("addresses cannot be given out", "err", err)
 	}
 	return z.round(ctx, nil)
 }
@@ -144,23 +152,11 @@ func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 	for {
 		var sn *ovsdb.Snapshot
 		var err error
-		if commits, sn, err = z.catchUp(ctx, commits); err != nil {
+		if commits, sn, err = z.allocate(ctx, commits); err != nil {
 			return err
 		}
 		if len(commits) == 0 && !z.fresh {
 			break
-		}
-		wrote, err := z.alloc.Follow(ctx, z.store, commits, sn)
-		if err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			z.log.Error("tunnel keys cannot be given out", "err", err)
-		}
-		if wrote {
-			if commits, sn, err = z.catchUp(ctx, commits); err != nil {
-				return err
-			}
 		}
 		if err := z.release(ctx); err != nil {
 			return err
@@ -186,6 +182,62 @@ func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 		z.stats(done)
 	}
 	return nil
+}
+
+// allocate lets the stages before the compile follow the commits: keys and
+// addresses. What comes in while they write, theirs and of clients, they follow
+// too. It returns all commits that there are, and the snapshot at the last one.
+func (z *Zone) allocate(ctx context.Context, commits []ovsdb.Commit) ([]ovsdb.Commit, *ovsdb.Snapshot, error) {
+	for followed := 0; ; {
+		var sn *ovsdb.Snapshot
+		var err error
+		if commits, sn, err = z.catchUp(ctx, commits); err != nil || followed == len(commits) {
+			return commits, sn, err
+		}
+		wrote, err := z.follow(ctx, commits[followed:], sn)
+		if err != nil || !wrote {
+			return commits, sn, err
+		}
+		followed = len(commits)
+	}
+}
+
+func (z *Zone) follow(ctx context.Context, commits []ovsdb.Commit, sn *ovsdb.Snapshot) (wrote bool, err error) {
+	if slices.ContainsFunc(commits, z.touchesGlobals) {
+		if err := z.globals(ctx); err != nil {
+			return false, err
+		}
+		wrote = true
+	}
+	keys, err := z.alloc.Follow(ctx, z.store, commits, sn)
+	if err != nil {
+		if ctx.Err() != nil {
+			return false, err
+		}
+		z.log.Error("tunnel keys cannot be given out", "err", err)
+	}
+	addresses, err := z.ipam.Follow(ctx, z.store, commits, sn)
+	if err != nil {
+		if ctx.Err() != nil {
+			return false, err
+		}
+		z.log.Error("addresses cannot be given out", "err", err)
+	}
+	return wrote || keys || addresses, nil
+}
+
+// touchesGlobals reports whether a client changed the options of one of the
+// rows that there is one of.
+func (z *Zone) touchesGlobals(commit ovsdb.Commit) bool {
+	return commit.Who != ovsdb.OwnerNorthd && slices.ContainsFunc(commit.Changes, func(ch ovsdb.Change) bool {
+		col := z.columns.NBGlobal.Options
+		if ch.Table == z.columns.SBGlobal.Table {
+			col = z.columns.SBGlobal.Options
+		} else if ch.Table != z.columns.NBGlobal.Table {
+			return false
+		}
+		return ch.Old == nil || ch.New == nil || !ch.Old.Map(col).Equal(ch.New.Map(col))
+	})
 }
 
 // release frees tunnel keys that no chassis can hold any more.
@@ -366,6 +418,10 @@ func (z *Zone) globals(ctx context.Context) error {
 				return tx.Err()
 			}
 			col := g.table.Column("options")
+			if _, there := row.Map(col).Get("mac_prefix"); !there && g.db == z.schemas.NB {
+				prefix := ipam.Prefix(z.store.ClusterID()).String()
+				tx.PutInMap(g.table, row.UUID(), "options", "mac_prefix", prefix[:len("00:00:00")])
+			}
 			for k, v := range options {
 				if now, ok := row.Map(col).Get(k); !ok || now != v {
 					tx.PutInMap(g.table, row.UUID(), "options", k, v)

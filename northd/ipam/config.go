@@ -170,11 +170,11 @@ func parseMACPrefix(s string) (topology.MAC, error) {
 	m, err := topology.ParseMAC(s + ":0:0:0")
 	switch {
 	case err != nil:
-		return topology.MAC{}, fmt.Errorf("options:mac_prefix: %q is not three bytes such as 0a:00:00", s)
+		return topology.MAC{}, fmt.Errorf("mac_prefix: %q is not three bytes such as 0a:00:00", s)
 	case m == topology.MAC{}:
-		return topology.MAC{}, fmt.Errorf("options:mac_prefix: %q is the prefix of no address", s)
+		return topology.MAC{}, fmt.Errorf("mac_prefix: %q is the prefix of no address", s)
 	case m[0]&1 != 0:
-		return topology.MAC{}, fmt.Errorf("options:mac_prefix: %q is a prefix of multicast addresses", s)
+		return topology.MAC{}, fmt.Errorf("mac_prefix: %q is a prefix of multicast addresses", s)
 	}
 	return m, nil
 }

@@ -178,7 +178,7 @@ func (m *IPAM) Follow(ctx context.Context, s *ovsdb.Store, commits []ovsdb.Commi
 			m.note(d, &commit.Changes[i])
 		}
 	}
-	if d.all {
+	if d.all && m.prefix(sn) != m.macs.prefix {
 		return m.write(ctx, s, m.all(sn))
 	}
 	return m.write(ctx, s, m.settle(sn, d))
@@ -291,7 +291,7 @@ func (m *IPAM) names(c claims) []string {
 	var list []string
 	for _, u := range c {
 		if mem := m.members[u]; mem != nil && !mem.router {
-			list = append(list, fmt.Sprintf("%q", mem.name))
+			list = append(list, mem.name)
 		}
 	}
 	slices.SortFunc(list, strings.Compare)

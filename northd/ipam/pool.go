@@ -30,7 +30,7 @@ type pool struct {
 	wishes map[uint32]map[ovsdb.UUID]struct{} // ports that wish for an address and have another
 	hungry []ovsdb.UUID                       // ports without an address, as they are to be served
 	freed  []uint32                           // since they were last taken note of
-	twice  map[uint32]bool                    // addresses whose number of static owners changed
+	twice  map[uint32]bool                    // addresses that another port has statically now
 }
 
 func newPool(name string, c config) *pool {
@@ -84,7 +84,6 @@ func (p *pool) unclaim(x uint32, u ovsdb.UUID) {
 	if p.static[x] = p.static[x].without(u); len(p.static[x]) == 0 {
 		delete(p.static, x)
 	}
-	p.twice[x] = true
 	p.settle(x)
 }
 
@@ -117,7 +116,7 @@ type macs struct {
 	prefix topology.MAC
 	used   numbers // by the low three bytes
 	owners map[uint32]claims
-	twice  map[uint32]bool // whose number of owners changed
+	twice  map[uint32]bool // that another port has now
 }
 
 func newMACs(prefix topology.MAC) macs {
@@ -159,7 +158,6 @@ func (m *macs) unclaim(a topology.MAC, u ovsdb.UUID) {
 		return
 	}
 	x := suffix(a)
-	m.twice[x] = true
 	if m.owners[x] = m.owners[x].without(u); len(m.owners[x]) == 0 {
 		delete(m.owners, x)
 		m.used.remove(x)

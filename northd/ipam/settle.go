@@ -128,12 +128,7 @@ func (m *IPAM) peerOf(row *ovsdb.Row) string {
 // configure makes the pool of a switch as other_config says. Its ports have
 // left.
 func (m *IPAM) configure(sn *ovsdb.Snapshot, u ovsdb.UUID) {
-	if old := m.pools[u]; old != nil {
-		for x := range old.twice {
-			m.report(twiceKey(u, x), nil)
-		}
-		delete(m.pools, u)
-	}
+	delete(m.pools, u)
 	for _, key := range configKeys {
 		m.report("switch "+u.String()+" "+key, nil)
 	}
@@ -443,14 +438,17 @@ func (l lease) String() string {
 	return s
 }
 
-func twiceKey(ls ovsdb.UUID, x uint32) string {
-	return "switch " + ls.String() + " " + addr(x).String()
+// warnOf logs that several ports have an address.
+func (m *IPAM) warnOf(address string, c claims) {
+	if names := m.names(c); len(names) > 1 {
+		m.log.Warn("several ports have an address", "address", address, "ports", names)
+	}
 }
 
 // wake finds out who can have something now that they could not before, and
-// which addresses have several owners.
+// says which addresses got several owners.
 func (m *IPAM) wake(next *dirt) {
-	for ls, p := range m.pools {
+	for _, p := range m.pools {
 		for _, x := range p.freed {
 			if !p.free(x) {
 				continue
@@ -466,21 +464,12 @@ func (m *IPAM) wake(next *dirt) {
 		}
 		p.freed = p.freed[:0]
 		for x := range p.twice {
-			var err error
-			if names := m.names(p.static[x]); len(names) > 1 {
-				err = &topology.FieldError{Table: "Logical_Switch", Column: "ports", Object: p.name, UUID: ls,
-					Err: fmt.Errorf("%s is an address of %s", addr(x), strings.Join(names, " and "))}
-			}
-			m.report(twiceKey(ls, x), err)
+			m.warnOf(addr(x).String(), p.static[x])
 		}
 		clear(p.twice)
 	}
 	for x := range m.macs.twice {
-		var err error
-		if names := m.names(m.macs.owners[x]); len(names) > 1 {
-			err = fmt.Errorf("Logical_Switch_Port: %s is an address of %s", m.macs.with(x), strings.Join(names, " and "))
-		}
-		m.report("mac "+m.macs.with(x).String(), err)
+		m.warnOf(m.macs.with(x).String(), m.macs.owners[x])
 	}
 	clear(m.macs.twice)
 }

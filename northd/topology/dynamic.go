@@ -26,7 +26,7 @@ func ParseDynamic(text string) (d Dynamic, asks bool, err error) {
 		word string
 	}
 	n, keyword := 0, -1
-	for pos, word := range words(text) {
+	for pos, word := range Words(text) {
 		if word == "dynamic" && keyword < 0 {
 			keyword = n
 		}
@@ -81,7 +81,7 @@ func (m MAC) EUI64(prefix netip.Addr) netip.Addr {
 // used, also when something later in it cannot: ok says that it begins with an
 // Ethernet address. It is for finding out what is in use.
 func StaticPart(text string) (a Addresses, ok bool) {
-	for _, word := range words(text) {
+	for _, word := range Words(text) {
 		if !ok {
 			mac, err := ParseMAC(word)
 			if err != nil {
@@ -90,7 +90,7 @@ func StaticPart(text string) (a Addresses, ok bool) {
 			a.MAC, ok = mac, true
 			continue
 		}
-		p, err := parsePrefix(word)
+		p, err := ParsePrefix(word)
 		if err != nil {
 			break
 		}

@@ -32,6 +32,7 @@ type Port struct {
 	Addresses    []Addresses
 	PortSecurity []PortSecurity
 	Mac          []string // addresses as written, for Port_Binding:mac
+	Dynamic      string   // the addresses that northd gave, if it asks for some
 	Security     []string // port_security as written
 	Parent       string   // of a nested port: the port whose interface it is behind
 	Tag          uint32   // VLAN of a nested or localnet port; 0: none
@@ -91,6 +92,14 @@ func (r *Reader) ReadPort(c *incr.Ctx, m Member, datapath uint32) (p *Port, ok b
 			p.Unknown = true
 			continue
 		}
+		if _, asks, err := ParseDynamic(text); err != nil {
+			return nil, false, r.fieldError(p, "addresses", err)
+		} else if asks {
+			if err := r.readDynamic(c, p); err != nil {
+				return nil, false, err
+			}
+			continue
+		}
 		addr, err := ParseAddresses(text)
 		if err != nil {
 			return nil, false, r.fieldError(p, "addresses", err)
@@ -109,6 +118,22 @@ func (r *Reader) ReadPort(c *incr.Ctx, m Member, datapath uint32) (p *Port, ok b
 	return p, true, nil
 }
 
+// readDynamic adds the addresses that the port was given, if it was. A port that
+// asks twice is given them once.
+func (r *Reader) readDynamic(c *incr.Ctx, p *Port) error {
+	v, there := r.Opt(c, r.C.LSP.DynamicAddresses, p.UUID)
+	if !there || p.Dynamic != "" {
+		return nil
+	}
+	addr, err := ParseAddresses(v.(string))
+	if err != nil {
+		return r.fieldError(p, "dynamic_addresses", err)
+	}
+	p.Dynamic = v.(string)
+	p.Addresses = append(p.Addresses, addr)
+	return nil
+}
+
 func (r *Reader) fieldError(p *Port, column string, err error) error {
 	return &FieldError{Table: "Logical_Switch_Port", Column: column, Object: p.Name, UUID: p.UUID, Err: err}
 }
@@ -125,6 +150,7 @@ func (p *Port) AppendHash(b []byte) []byte {
 	b = appendText(b, p.Type)
 	b = appendText(b, p.Parent)
 	b = appendText(b, p.Network)
+	b = appendText(b, p.Dynamic)
 	b = append(b, boolByte(p.Enabled), boolByte(p.Unknown), boolByte(p.LearnFDB), boolByte(p.Passthru))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(p.Mac)))
 	for _, s := range p.Mac {

@@ -95,6 +95,7 @@ func (s *Source) hasKey(kind, scope string, owner ovsdb.UUID) bool {
 type address struct {
 	text string // normal form
 	port *ovsdb.Row
+	col  string // column
 	in   string // element of the column
 	pos  int
 	mac  bool
@@ -129,7 +130,7 @@ func (s *Source) lintPorts(ls *ovsdb.Row) []control.Problem {
 				pos := a.pos
 				out = append(out, control.Problem{
 					Object: control.Object{Table: s.Columns.LSP.Table.Name, Name: nameOf(p), UUID: p.UUID().String()},
-					Column: "addresses", Value: a.in, Position: &pos, Effect: control.Ambiguous,
+					Column: a.col, Value: a.in, Position: &pos, Effect: control.Ambiguous,
 					Reason: fmt.Sprintf("the %s %s is also that of port %q of switch %q", kind, a.text, nameOf(other), nameOf(ls)),
 				})
 			}
@@ -141,14 +142,21 @@ func (s *Source) lintPorts(ls *ovsdb.Row) []control.Problem {
 // addresses are those of a port that parse.
 func (s *Source) addresses(p *ovsdb.Row) []address {
 	var out []address
-	for e := range p.Set(s.Columns.LSP.Addresses).All() {
-		text := e.(string)
+	type element struct{ col, text string }
+	var elements []element
+	for _, col := range []*ovsdb.ColumnSchema{s.Columns.LSP.Addresses, s.Columns.LSP.DynamicAddresses} {
+		for e := range p.Set(col).All() {
+			elements = append(elements, element{col.Name, e.(string)})
+		}
+	}
+	for _, e := range elements {
+		text := e.text
 		a, err := topology.ParseAddresses(text)
 		if err != nil {
 			continue // left out, or of a form without addresses
 		}
 		mac, _, _ := strings.Cut(strings.TrimSpace(text), " ")
-		out = append(out, address{text: a.MAC.String(), port: p, in: text, pos: strings.Index(text, mac), mac: true})
+		out = append(out, address{text: a.MAC.String(), port: p, col: e.col, in: text, pos: strings.Index(text, mac), mac: true})
 		for _, ip := range slices.Concat(a.V4, a.V6) {
 			at := 0
 			for pos, word := range topology.Words(text) {
@@ -156,7 +164,7 @@ func (s *Source) addresses(p *ovsdb.Row) []address {
 					at = pos
 				}
 			}
-			out = append(out, address{text: ip.Addr().String(), port: p, in: text, pos: at})
+			out = append(out, address{text: ip.Addr().String(), port: p, col: e.col, in: text, pos: at})
 		}
 	}
 	return out
