@@ -13,11 +13,12 @@ const (
 	TypeVIF       = ""          // the interface of a workload, or nested in one
 	TypeLocalnet  = "localnet"  // a physical network
 	TypeLocalport = "localport" // an interface that every chassis may have
+	TypeRouter    = "router"    // the peer of a router port; not compiled yet
 )
 
 // laterTypes are types of ovn-nb(5) that the compiler does not know yet.
 var laterTypes = map[string]bool{
-	"router": true, "switch": true, "l2gateway": true, "vtep": true, "external": true, "virtual": true, "remote": true,
+	TypeRouter: true, "switch": true, "l2gateway": true, "vtep": true, "external": true, "virtual": true, "remote": true,
 }
 
 // Errors of the type of a port.
