@@ -260,8 +260,8 @@ func TestJSON(t *testing.T) {
 			Depth, Offset int
 			VNI           int
 			Datapath      string
-			Inport        end
-			Group         end `json:"multicast_group"`
+			Inport        Port
+			Group         Port `json:"multicast_group"`
 			Options       []option
 			Src           string
 		}
@@ -270,7 +270,7 @@ func TestJSON(t *testing.T) {
 		t.Fatalf("%v: %s", err, data)
 	}
 	g := got.Layers[3]
-	if g.Layer != "geneve" || g.Offset != 42 || g.VNI != 1 || g.Datapath != "sw0" || g.Inport != (end{1, "vm1"}) || g.Group != (end{32768, "_MC_flood"}) ||
+	if g.Layer != "geneve" || g.Offset != 42 || g.VNI != 1 || g.Datapath != "sw0" || g.Inport != (Port{1, "vm1"}) || g.Group != (Port{32768, "_MC_flood"}) ||
 		len(g.Options) != 1 || g.Options[0] != (option{0x102, "Open Virtual Networking (OVN)", 0x80, true, "00018000"}) {
 		t.Errorf("geneve: %+v", g)
 	}

@@ -17,17 +17,17 @@ type option struct {
 	Data      string `json:"data"`
 }
 
-// end is a port or multicast group in OVN's option, for JSON.
-type end struct {
+// Port is a port or multicast group in OVN's option.
+type Port struct {
 	Key  uint16 `json:"key"`
 	Name string `json:"name,omitempty"`
 }
 
-func (e end) String() string {
-	if e.Name == "" {
-		return fmt.Sprint(e.Key)
+func (p Port) String() string {
+	if p.Name == "" {
+		return fmt.Sprint(p.Key)
 	}
-	return fmt.Sprintf("%q (%d)", e.Name, e.Key)
+	return fmt.Sprintf("%q (%d)", p.Name, p.Key)
 }
 
 // geneveHeader decodes a Geneve header (RFC 8926) with OVN's option and gives
@@ -109,7 +109,7 @@ func (w *walker) addGeneve(b []byte, h geneve.Header) {
 		text += fmt.Sprintf("\noption class 0x%04x %s type 0x%02x%s: %s", o.Class, geneve.ClassName(o.Class), o.Type, word, data)
 	}
 	if ports, ok := h.Ports(); ok {
-		in, out := end{Key: ports.Ingress}, end{Key: ports.Egress}
+		in, out := Port{Key: ports.Ingress}, Port{Key: ports.Egress}
 		where := "outport"
 		if ports.Egress >= 1<<15 {
 			where = "multicast group"

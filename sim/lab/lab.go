@@ -381,6 +381,10 @@ func (l *Lab) WaitUp(ctx context.Context) error {
 	return nil
 }
 
+// Meet makes the hypervisors know each other's tunnel endpoints again, after
+// ovs-vswitchd has been started anew.
+func (l *Lab) Meet(ctx context.Context) error { return l.warmUp(ctx) }
+
 // warmUp makes every hypervisor ping the others' tunnel endpoints: Open vSwitch
 // drops what it cannot send while it resolves a neighbour. It learns neighbours
 // from ARP replies only, so each hypervisor must ask by itself: it forgets first
