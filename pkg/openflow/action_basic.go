@@ -145,14 +145,14 @@ func decodeSetField(r *reader, _ int) Action {
 	if hasMask {
 		size /= 2
 	}
-	if r.err != nil || f == nil || size != f.size {
+	if r.err != nil || f == nil || size != f.size && !f.shorter(size) {
 		return nil // kept as bytes
 	}
-	value := r.take(f.size)
+	value := f.widen(r.take(size))
 	if !hasMask {
 		return SetBytes(f, value, nil)
 	}
-	mask := r.take(f.size)
+	mask := f.widen(r.take(size))
 	if r.err != nil {
 		return nil
 	}

@@ -279,7 +279,7 @@ func (m *Match) meets(r requirement) bool {
 	code, hasCode := m.Uint(FieldICMPv6Code)
 	ip := eth == ethTypeIPv4 || eth == ethTypeIPv6
 	l4 := ip && !m.laterFragment()
-	nd := l4 && eth == ethTypeIPv6 && hasProto && proto == protoICMPv6 && hasICMP && hasCode && code == 0
+	nd := eth == ethTypeIPv6 && hasProto && proto == protoICMPv6 && hasICMP && hasCode && code == 0
 	switch r {
 	case needARP:
 		return eth == ethTypeARP || eth == ethTypeRARP
@@ -296,9 +296,9 @@ func (m *Match) meets(r requirement) bool {
 	case needSCTP:
 		return l4 && hasProto && proto == protoSCTP
 	case needICMPv4:
-		return l4 && eth == ethTypeIPv4 && hasProto && proto == protoICMP
+		return eth == ethTypeIPv4 && hasProto && proto == protoICMP
 	case needICMPv6:
-		return l4 && eth == ethTypeIPv6 && hasProto && proto == protoICMPv6
+		return eth == ethTypeIPv6 && hasProto && proto == protoICMPv6
 	case needND:
 		return nd && (icmp == 135 || icmp == 136)
 	case needNS:
@@ -421,6 +421,19 @@ func ParseMatch(b []byte) (Match, error) {
 	return m, nil
 }
 
+// shorter tells whether a value of n bytes is one of the field that lacks its
+// leading zeros, as Open vSwitch writes tunnel options that are not mapped.
+func (f *Field) shorter(n int) bool {
+	return f.Class == classNXM1 && f.Num >= 40 && f.Num < 40+64 && n < f.size
+}
+
+// widen puts zeros in front of a value that is shorter than the field.
+func (f *Field) widen(v []byte) []byte {
+	w := make([]byte, f.size)
+	putLow(w, v)
+	return w
+}
+
 func (m *Match) parseOne(h uint32, tlv []byte) error {
 	body, hasMask := tlv[4:], h&0x100 != 0
 	f := FieldByHeader(h)
@@ -429,6 +442,11 @@ func (m *Match) parseOne(h uint32, tlv []byte) error {
 		if want = f.size; hasMask {
 			want *= 2
 		}
+	}
+	if f != nil && hasMask && f.shorter(len(body)/2) && len(body)%2 == 0 {
+		body = append(f.widen(body[:len(body)/2]), f.widen(body[len(body)/2:])...)
+	} else if f != nil && !hasMask && f.shorter(len(body)) {
+		body = f.widen(body)
 	}
 	if f == nil || len(body) != want {
 		e := fieldMatch{raw: bytes.Clone(tlv)}

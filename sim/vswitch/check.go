@@ -95,7 +95,10 @@ func (b *Bridge) checkMatch(tlvs []byte) (m openflow.Match, err error) {
 		if masked {
 			size /= 2
 		}
-		if f == nil || size != f.Size() {
+		if f != nil && !b.mapped(f) {
+			return m, refuseVendor(nxInvalidTLVField)
+		}
+		if f == nil || size != f.Size() && (b.mappedField(f) < 0 || size > f.Size()) {
 			return m, refuse(etBadMatch, bmcBadField)
 		}
 		if n > len(tlvs) {
@@ -107,6 +110,13 @@ func (b *Bridge) checkMatch(tlvs []byte) (m openflow.Match, err error) {
 			mask = tlvs[4+size : n]
 		}
 		tlvs = tlvs[n:]
+		if size < f.Size() {
+			// Tunnel options come without leading zeros.
+			value = packet.Number(value).Bytes(f.Size())
+			if masked {
+				mask = packet.Number(mask).Bytes(f.Size())
+			}
+		}
 		if err := b.checkField(&m, f, value, mask); err != nil {
 			return m, err
 		}
@@ -129,9 +139,6 @@ func (b *Bridge) checkField(m *openflow.Match, f *openflow.Field, value, mask []
 	if !m.Meets(f.Requires()) {
 		return refuse(etBadMatch, bmcBadPrereq)
 	}
-	if !b.mapped(f) {
-		return refuseVendor(nxInvalidTLVField)
-	}
 	if !validValue(f, v) {
 		return refuse(etBadMatch, bmcBadValue)
 	}
@@ -144,13 +151,22 @@ func (b *Bridge) checkField(m *openflow.Match, f *openflow.Field, value, mask []
 
 // mapped tells whether a field is no tun_metadata without an option.
 func (b *Bridge) mapped(f *openflow.Field) bool {
+	i := b.mappedField(f)
+	if i < 0 {
+		return true
+	}
+	_, ok := b.tlv[uint16(i)]
+	return ok
+}
+
+// mappedField is n of tun_metadata n, -1 of other fields.
+func (b *Bridge) mappedField(f *openflow.Field) int {
 	for i := range packet.TunnelOptions {
 		if f == openflow.FieldTunMetadata(i) {
-			_, ok := b.tlv[uint16(i)]
-			return ok
+			return i
 		}
 	}
-	return true
+	return -1
 }
 
 func allOnes(b []byte) bool {

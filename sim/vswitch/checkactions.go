@@ -176,20 +176,26 @@ func (c *checker) arguments(a openflow.Action, b []byte) error {
 			return refuse(etBadAction, bacBadArgument)
 		}
 	case openflow.Clone:
-		return c.nested(a.Actions)
+		return c.nested(b[cloneActions:])
 	case openflow.CT:
-		return c.nested(a.Actions)
+		return c.nested(b[ctActions:])
 	}
 	return nil
 }
 
-func (c *checker) nested(actions []openflow.Action) error {
+// Where the actions begin that are inside of others.
+const (
+	cloneActions = 16
+	ctActions    = 24
+)
+
+func (c *checker) nested(b []byte) error {
 	if c.depth++; c.depth > maxNesting {
 		return refuse(etBadAction, bacTooMany)
 	}
 	defer func() { c.depth-- }()
 	sub := checker{match: c.match, depth: c.depth}
-	return sub.list(openflow.EncodeActions(actions))
+	return sub.list(b)
 }
 
 const bacTooMany = 7

@@ -142,23 +142,16 @@ func (b *Bridge) flowMod(m *openflow.FlowMod, c *compiledMod, j *journal) error 
 	case openflow.FlowAdd:
 		return b.addFlow(m, c, j)
 	case openflow.FlowModify, openflow.FlowModifyStrict:
-		found := b.selected(m, c)
-		for _, f := range found {
+		// From OpenFlow 1.2 on a modification neither changes cookies nor adds a
+		// flow.
+		for _, f := range b.selected(m, c) {
 			n := *f
 			n.rule = classifier.Rule[*flow]{Priority: f.rule.Priority, Match: f.rule.Match}
 			b.setActions(&n, m, c)
-			if m.Flow.Cookie != ^uint64(0) {
-				n.Cookie = m.Flow.Cookie
-			}
 			if m.Flags&openflow.FlagResetCounts != 0 {
 				n.packets, n.bytes = 0, 0
 			}
 			b.insert(&n, j)
-		}
-		// Without a cookie to select by, a modification that finds nothing adds
-		// the flow.
-		if len(found) == 0 && m.CookieMask == 0 && m.Flow.Cookie != ^uint64(0) {
-			return b.addFlow(m, c, j)
 		}
 	case openflow.FlowDelete, openflow.FlowDeleteStrict:
 		for _, f := range b.selected(m, c) {
@@ -180,6 +173,9 @@ func (b *Bridge) setActions(f *flow, m *openflow.FlowMod, c *compiledMod) {
 }
 
 func (b *Bridge) addFlow(m *openflow.FlowMod, c *compiledMod, j *journal) error {
+	if m.Flow.Table == lastTable+1 {
+		return refuse(etBadRequest, brcEPerm) // Open vSwitch's own
+	}
 	if m.Flow.Table > lastTable {
 		return refuse(etFlowMod, fmfcBadTable)
 	}

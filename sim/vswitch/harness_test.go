@@ -161,7 +161,7 @@ const pairPorts = 5
 
 func newPair(t testing.TB) *pair {
 	t.Helper()
-	p := &pair{t: t, sim: NewBridge(Options{Name: "br-int", DatapathID: 1}), ovs: ovstest.Start(t, ovstest.Options{})}
+	p := &pair{t: t, sim: NewBridge(Options{Name: "br-int", DatapathID: 1}), ovs: ovstest.Start(t, ovstest.Options{Tunnels: true})}
 	for i := 1; i <= pairPorts; i++ {
 		name := fmt.Sprintf("p%d", i)
 		p.ovs.AddPort(name, i, fmt.Sprintf("options:tx_pcap=%s/%s.pcap", p.ovs.RunDir, name))

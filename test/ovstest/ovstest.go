@@ -30,6 +30,9 @@ type Options struct {
 	NoBridge bool
 	// Datapath is "dummy" (default) or "netdev"; optional.
 	Datapath string
+	// Tunnels makes tunnels of the dummy datapath real: packets are encapsulated
+	// and go out by the bridge that has the route; optional.
+	Tunnels bool
 	// ExternalIDs go into Open_vSwitch.external_ids; optional.
 	ExternalIDs map[string]string
 	// OtherConfig goes into Open_vSwitch.other_config beside one handler and
@@ -134,7 +137,11 @@ func (o *OVS) StartVswitchd() {
 		"--pidfile=" + filepath.Join(o.RunDir, "vswitchd.pid"),
 		"--log-file=" + filepath.Join(o.RunDir, "vswitchd.log")}
 	if o.opts.Datapath == "dummy" {
-		args = append(args, "--enable-dummy=override")
+		level := "override"
+		if o.opts.Tunnels {
+			level = "system"
+		}
+		args = append(args, "--enable-dummy="+level)
 	}
 	o.vswitchd = o.spawn("ovs-vswitchd", append(args, "--disable-system", o.DB)...)
 	o.Await("ovs-vswitchd", func() bool {

@@ -335,3 +335,6 @@ func (k *Key) CopyMetadata(src *Key) {
 	copy(k[:wEthDst], src[:wEthDst])
 	copy(k[wCTState:], src[wCTState:])
 }
+
+// SetProto sets the protocol of an IP packet.
+func (k *Key) SetProto(p uint8) { k[wIP] = k[wIP]&0xffffff | uint32(p)<<24 }

@@ -292,7 +292,7 @@ func (k *Key) Meets(r openflow.Requirement) bool {
 	v4, v6 := eth == EthTypeIPv4, eth == EthTypeIPv6
 	l4 := (v4 || v6) && !k.LaterFragment()
 	proto := k.Proto()
-	nd := v6 && l4 && proto == ProtoICMPv6 && k.PortDst() == 0 && (k.PortSrc() == 135 || k.PortSrc() == 136)
+	nd := v6 && proto == ProtoICMPv6 && k.PortDst() == 0 && (k.PortSrc() == 135 || k.PortSrc() == 136)
 	ct := k[wCTState]&ctTracked != 0 && k[wCTState]&ctInvalid == 0
 	switch r {
 	case openflow.RequiresARP:
@@ -310,9 +310,9 @@ func (k *Key) Meets(r openflow.Requirement) bool {
 	case openflow.RequiresSCTP:
 		return l4 && proto == ProtoSCTP
 	case openflow.RequiresICMPv4:
-		return v4 && l4 && proto == ProtoICMP
+		return v4 && proto == ProtoICMP
 	case openflow.RequiresICMPv6:
-		return v6 && l4 && proto == ProtoICMPv6
+		return v6 && proto == ProtoICMPv6
 	case openflow.RequiresND:
 		return nd
 	case openflow.RequiresNS:
