@@ -113,8 +113,8 @@ func (t *Table) choosePort(c *conn, a netip.Addr, tries *int) bool {
 	return false
 }
 
-// translate changes the packet as its connection says, and returns the bits of
-// ct_state that tell so.
+// translate changes the packet as its connection says, and returns the bit of
+// ct_state that tells which address of this packet changed.
 func (c *conn) translate(k *packet.Key, reply, related bool) uint32 {
 	if !c.nat.Src && !c.nat.Dst {
 		return 0
@@ -141,7 +141,7 @@ func (c *conn) translate(k *packet.Key, reply, related bool) uint32 {
 	if ports {
 		k.SetPorts(sport, dport)
 	}
-	if c.nat.Src {
+	if srcSide {
 		return SNAT
 	}
 	return DNAT
