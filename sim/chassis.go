@@ -191,6 +191,13 @@ func (c *Chassis) StopController() error {
 	return nil
 }
 
+// controlled tells whether the controller runs.
+func (c *Chassis) controlled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stop != nil
+}
+
 // Control asks the controller's control socket, such as "debug/flows".
 func (c *Chassis) Control(ctx context.Context, command string, args ...string) (string, error) {
 	c.mu.Lock()

@@ -29,6 +29,8 @@ type Options struct {
 	UnderlayMTU int
 	// Trace keeps what happens in flow tables, on every node of a way.
 	Trace bool
+	// Deaf makes the workloads of Start answer nothing.
+	Deaf bool
 }
 
 // Network is chassis on an underlay, and the workloads on them. Time in it is
@@ -158,7 +160,7 @@ func (n *Network) process(c *Chassis, p *port, frame []byte, t *vswitch.Tunnel, 
 	d := n.follow(at, &Node{Kind: NodeSwitch, Where: c.Name, Port: p.want.name, Frame: frame})
 	tr := &vswitch.Trace{}
 	out := p.bridge.sw.Process(vswitch.Packet{InPort: p.number, Data: frame, Tunnel: t}, tr)
-	if answerable(tr.Steps) {
+	if c.controlled() && answerable(tr.Steps) {
 		n.punts.Add(1)
 	}
 	if n.tracing {

@@ -50,7 +50,7 @@ func Start(ctx context.Context, cfg *lab.Config, o Options) (_ *Scenario, err er
 	if err := s.startChassis(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.startStations(ctx); err != nil {
+	if err := s.startStations(ctx, o.Deaf); err != nil {
 		return nil, err
 	}
 	return s, s.Ready(ctx)
@@ -90,7 +90,7 @@ func (s *Scenario) startChassis(ctx context.Context) error {
 	return g.Wait()
 }
 
-func (s *Scenario) startStations(ctx context.Context) error {
+func (s *Scenario) startStations(ctx context.Context, deaf bool) error {
 	for i := range s.Config.Workloads {
 		w := &s.Config.Workloads[i]
 		mac, err := net.ParseMAC(w.MAC)
@@ -98,7 +98,7 @@ func (s *Scenario) startStations(ctx context.Context) error {
 			return fmt.Errorf("workload %q: %w", w.Name, err)
 		}
 		if _, err := s.AddStation(ctx, StationOptions{
-			Name: w.Name, Chassis: w.Chassis, Port: w.Port, Bridge: w.Bridge, MAC: mac, IPs: w.IPs, Gateways: w.Gateways, MTU: w.MTU,
+			Name: w.Name, Chassis: w.Chassis, Port: w.Port, Bridge: w.Bridge, MAC: mac, IPs: w.IPs, Gateways: w.Gateways, MTU: w.MTU, Deaf: deaf,
 		}); err != nil {
 			return err
 		}

@@ -205,8 +205,8 @@ func (z *Zone) turn() {
 	z.mu.Unlock()
 }
 
-// until waits for a condition, which is looked at whenever something moved.
-func (z *Zone) until(ctx context.Context, what string, cond func() bool) error {
+// Until waits for a condition, which is looked at whenever something moved.
+func (z *Zone) Until(ctx context.Context, what string, cond func() bool) error {
 	for {
 		z.mu.Lock()
 		turned := z.turned
@@ -224,7 +224,7 @@ func (z *Zone) until(ctx context.Context, what string, cond func() bool) error {
 
 // Connected waits until chassis have a stream.
 func (z *Zone) Connected(ctx context.Context, names ...string) error {
-	return z.until(ctx, "the chassis are connected", func() bool {
+	return z.Until(ctx, "the chassis are connected", func() bool {
 		there := map[string]bool{}
 		for _, s := range z.Fabric.Status() {
 			there[s.Name] = s.Connected
@@ -236,7 +236,7 @@ func (z *Zone) Connected(ctx context.Context, names ...string) error {
 // Up waits until ports are up: bound, and their flows installed.
 func (z *Zone) Up(ctx context.Context, ports ...string) error {
 	lsp := &z.Columns.LSP
-	return z.until(ctx, "the ports are up", func() bool {
+	return z.Until(ctx, "the ports are up", func() bool {
 		up := map[string]bool{}
 		for row := range z.Store.Snapshot().Rows(lsp.Table) {
 			v, _ := row.Opt(lsp.Up)
@@ -261,7 +261,7 @@ func (z *Zone) Settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("zone: %w", err)
 	}
-	return z.until(ctx, "the chassis have everything", func() bool {
+	return z.Until(ctx, "the chassis have everything", func() bool {
 		for row := range z.Store.Snapshot().Rows(g.Table) {
 			return row.Int(g.Table.Column("hv_cfg")) >= target
 		}

@@ -27,8 +27,8 @@ func TestOracle(t *testing.T) {
 	}
 }
 
-// compare brings govn and stock up side by side and compares n microflows by
-// all engines.
+// compare brings govn and stock up side by side, and govn in the simulator, and
+// compares n microflows by all engines.
 func compare(t *testing.T, cfg *lab.Config, seed uint64, n int) {
 	t.Helper()
 	t.Logf("seed %d", seed)
@@ -54,6 +54,12 @@ func compare(t *testing.T, cfg *lab.Config, seed uint64, n int) {
 		t.Cleanup(func() { closeOf(t, trace) })
 		engines = append(engines, trace)
 	}
+	simulator, err := oracle.NewSimulator(t.Context(), "govn in the simulator", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeOf(t, simulator) })
+	engines = append(engines, simulator)
 	r, err := oracle.Compare(t.Context(), cfg, oracle.Generate(cfg, seed, n), engines...)
 	if err != nil {
 		t.Fatal(err)

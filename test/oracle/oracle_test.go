@@ -43,8 +43,8 @@ func upDummy(t *testing.T, file string, control lab.Control) *lab.Lab {
 	return l
 }
 
-// Stock OVN agrees with itself: ovn-trace on its southbound database, and
-// ofproto/trace on its chassis.
+// Stock OVN agrees with itself, by ovn-trace on its southbound database and
+// ofproto/trace on its chassis, and with govn in the simulator.
 func TestStock(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -74,7 +74,16 @@ func TestStock(t *testing.T) {
 					t.Error(err)
 				}
 			}()
-			r, err := Compare(t.Context(), l.Config(), Generate(l.Config(), 1, *microflows), of, trace)
+			sm, err := NewSimulator(t.Context(), "govn in the simulator", l.Config())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := sm.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			r, err := Compare(t.Context(), l.Config(), Generate(l.Config(), 1, *microflows), of, trace, sm)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,132 @@
+package oracle
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"govn/sim"
+	"govn/sim/lab"
+)
+
+// Simulator sends microflows as packets through a simulated network.
+type Simulator struct {
+	name string
+	s    *sim.Scenario
+	home map[string]*sim.Station // by logical port
+}
+
+// NewSimulator brings a topology up in the simulator, has the MACs behind ports
+// with unknown addresses learned, and takes the controllers away: packets that
+// they get change nothing any more.
+func NewSimulator(ctx context.Context, name string, cfg *lab.Config) (_ *Simulator, err error) {
+	s, err := sim.Start(ctx, cfg, sim.Options{Trace: true, Deaf: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = s.Close()
+		}
+	}()
+	e := &Simulator{name: name, s: s, home: map[string]*sim.Station{}}
+	for _, w := range cfg.Workloads {
+		e.home[w.Port] = s.Station(w.Name)
+	}
+	if err := e.learn(ctx, cfg); err != nil {
+		return nil, err
+	}
+	for _, c := range s.Chassis() {
+		if err := c.StopController(); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// learn is LearnFDB.
+func (e *Simulator) learn(ctx context.Context, cfg *lab.Config) error {
+	want := 0
+	for port, mac := range stations(cfg) {
+		frame, err := hex.DecodeString("ffffffffffff" + strings.ReplaceAll(mac, ":", "") + "88b5" + strings.Repeat("00", 46))
+		if err != nil {
+			return err
+		}
+		e.home[port].Send(frame)
+		if p := cfg.Topology.Port(port); !p.Disabled && len(p.PortSecurity) == 0 {
+			want++
+		}
+	}
+	if err := e.s.Run(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	err := e.s.Zone.Until(ctx, fmt.Sprintf("%d MACs are learned", want), func() bool {
+		return e.s.Zone.Store.Snapshot().Len(e.s.Zone.Columns.FDB.Table) >= want
+	})
+	if err != nil {
+		return err
+	}
+	return e.s.Zone.Settle(ctx)
+}
+
+// Close ends the network.
+func (e *Simulator) Close() error { return e.s.Close() }
+
+// Name implements [Engine].
+func (e *Simulator) Name() string { return e.name }
+
+// Role implements [Engine].
+func (e *Simulator) Role() Role { return RoleGovn }
+
+// Trace implements [Engine].
+func (e *Simulator) Trace(ctx context.Context, flows []Microflow) ([]Verdict, error) {
+	verdicts := make([]Verdict, len(flows))
+	for i := range flows {
+		v, err := e.follow(ctx, &flows[i])
+		if err != nil {
+			return nil, fmt.Errorf("microflow %d: %w", i, err)
+		}
+		verdicts[i] = v.sorted()
+	}
+	return verdicts, nil
+}
+
+func (e *Simulator) follow(ctx context.Context, m *Microflow) (Verdict, error) {
+	from := e.home[m.Inport]
+	if from == nil {
+		return nil, fmt.Errorf("port %q is on no chassis", m.Inport)
+	}
+	frame, err := m.Packet.Frame()
+	if err != nil {
+		return nil, err
+	}
+	in, err := ParseFrame(frame)
+	if err != nil {
+		return nil, err
+	}
+	way := from.Send(frame)
+	if err := e.s.Run(ctx); err != nil {
+		return nil, err
+	}
+	var v Verdict
+	way.Walk(func(d *sim.Node) {
+		if d.Trace != nil {
+			for _, kind := range punts(d.Trace.String()) {
+				v = append(v, Output{Punt: kind})
+			}
+		}
+		if d.Kind != sim.NodeDelivered {
+			return
+		}
+		out, perr := ParseFrame(d.Frame)
+		if perr != nil {
+			err = perr
+		}
+		v = append(v, Output{Port: e.s.Station(d.Where).Port, Rewrites: rewrites(in, out)})
+	})
+	return v, err
+}
