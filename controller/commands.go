@@ -8,6 +8,8 @@ import (
 
 	"govn/controller/physical"
 	"govn/pkg/abi"
+	"govn/proto"
+	"govn/proto/control"
 )
 
 // commands registers what the control socket answers.
@@ -38,7 +40,17 @@ func (c *controller) commands() {
 		}
 	})
 	c.views()
-	handle("status", "", 0, 0, c.status)
+	c.o.Handle("status", "[--format=text|json]", 0, 1, func(ctx context.Context, args []string) (string, error) {
+		format, _, err := control.TakeFormat(args)
+		if err != nil {
+			return "", err
+		}
+		var h *control.Host
+		if err := c.call(ctx, func() { h = c.status() }); err != nil {
+			return "", err
+		}
+		return control.String(format, h)
+	})
 	handle("debug/flows", "", 0, 0, c.printFlows)
 	handle("debug/quarantine", "", 0, 0, func(b *strings.Builder, _ []string) {
 		for _, f := range c.failed() {
@@ -61,25 +73,53 @@ func (c *controller) call(ctx context.Context, fn func()) error {
 	return nil
 }
 
-func (c *controller) status(b *strings.Builder, _ []string) {
-	st := c.st.current()
-	wanted, installed := c.table.Len()
-	name, bridge := "", ""
+// status is the chassis at a glance.
+func (c *controller) status() *control.Host {
+	h := &control.Host{Now: time.Now(), Ports: c.residents(), Tunnels: []string{}, Punts: []control.Punt{}, Waiting: sortedKeys(c.waiting)}
 	if c.cfg != nil {
-		name, bridge = c.cfg.SystemID, c.cfg.Bridge
+		h.Chassis, h.Bridge.Name = c.cfg.SystemID, c.cfg.Bridge
 	}
-	fmt.Fprintf(b, "chassis: %s\n", name)
-	fmt.Fprintf(b, "northd: %s connected=%v since=%s attempts=%d error=%q\n", st.Remote, st.Connected, st.Since.Format(time.RFC3339), st.Attempts, st.LastError)
-	fmt.Fprintf(b, "bridge: %s connected=%v\n", bridge, c.session != nil)
-	fmt.Fprintf(b, "state: %s received=%d applied=%d items=%d digest=%x\n", c.source, c.state.Revision().GetNumber(), c.applied.GetNumber(), c.state.Len(), c.state.Digest())
-	fmt.Fprintf(b, "flows: wanted=%d installed=%d shadowed=%d quarantined=%d\n", wanted, installed, len(c.table.Shadowed()), len(c.failures)+len(c.barred))
-	fmt.Fprintf(b, "ports: %s\n", strings.Join(c.residents(), " "))
-	fmt.Fprintf(b, "tunnels: %d waiting=%s\n", c.tunnels.Len(), strings.Join(sortedKeys(c.waiting), " "))
+	h.Bridge.Connected = c.session != nil
+	st := c.st.current()
+	h.Northd.Remote, h.Northd.Connected, h.Northd.Since = st.Remote, st.Connected, st.Since
+	h.Northd.Attempts, h.Northd.Error = st.Attempts, st.LastError
+	h.State.Source, h.State.Received, h.State.Applied = c.source.String(), c.state.Revision().GetNumber(), c.applied.GetNumber()
+	h.State.Items, h.State.Digest = c.state.Len(), fmt.Sprintf("%x", c.state.Digest())
+	h.Flows.Wanted, h.Flows.Installed = c.table.Len()
+	h.Flows.Shadowed = len(c.table.Shadowed())
 	stats := c.host.Stats()
-	fmt.Fprintf(b, "engine: nodes=%d edges=%d rounds=%d\n", stats.Nodes, stats.Edges, c.rounds)
-	for op, n := range c.punts.Counters() {
-		fmt.Fprintf(b, "punt %d: taken=%d limited=%d malformed=%d\n", op, n.Taken, n.Limited, n.Malformed)
+	h.Engine.Nodes, h.Engine.Edges, h.Engine.Rounds = stats.Nodes, stats.Edges, c.rounds
+	for id := range c.tunnels.All() {
+		h.Tunnels = append(h.Tunnels, id)
 	}
+	counters := c.punts.Counters()
+	for _, op := range sortedKeys(counters) {
+		n := counters[op]
+		h.Punts = append(h.Punts, control.Punt{Opcode: op, Taken: n.Taken, Limited: n.Limited, Malformed: n.Malformed})
+	}
+	for _, f := range c.failed() {
+		h.Failures = append(h.Failures, c.failure(f))
+	}
+	return h
+}
+
+// failure is what was left out, with its objects.
+func (c *controller) failure(f *proto.Failure) control.Failure {
+	out := control.Failure{Flow: f.Flow, Error: f.Error}
+	if len(f.Unit) == 16 {
+		out.Objects = objectsOf(c.host.Unit(physical.UnitID(f.Unit)))
+	}
+	if len(f.Body) > 0 {
+		out.Body = fmt.Sprintf("%x", f.Body)
+		out.What = "body " + out.Body
+	}
+	if f.Cookie != 0 {
+		out.Cookie = fmt.Sprintf("%#x", f.Cookie)
+	}
+	if f.Kind != 0 {
+		out.What = fmt.Sprintf("%v %x", proto.Kind(f.Kind), f.Key)
+	}
+	return out
 }
 
 // printFlows prints what is wanted, each flow with those who want it.

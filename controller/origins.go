@@ -242,10 +242,17 @@ func (c *controller) origin(cand *openflow.Candidate) (o control.Origin, datapat
 	if b := c.host.Body(state.Hash(u.Body)); b != nil && int(cand.ID.Index) < len(b.Flows) {
 		o.Stage = &control.Stage{ID: b.Flows[cand.ID.Index].Stage}
 	}
-	for _, obj := range u.Objects {
-		o.Objects = append(o.Objects, control.Object{Table: obj.Table, Name: obj.Name, UUID: uuidText(obj.Uuid)})
-	}
+	o.Objects = objectsOf(u)
 	return o, u.Datapath, true
+}
+
+// objectsOf are the objects behind a unit; nil has none.
+func objectsOf(u *proto.Unit) []control.Object {
+	var out []control.Object
+	for _, obj := range u.GetObjects() {
+		out = append(out, control.Object{Table: obj.Table, Name: obj.Name, UUID: uuidText(obj.Uuid)})
+	}
+	return out
 }
 
 // roles are what the tables of a host's own flows do, with a hole for whom.

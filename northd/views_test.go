@@ -118,6 +118,27 @@ func lsp(name string, u ovsdb.UUID) control.Object {
 	return control.Object{Table: "Logical_Switch_Port", Name: name, UUID: u.String()}
 }
 
+// What chassis and other clients write to the southbound database is looked at,
+// too.
+func TestLintSouthbound(t *testing.T) {
+	z := newZone(t, "")
+	if err := z.registry.Hello("hv1", &proto.Hello{Name: "hv1", Encaps: []*proto.Encap{{Type: "geneve", Ip: "nowhere"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := z.store.Update(z.ctx, z.schemas.SB, ovsdb.OwnerChassis, func(tx *ovsdb.Txn) error {
+		tx.Insert(z.columns.FDB.Table, ovsdb.UUID{}, map[string]ovsdb.Value{"mac": "50:54:zz", "dp_key": int64(1), "port_key": int64(1)})
+		return tx.Err()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	z.step(t)
+	got := z.View().Lint().Problems
+	if len(got) != 2 || got[0].Table != "Encap" || got[0].Name != "hv1" || got[0].Column != "ip" || !strings.Contains(got[0].Reason, "nowhere") ||
+		got[1].Table != "FDB" || got[1].Column != "mac" || !strings.Contains(got[1].Reason, "50:54:zz") {
+		t.Errorf("%v", got)
+	}
+}
+
 // A name that is taken is refused in the transaction, as the schema says.
 func TestDuplicatePortName(t *testing.T) {
 	z := newZone(t, "")
@@ -385,7 +406,7 @@ func TestStatusOfZone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"1 left out, 0 ambiguous", "up 1m30s", "DOWN 3h0m", "geneve:203.0.113.1",
-		`Logical_Switch_Port "vm1" (` + ports[0].String() + `), flow 2 (cookie 0x1234): OFPBMC_BAD_PREREQ`} {
+		`Logical_Switch_Port "vm1" (` + ports[0].String() + `), flow 2 (cookie 0x1234): OFPBMC_BAD_PREREQ`, "\nchassis hv1:\n  left out: "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}

@@ -287,7 +287,7 @@ func (p *Program) runChassis(c *incr.Ctx, u ovsdb.UUID) error {
 		e := a.(ovsdb.UUID)
 		ip := p.Reader.Str(c, p.c.Encap.IP, e)
 		if _, err := netip.ParseAddr(ip); err != nil {
-			return fmt.Errorf("chassis %q, ip of its Encap: %w", p.Reader.Str(c, h.Name, u), err)
+			return &topology.FieldError{Table: "Encap", Column: "ip", Object: p.Reader.Str(c, h.Name, u), UUID: e, Err: err}
 		}
 		options := make(map[string]string)
 		for k, v := range p.Reader.Map(c, p.c.Encap.Options, e).All() {
@@ -308,7 +308,7 @@ func (p *Program) runFDB(c *incr.Ctx, u ovsdb.UUID) error {
 	}
 	mac, err := topology.ParseMAC(p.Reader.Str(c, f.MAC, u))
 	if err != nil {
-		return fmt.Errorf("FDB %s, mac: %w", u, err)
+		return &topology.FieldError{Table: "FDB", Column: "mac", Object: u.String(), UUID: u, Err: err}
 	}
 	datapath := uint32(p.Reader.Int(c, f.DpKey, u))
 	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_FDB, Key: state.FdbKey(datapath, mac.Uint64())}, Item{

@@ -110,7 +110,13 @@ func (s *Status) WriteText(w io.Writer) error {
 	e := errWriter{w: w}
 	e.printf("zone %s, term %d\n", s.Cluster, s.Term)
 	e.printf("revision: %d stored, %d compiled\n", s.Stored, s.Compiled)
-	e.printf("configuration: nb_cfg %d, sb_cfg %d, hv_cfg %d\n", s.NbCfg, s.SbCfg, s.HvCfg)
+	e.printf("configuration: nb_cfg %d, sb_cfg %d, hv_cfg %d", s.NbCfg, s.SbCfg, s.HvCfg)
+	for i := range s.Chassis {
+		if c := &s.Chassis[i]; c.NbCfg < s.NbCfg {
+			e.printf(", %s at %d", c.Name, c.NbCfg)
+		}
+	}
+	e.printf("\n")
 	switch {
 	case s.LeftOut+s.Ambiguous == 0:
 		e.printf("objects: all are used\n")
@@ -176,19 +182,9 @@ func (c *Chassis) state(now time.Time) string {
 
 func (s *Status) failures(e *errWriter) {
 	for i := range s.Chassis {
-		for j, f := range s.Chassis[i].Failures {
-			if j == 0 {
-				e.printf("\nleft out on chassis %s:\n", s.Chassis[i].Name)
-			}
-			what := objectText(f.Objects)
-			if what == "" {
-				what = dash(f.What)
-			}
-			e.printf("  %s", what)
-			if f.Cookie != "" {
-				e.printf(", flow %d (cookie %s)", f.Flow, f.Cookie)
-			}
-			e.printf(": %s\n", f.Error)
+		if list := s.Chassis[i].Failures; len(list) > 0 {
+			e.printf("\nchassis %s:\n", s.Chassis[i].Name)
+			writeFailures(e, list)
 		}
 	}
 }

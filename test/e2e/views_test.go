@@ -110,6 +110,15 @@ func TestStatus(t *testing.T) {
 		t.Errorf("text:\n%s", text)
 	}
 
+	h := answer(t, &views.Host{}, "status", "-t", l.ControlSocket("hv1", "controller"))
+	if h.Chassis != "hv1" || !h.Northd.Connected || !h.Bridge.Connected || h.State.Source != "northd" || h.State.Applied == 0 ||
+		h.Flows.Wanted == 0 || h.Flows.Wanted != h.Flows.Installed || len(h.Ports) != 1 || h.Ports[0] != "vm1" || len(h.Tunnels) != 1 || h.Tunnels[0] != "hv2@203.0.113.2" {
+		t.Errorf("hv1: %+v", h)
+	}
+	if text := must(t)(l.Exec(t.Context(), "hv1", govn, "status")); !strings.Contains(text, "\nports: vm1\ntunnels: hv2@203.0.113.2\n") {
+		t.Errorf("hv1:\n%s", text)
+	}
+
 	if err := l.Signal("hv2", "controller", unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
