@@ -1,8 +1,13 @@
 // Command bench measures what it takes to add one logical switch port, on
 // govn and on stock OVN in one run, and writes a table in Markdown.
 //
-//	go run ./test/bench -out docs/benchmarks.md -switches 100 -ports 50 -chassis 2,20 -n 1000
-//	go run ./test/bench -out docs/benchmarks.md -switches 1 -ports 50000 -chassis 2,20 -n 1000
+//	go run ./test/bench -switches 100 -ports 50 -chassis 2,20 -n 1000 -stock-n 50
+//	go run ./test/bench -switches 1 -ports 30000 -chassis 2,20 -n 1000 -stock-n 5
+//	go run ./test/bench -db FILE -chassis 2 -n 100 -stock-n 5
+//
+// FILE is a northbound database as ovsdb-server keeps it, which is loaded through
+// OVSDB. With -profiles DIR the daemons of govn are profiled meanwhile. It needs
+// root and Debian's packages of Open vSwitch and OVN (make deps).
 //
 // # What is measured
 //
@@ -20,8 +25,11 @@
 //	update: the port is up                 its chassis has bound it
 //
 // Disk writes are synced in both systems. Processor time is that of the
-// processes, from /proc, per port added. A cold start is northd ended by SIGKILL
-// and started on its database, until a sync has reached all chassis.
+// processes, from /proc, per port added; with stock OVN the databases count for
+// northd. A cold start is northd ended by SIGKILL and started on its database,
+// until a sync has reached all chassis; its CPU seconds are northd's by then
+// (stock: without the databases, which run on). A chassis anew is one controller
+// ended by SIGKILL and started without its cache, until a sync has reached it.
 //
 // Samples are few for stock OVN (-stock-n) where each takes long. The 99th
 // percentile of few samples is their maximum.

@@ -24,6 +24,7 @@ import (
 
 type options struct {
 	switches, ports int
+	db              string
 	chassis         []int
 	n, stockN       int
 	systems         []string
@@ -46,6 +47,7 @@ func main() {
 func run(ctx context.Context) error {
 	var o options
 	var chassis, systems string
+	flag.StringVar(&o.db, "db", "", "northbound database `FILE` to fill in instead of -switches and -ports")
 	flag.IntVar(&o.switches, "switches", 20, "logical switches")
 	flag.IntVar(&o.ports, "ports", 10, "ports of each")
 	flag.StringVar(&chassis, "chassis", "2", "numbers of dummy chassis, one run for each")
@@ -81,14 +83,20 @@ func run(ctx context.Context) error {
 		}
 	}
 	var table bytes.Buffer
-	fmt.Fprintf(&table, "\n## One port more on %d x %d ports\n\n", o.switches, o.ports)
+	net := madeNetwork(o.switches, o.ports, vifs*slices.Max(o.chassis))
+	if o.db != "" {
+		if net, err = fileNetwork(o.db, vifs*slices.Max(o.chassis)); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(&table, "\n## One port more on %s\n\n", net.title)
 	fmt.Fprintf(&table, "%s, %d CPUs, Open vSwitch with the dummy datapath, both systems in one run; load average before: %s.\n\n",
 		time.Now().Format(time.DateOnly), runtime.NumCPU(), loadAverage())
-	table.WriteString("| system | chassis | samples | hv_cfg p50 ms | p99 ms | up p50 ms | p99 ms | northd CPU ms | controllers CPU ms | Open vSwitches CPU ms | northd MB | controller MB | fill s | cold start s |\n")
-	table.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	table.WriteString("| system | chassis | samples | hv_cfg p50 ms | p99 ms | up p50 ms | p99 ms | northd CPU ms | controllers CPU ms | Open vSwitches CPU ms | northd MB | controller MB | fill s | cold start s | CPU s | chassis anew s |\n")
+	table.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, n := range o.chassis {
 		for _, system := range o.systems {
-			r, err := measure(ctx, &o, lab.Control(system), n, filepath.Join(dir, fmt.Sprintf("%s%d", system[:1], n)))
+			r, err := measure(ctx, &o, net, lab.Control(system), n, filepath.Join(dir, fmt.Sprintf("%s%d", system[:1], n)))
 			if err != nil {
 				return fmt.Errorf("%s with %d chassis: %w", system, n, err)
 			}
@@ -124,15 +132,16 @@ type result struct {
 	installed, up         []time.Duration // sorted
 	cpu                   usage           // per port
 	northdKiB, chassisKiB int
-	filled, cold          time.Duration
+	filled, cold, first   time.Duration
+	coldCPU               time.Duration // of northd
 }
 
 func (r *result) row(system string, chassis int) string {
 	ms := func(d time.Duration) string { return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 1, 64) }
-	return fmt.Sprintf("| %s | %d | %d | %s | %s | %s | %s | %s | %s | %s | %d | %d | %.1f | %.1f |\n",
+	return fmt.Sprintf("| %s | %d | %d | %s | %s | %s | %s | %s | %s | %s | %d | %d | %.1f | %.2f | %.2f | %.2f |\n",
 		system, chassis, len(r.installed), ms(percentile(r.installed, 50)), ms(percentile(r.installed, 99)),
 		ms(percentile(r.up, 50)), ms(percentile(r.up, 99)), ms(r.cpu.northd), ms(r.cpu.controllers), ms(r.cpu.vswitches),
-		r.northdKiB/1024, r.chassisKiB/1024, r.filled.Seconds(), r.cold.Seconds())
+		r.northdKiB/1024, r.chassisKiB/1024, r.filled.Seconds(), r.cold.Seconds(), r.coldCPU.Seconds(), r.first.Seconds())
 }
 
 // percentile of sorted samples, by nearest rank.
@@ -146,7 +155,7 @@ func percentile(sorted []time.Duration, p float64) time.Duration {
 
 const vifs = 5 // ports of the filled network on each chassis
 
-func config(o *options, control lab.Control, chassis, n int) (*lab.Config, error) {
+func config(net *network, chassis, n int) (*lab.Config, error) {
 	var b strings.Builder
 	b.WriteString("name: bench\nunderlay: {subnet: 203.0.112.0/22}\nchassis:\n")
 	for h := range chassis {
@@ -162,8 +171,7 @@ func config(o *options, control lab.Control, chassis, n int) (*lab.Config, error
 	}
 	for h := range chassis {
 		for k := range vifs {
-			i := (h*vifs + k) % (o.switches * o.ports)
-			vif(fmt.Sprintf("b%d-%d", h, k), fmt.Sprintf("p%d-%d", i%o.switches, i/o.switches), h)
+			vif(fmt.Sprintf("b%d-%d", h, k), net.ports[(h*vifs+k)%len(net.ports)], h)
 		}
 	}
 	for i := range n {
@@ -172,12 +180,12 @@ func config(o *options, control lab.Control, chassis, n int) (*lab.Config, error
 	return lab.Parse("bench", []byte(b.String()))
 }
 
-func measure(ctx context.Context, o *options, control lab.Control, chassis int, dir string) (_ *result, err error) {
+func measure(ctx context.Context, o *options, net *network, control lab.Control, chassis int, dir string) (_ *result, err error) {
 	n := o.n
 	if control == lab.ControlStock {
 		n = o.stockN
 	}
-	cfg, err := config(o, control, chassis, n)
+	cfg, err := config(net, chassis, n)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +204,7 @@ func measure(ctx context.Context, o *options, control lab.Control, chassis int, 
 	defer func() { _ = c.close() }()
 	r := &result{}
 	start := time.Now()
-	if err := fill(ctx, c, o.switches, o.ports); err != nil {
+	if err := net.fill(ctx, c); err != nil {
 		return nil, err
 	}
 	if _, err := l.Nbctl(ctx, "--wait=hv", "sync"); err != nil {
@@ -205,9 +213,9 @@ func measure(ctx context.Context, o *options, control lab.Control, chassis int, 
 	r.filled = time.Since(start)
 	var profiled func() error
 	if o.profiles != "" && control == lab.ControlGovn {
-		profiled = profile(ctx, l, o.profiles, fmt.Sprintf("%dx%d-%d", o.switches, o.ports, chassis), o.profileFor)
+		profiled = profile(ctx, l, o.profiles, strings.ReplaceAll(fmt.Sprintf("%s-%d", net.title, chassis), " ", ""), o.profileFor)
 	}
-	if err := add(ctx, c, l, o, chassis, n, r); err != nil {
+	if err := add(ctx, c, l, o, net, chassis, n, r); err != nil {
 		return nil, err
 	}
 	if profiled != nil {
@@ -222,24 +230,40 @@ func measure(ctx context.Context, o *options, control lab.Control, chassis int, 
 	if r.chassisKiB, err = memory(l.Pid("h0", "controller")); err != nil {
 		return nil, err
 	}
-	start = time.Now()
-	if err := l.Signal("central", "northd", unix.SIGKILL); err != nil {
+	sync := func() error {
+		_, err := l.Nbctl(ctx, "--wait=hv", "sync")
+		return err
+	}
+	if r.cold, err = restart(ctx, l, "central", "northd", sync); err != nil {
 		return nil, err
 	}
-	if err := l.Start(ctx, "central", "northd"); err != nil {
+	if r.coldCPU, err = cpu(l.Pid("central", "northd")); err != nil {
 		return nil, err
 	}
-	if _, err := l.Nbctl(ctx, "--wait=hv", "sync"); err != nil {
-		return nil, err
+	r.first, err = restart(ctx, l, "h0", "controller", sync)
+	return r, err
+}
+
+// restart kills a daemon, starts it, and returns how long it took from then
+// until until returned. What a controller has in its cache is removed.
+func restart(ctx context.Context, l *lab.Lab, node, daemon string, until func() error) (time.Duration, error) {
+	if err := l.Signal(node, daemon, unix.SIGKILL); err != nil {
+		return 0, err
 	}
-	r.cold = time.Since(start)
-	return r, nil
+	if err := os.RemoveAll(filepath.Join(l.Dir(), node, "cache")); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	if err := l.Start(ctx, node, daemon); err != nil {
+		return 0, err
+	}
+	err := until()
+	return time.Since(start), err
 }
 
 // add adds the ports and measures each.
-func add(ctx context.Context, c *client, l *lab.Lab, o *options, chassis, n int, r *result) error {
-	w := 7 % o.switches
-	raw, _, err := c.transact(ctx, row{"op": "select", "table": "Logical_Switch", "where": []any{[]any{"name", "==", fmt.Sprintf("sw%d", w)}}, "columns": []any{"_uuid"}},
+func add(ctx context.Context, c *client, l *lab.Lab, o *options, net *network, chassis, n int, r *result) error {
+	raw, _, err := c.transact(ctx, row{"op": "select", "table": "Logical_Switch", "where": []any{[]any{"name", "==", net.sw}}, "columns": []any{"_uuid"}},
 		row{"op": "select", "table": "NB_Global", "where": []any{}, "columns": []any{"_uuid", "nb_cfg"}})
 	if err != nil {
 		return err
@@ -273,7 +297,7 @@ func add(ctx context.Context, c *client, l *lab.Lab, o *options, chassis, n int,
 	for i := range n {
 		name := fmt.Sprintf("x%d", i)
 		_, start, err := c.transact(ctx,
-			insert("Logical_Switch_Port", "x", portRow(name, o.switches*o.ports+i)),
+			insert("Logical_Switch_Port", "x", portRow(name, net.first+i)),
 			mutate("Logical_Switch", []any{"_uuid", "==", sw}, []any{"ports", "insert", set(named("x"))}),
 			mutate("NB_Global", []any{"_uuid", "==", global}, []any{"nb_cfg", "+=", 1}))
 		if err != nil {
