@@ -17,8 +17,11 @@ func Program() *ctl.Program {
 		Socket:     "ovnnb_db.sock",
 		Singleton:  "NB_Global",
 		Waits:      true,
-		Commands: slices.Concat(showCommands, switchCommands, switchPortCommands, dhcpCommands,
-			ctl.RemoteCommands("NB_Global", false)),
+		Commands: slices.Concat(
+			showCommands, switchCommands, switchPortCommands, forwardCommands, aclCommands, groupCommands, qosCommands,
+			mirrorCommands, meterCommands, routerCommands, routeCommands, policyCommands, natCommands, balancerCommands,
+			dhcpCommands, chassisGroupCommands, coppCommands, macBindingCommands, ctl.RemoteCommands("NB_Global", false),
+		),
 		NotYet:     notYet,
 		Identities: identities,
 		Objects: map[string]string{

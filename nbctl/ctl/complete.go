@@ -32,7 +32,7 @@ func (p *Program) Complete(ctx context.Context, args []string, word string) []st
 			}
 		}
 	case i < 0:
-		for _, c := range p.commands() {
+		for _, c := range p.All() {
 			out = append(out, c.Name)
 		}
 	default:

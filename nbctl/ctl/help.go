@@ -19,7 +19,7 @@ func (r *run) show() {
 		if r.o.show == "help" {
 			fmt.Fprintf(r.stdout, "%s: %s\nusage: %s [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...\n\nCommands:\n", r.p.Name, r.p.Summary, r.p.Name)
 		}
-		for _, c := range r.p.commands() {
+		for _, c := range r.p.All() {
 			fmt.Fprintln(r.stdout, usage(&c))
 		}
 		if r.o.show == "help" {

@@ -105,7 +105,7 @@ func (p *Program) parseOptions(s *settings, args []string) (local []localOption,
 // optionKinds are the options of the command line and of all commands.
 func (p *Program) optionKinds() map[string]byte {
 	kinds := map[string]byte{}
-	for _, c := range p.commands() {
+	for _, c := range p.All() {
 		for o := range strings.SplitSeq(c.Options, ",") {
 			if o == "" {
 				continue

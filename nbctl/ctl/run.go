@@ -48,10 +48,11 @@ type Program struct {
 	Getenv func(string) string
 }
 
-func (p *Program) commands() []Command { return slices.Concat(p.Commands, generic) }
+// All are the verbs of the program, the generic ones included.
+func (p *Program) All() []Command { return slices.Concat(p.Commands, generic) }
 
 func (p *Program) command(name string) *Command {
-	all := p.commands()
+	all := p.All()
 	for i := range all {
 		if all[i].Name == name {
 			return &all[i]

@@ -346,6 +346,27 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+// scriptLines are the lines of all scripts.
+func scriptLines(t *testing.T) (out []string) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.script")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.SplitSeq(string(b), "\n") {
+			if !strings.HasPrefix(line, "#") {
+				out = append(out, line)
+			}
+		}
+	}
+	return out
+}
+
 func runScript(t *testing.T, script string) {
 	s, o, g := stockServer(t), stockServer(t), govnServer(t)
 	backends := []*backend{
