@@ -43,15 +43,17 @@ type Bridge struct {
 	log  *slog.Logger
 	ct   *conntrack.Table
 
-	mu       sync.Mutex
-	ports    map[uint16]*Port
-	tables   [lastTable + 1]classifier.Table[*flow]
-	groups   map[uint32]*group
-	meters   map[uint32]*meter
-	tlv      map[uint16]openflow.TLVMap // by index
-	byTLV    map[optionKey]int          // to index
-	conns    map[*conn]struct{}
-	stations map[station]sighting
+	mu         sync.Mutex
+	ports      map[uint16]*Port
+	tables     [lastTable + 1]classifier.Table[*flow]
+	groups     map[uint32]*group
+	meters     map[uint32]*meter
+	tlv        map[uint16]openflow.TLVMap // by index
+	byTLV      map[optionKey]int          // to index
+	conns      map[*conn]struct{}
+	elected    bool // a primary controller has been chosen, in generation
+	generation uint64
+	stations   map[station]sighting
 }
 
 type optionKey struct {

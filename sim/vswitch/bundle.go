@@ -26,14 +26,11 @@ type bundled struct {
 
 func (c *conn) bundleControl(xid uint32, m *openflow.BundleControl) error {
 	k := c.bundles[m.ID]
-	if m.Flags&^(openflow.BundleAtomic|openflow.BundleOrdered) != 0 {
-		return refuse(etBundle, bfcBadFlags)
-	}
 	if k != nil && m.Control != openflow.BundleOpenRequest && k.flags != m.Flags && m.Control != openflow.BundleDiscardRequest {
 		delete(c.bundles, m.ID)
 		return refuse(etBundle, bfcBadFlags)
 	}
-	reply := openflow.BundleControl{ID: m.ID, Control: m.Control + 1, Flags: m.Flags}
+	reply := openflow.BundleControl{ID: m.ID, Control: m.Control + 1}
 	switch m.Control {
 	case openflow.BundleOpenRequest:
 		if k != nil {
@@ -67,7 +64,7 @@ func (c *conn) bundleControl(xid uint32, m *openflow.BundleControl) error {
 		}
 		delete(c.bundles, m.ID)
 	default:
-		return refuse(etBundle, bfcBadType)
+		reply.Control = 0 // as Open vSwitch answers what it does not know
 	}
 	c.reply(xid, &reply)
 	return nil
@@ -87,8 +84,6 @@ func (c *conn) bundleAdd(raw []byte) error {
 	id, flags, inner := binary.BigEndian.Uint32(body), binary.BigEndian.Uint16(body[bundleAddFlags:]), body[bundleAddInner:]
 	n := int(binary.BigEndian.Uint16(inner[2:]))
 	switch {
-	case flags&^(openflow.BundleAtomic|openflow.BundleOrdered) != 0:
-		return refuse(etBundle, bfcBadFlags)
 	case n < openflow.HeaderLen || n > len(inner):
 		return refuse(etBadRequest, brcBadLen)
 	case xidOf(inner) != xidOf(raw):

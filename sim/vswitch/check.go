@@ -27,7 +27,7 @@ const (
 // Open vSwitch does, so that of several mistakes the same one is reported.
 func (b *Bridge) checkFlowMod(raw []byte) (*openflow.FlowMod, *compiledMod, error) {
 	body := raw[openflow.HeaderLen:]
-	if len(body) < flowModMatch+8 {
+	if len(body) < flowModMatch+8 || len(raw)%8 != 0 {
 		return nil, nil, refuse(etBadRequest, brcBadLen)
 	}
 	match, rest, err := b.pullMatch(body[flowModMatch:])
@@ -35,7 +35,7 @@ func (b *Bridge) checkFlowMod(raw []byte) (*openflow.FlowMod, *compiledMod, erro
 		return nil, nil, err
 	}
 	c := &compiledMod{match: match}
-	state := checker{match: c.match}
+	state := checker{match: c.match, table: body[flowModTable]}
 	if err := state.instructions(rest); err != nil {
 		return nil, nil, err
 	}
@@ -70,8 +70,11 @@ func (b *Bridge) pullMatch(in []byte) (m openflow.Match, rest []byte, err error)
 	}
 	typ, n := binary.BigEndian.Uint16(in), int(binary.BigEndian.Uint16(in[2:]))
 	end := (n + 7) &^ 7
-	if typ != 1 {
+	if typ > 1 {
 		return m, nil, refuse(etBadMatch, 0)
+	}
+	if typ == 0 {
+		return m, nil, refuse(etBadMatch, bmcBadLen) // OpenFlow 1.1's, of fixed length
 	}
 	if n < 4 || end > len(in) {
 		return m, nil, refuse(etBadMatch, bmcBadLen)

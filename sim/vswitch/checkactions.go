@@ -13,6 +13,8 @@ type checker struct {
 	match   openflow.Match
 	actions []openflow.Action // of every list, in order
 	depth   int
+	table   uint8 // of the flow
+	inCT    bool  // the actions are those of a ct action
 }
 
 const maxNesting = 16
@@ -42,7 +44,7 @@ func (c *checker) instructions(b []byte) error {
 				return err
 			}
 		case instGoto:
-			if b[4] > lastTable {
+			if b[4] == openflow.TableAll || c.table != openflow.TableAll && b[4] <= c.table {
 				return refuse(etBadInst, bicBadTable)
 			}
 		case instWriteMetadata:
@@ -152,7 +154,7 @@ func (c *checker) arguments(a openflow.Action, b []byte) error {
 		return checkOutput(a.Port)
 	case openflow.SetField:
 		switch {
-		case !a.Field.Writable():
+		case !c.writable(a.Field):
 			return refuse(etBadAction, bacBadSetArg)
 		case !validValue(a.Field, packet.Number(a.Value[:a.Field.Size()])):
 			return refuse(etBadAction, bacBadSetArg)
@@ -160,11 +162,11 @@ func (c *checker) arguments(a openflow.Action, b []byte) error {
 			return refuse(etBadMatch, bmcBadWildcards)
 		}
 	case openflow.Move:
-		if !a.Dst.Field.Writable() {
+		if !c.writable(a.Dst.Field) {
 			return refuse(etBadAction, bacBadSetArg)
 		}
 	case openflow.StackPop:
-		if !a.Dst.Field.Writable() {
+		if !c.writable(a.Dst.Field) {
 			return refuse(etBadAction, bacBadSetArg)
 		}
 	case openflow.Conjunction:
@@ -176,9 +178,9 @@ func (c *checker) arguments(a openflow.Action, b []byte) error {
 			return refuse(etBadAction, bacBadArgument)
 		}
 	case openflow.Clone:
-		return c.nested(b[cloneActions:])
+		return c.nested(b[cloneActions:], c.inCT)
 	case openflow.CT:
-		return c.nested(b[ctActions:])
+		return c.nested(b[ctActions:], true)
 	}
 	return nil
 }
@@ -189,12 +191,12 @@ const (
 	ctActions    = 24
 )
 
-func (c *checker) nested(b []byte) error {
+func (c *checker) nested(b []byte, inCT bool) error {
 	if c.depth++; c.depth > maxNesting {
 		return refuse(etBadAction, bacTooMany)
 	}
 	defer func() { c.depth-- }()
-	sub := checker{match: c.match, depth: c.depth}
+	sub := checker{match: c.match, depth: c.depth, inCT: inCT}
 	return sub.list(b)
 }
 
@@ -290,14 +292,39 @@ func (c *checker) consistent() error {
 				return err
 			}
 		case openflow.Learn:
-			for _, s := range a.Specs {
-				if s.Src.Field != nil && !m.Meets(s.Src.Field.Requires()) {
-					return inconsistent
-				}
+			if !consistentLearn(&m, a) {
+				return inconsistent
 			}
 		}
 	}
 	return nil
+}
+
+// writable tells whether an action here may write a field: mark and label of a
+// connection only inside of ct.
+func (c *checker) writable(f *openflow.Field) bool {
+	return f.Writable() && (c.inCT || f != openflow.FieldCTMark && f != openflow.FieldCTLabel)
+}
+
+// consistentLearn checks what is read against the match of the flow, and what
+// is matched and written against the match of the flow that is learned.
+func consistentLearn(m *openflow.Match, a openflow.Learn) bool {
+	var learned openflow.Match
+	for _, s := range a.Specs {
+		if s.Src.Field != nil && !m.Meets(s.Src.Field.Requires()) {
+			return false
+		}
+		if s.Kind == openflow.LearnOutput {
+			continue
+		}
+		if !learned.Meets(s.Dst.Field.Requires()) {
+			return false
+		}
+		if s.Kind == openflow.LearnMatch && s.Src.Field == nil {
+			addMatch(&learned, s.Dst, packet.Number(s.Value))
+		}
+	}
+	return true
 }
 
 func (c *checker) consistentCT(m *openflow.Match, a openflow.CT) error {

@@ -43,7 +43,6 @@ type conn struct {
 	missSendLen uint16
 	async       map[uint16]uint32
 	role        uint32
-	generation  uint64
 
 	bundles map[uint32]*bundle // of the reader
 }

@@ -83,9 +83,7 @@ const (
 	mmfcBadBand    = 8
 
 	bfcBadID     = 2
-	bfcExist     = 3
 	bfcClosed    = 4
-	bfcBadType   = 6
 	bfcBadFlags  = 7
 	bfcBadXID    = 9
 	bfcUnsup     = 10

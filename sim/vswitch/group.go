@@ -108,11 +108,11 @@ func (b *Bridge) newGroup(desc openflow.GroupDesc) (*group, error) {
 	for i := range desc.Buckets {
 		k := &desc.Buckets[i]
 		if ids[k.ID] {
-			return nil, refuse(etGroupMod, gmfcBucketExists)
+			return nil, refuse(etGroupMod, gmfcBadBucket)
 		}
 		ids[k.ID] = true
 		if desc.GroupType == openflow.GroupFF && k.WatchPort == 0 && k.WatchGroup == 0 {
-			return nil, refuse(etGroupMod, gmfcBadWatch)
+			return nil, refuse(etGroupMod, gmfcInvalid)
 		}
 		c := checker{}
 		if err := c.list(k.Actions); err != nil {

@@ -182,6 +182,13 @@ func (c *conn) roleRequest(raw []byte) error {
 		return refuse(11, 2)
 	}
 	c.b.mu.Lock()
+	if role == rolePrimary || role == roleSlave {
+		if c.b.elected && int64(generation-c.b.generation) < 0 {
+			c.b.mu.Unlock()
+			return refuse(11, 0)
+		}
+		c.b.elected, c.b.generation = true, generation
+	}
 	if role != roleNoChange {
 		if role == rolePrimary {
 			for o := range c.b.conns {
@@ -191,13 +198,14 @@ func (c *conn) roleRequest(raw []byte) error {
 			}
 		}
 		c.role = role
-		if role != roleEqual {
-			c.generation = generation
-		}
+	}
+	generation = ^uint64(0)
+	if c.b.elected {
+		generation = c.b.generation
 	}
 	body := binary.BigEndian.AppendUint32(nil, c.role)
 	body = binary.BigEndian.AppendUint32(body, 0)
-	body = binary.BigEndian.AppendUint64(body, c.generation)
+	body = binary.BigEndian.AppendUint64(body, generation)
 	c.b.mu.Unlock()
 	c.reply(xidOf(raw), &openflow.RawMessage{MessageType: typeRoleReply, Body: body})
 	return nil
@@ -223,12 +231,18 @@ func checkGroupMod(raw []byte) (*openflow.GroupMod, error) {
 	return g, nil
 }
 
+// packetOutMatch is where the match is in the body of a packet-out.
+const packetOutMatch = 8
+
 // checkPacketOut checks a whole message.
 func (b *Bridge) checkPacketOut(raw []byte) (*openflow.PacketOut, []openflow.Action, error) {
 	decoded, _, err := openflow.DecodeMessage(raw)
 	m, ok := decoded.(*openflow.PacketOut)
 	if err != nil || !ok {
 		return nil, nil, refuse(etBadRequest, brcBadLen)
+	}
+	if m.Match, _, err = b.pullMatch(raw[openflow.HeaderLen+packetOutMatch:]); err != nil {
+		return nil, nil, err
 	}
 	in, ok := m.Match.Uint(openflow.FieldInPort)
 	if !ok {
