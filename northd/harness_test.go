@@ -217,6 +217,9 @@ func (z *zone) dump() string {
 	for _, e := range z.Program().Engine.Errors() {
 		add("error %s %v: %v", e.Unit, e.Key, e.Err)
 	}
+	for _, p := range z.View().Lint().Problems {
+		add("problem %s", p)
+	}
 	sort.Strings(lines)
 	return strings.Join(lines, "\n") + "\n"
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"govn/pkg/ovsdb"
 )
@@ -275,5 +276,45 @@ func TestIPAMRestart(t *testing.T) {
 	}
 	if got, want := s.dump(), s.full(t, path); got != want {
 		t.Error(difference(got, want))
+	}
+}
+
+// One port more asks for addresses: the same queries and about the same time on
+// a switch of ten ports and on one of 30,000, and none of the others is looked
+// at again.
+func TestIPAMCostOfOnePort(t *testing.T) {
+	const rounds = 50
+	var queries []int
+	var took []time.Duration
+	for _, size := range []int{10, 30_000} {
+		s := newIPAMStory(t, "", "subnet", "10.0.0.0/16", "ipv6_prefix", "fd00::")
+		s.nb(t, func(tx *ovsdb.Txn) error {
+			refs := make([]ovsdb.Atom, size)
+			for i := range refs {
+				refs[i] = tx.Insert(s.columns.LSP.Table, ovsdb.UUID{}, port(fmt.Sprint("vm", i), "dynamic"))
+			}
+			tx.SetColumn(s.columns.LS.Table, s.ls, "ports", ovsdb.NewSet(refs...))
+			return tx.Err()
+		})
+		best := time.Hour
+		for i := range rounds {
+			start := time.Now()
+			s.set(fmt.Sprint("new", i), "dynamic")
+			best = min(best, time.Since(start))
+			queries = append(queries, s.last.Executed)
+		}
+		took = append(took, best)
+		n := uint32(2 + size + rounds - 1)
+		want := fmt.Sprintf("10.0.%d.%d fd00::", n>>8, n&255)
+		if got := s.dynamic(t, fmt.Sprint("new", rounds-1)); !strings.Contains(got, want) {
+			t.Errorf("the last of %d ports has %q, want %q", size+rounds, got, want)
+		}
+	}
+	t.Logf("%d queries; best of %d: %v with 10 ports, %v with 30,000", queries[0], rounds, took[0], took[1])
+	if len(slices.Compact(queries)) != 1 {
+		t.Errorf("the queries for one port differ: %v", queries)
+	}
+	if took[1] > 5*took[0]+2*time.Millisecond {
+		t.Errorf("a port takes %v with 10 ports, and %v with 30,000", took[0], took[1])
 	}
 }

@@ -60,7 +60,10 @@ func TestMutantsAreNoticed(t *testing.T) {
 		"a read of addresses is not recorded": func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.LSP.Addresses} },
 		"a read of enabled is not recorded":   func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.LSP.Enabled} },
 		"a read of a name is not recorded":    func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.LS.Name} },
-		"a port that leaves is not noticed":   func(c *topology.Columns) topology.Fault { return topology.Fault{SkipLeave: c.LS.Ports} },
+		"a read of dynamic addresses is not recorded": func(c *topology.Columns) topology.Fault {
+			return topology.Fault{DropRead: c.LSP.DynamicAddresses}
+		},
+		"a port that leaves is not noticed": func(c *topology.Columns) topology.Fault { return topology.Fault{SkipLeave: c.LS.Ports} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "zone.db")

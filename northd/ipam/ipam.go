@@ -204,7 +204,7 @@ func (m *IPAM) note(d *dirt, ch *ovsdb.Change) {
 		switch {
 		case ch.Old == nil || ch.New == nil:
 			d.switches[ch.UUID] = true
-		case m.pools[ch.UUID] != nil && differs(ls.Name), differs(ls.OtherConfig) && m.values(ch.Old) != m.values(ch.New):
+		case differs(ls.Name) && m.values(ch.New) != [len(configKeys)]string{}, differs(ls.OtherConfig) && m.values(ch.Old) != m.values(ch.New):
 			d.switches[ch.UUID] = true
 		}
 		removed, added := ovsdb.DiffSets(old, new)
@@ -225,7 +225,7 @@ func (m *IPAM) note(d *dirt, ch *ovsdb.Change) {
 			d.ports[ch.UUID] = true
 		}
 	case g.Table:
-		if ch.New == nil || ch.Old == nil || optionOf(ch.Old, g.Options, "mac_prefix") != optionOf(ch.New, g.Options, "mac_prefix") {
+		if differs(g.Name) || optionOf(ch.Old, g.Options, "mac_prefix") != optionOf(ch.New, g.Options, "mac_prefix") {
 			d.all = true
 		}
 	}

@@ -112,6 +112,9 @@ func (w *World) ip4() string { return fmt.Sprintf("10.0.0.%d", w.r.IntN(24)) }
 func (w *World) ip6() string { return fmt.Sprintf("fd00::%x", w.r.IntN(24)) }
 
 func (w *World) address() ovsdb.Atom {
+	if w.r.IntN(3) == 0 {
+		return w.dynamic()
+	}
 	switch w.r.IntN(10) {
 	case 0:
 		return "unknown"
@@ -248,6 +251,11 @@ func (w *World) edit() string {
 			return tx.Err()
 		})
 		return "add switch " + name
+	}
+	if w.r.IntN(3) == 0 {
+		if what := w.addressing(s, p); what != "" {
+			return what
+		}
 	}
 	set := func(col string, v ovsdb.Value) string {
 		w.hit("Logical_Switch_Port." + col)
