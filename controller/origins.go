@@ -160,7 +160,7 @@ func (c *controller) collect(a *answer, pick *picker) {
 				key.table = cand.Flow.Table
 			}
 			f := flowText(&cand.Flow)
-			if shadowed[cand.ID] {
+			if shadowed[cand.ID] && !cand.Flow.Equal(&won) { // equal flows are one, for several reasons
 				f.Shadowed = fmt.Sprintf("cookie %#x has the same table, priority and match", won.Cookie)
 			}
 			a.add(key, o, f, cand.Flow.Key())

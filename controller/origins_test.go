@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	pb "google.golang.org/protobuf/proto"
+
 	"govn/pkg/abi"
 	"govn/proto"
 	"govn/proto/control"
@@ -45,7 +47,15 @@ func TestFlowsAndExplain(t *testing.T) {
 	vm1[15] = 1
 	sw0 := item{state.Key{Kind: proto.Kind_KIND_DATAPATH, Key: state.DatapathKey(5)}, marshal(&proto.Datapath{Name: "sw0", Uuid: vm1, Type: "logical-switch"})}
 	fdb := item{state.Key{Kind: proto.Kind_KIND_FDB, Key: state.FdbKey(5, 0x5054000000aa)}, marshal(&proto.Fdb{Port: 3})}
-	items := append(unit(20, 5, 8, resubmit(12)), sw0, fdb, // the same table, priority and match as unit 1
+	twin := unit(2, 5, 9, resubmit(10))[1] // unit 2 again, for another object
+	twin.key.Key = "0123456789abcdef"
+	same := &proto.Unit{}
+	if err := pb.Unmarshal(twin.value, same); err != nil {
+		t.Fatal(err)
+	}
+	same.Objects = []*proto.Object{{Table: "ACL", Name: "twin"}}
+	twin.value = marshal(same)
+	items := append(unit(20, 5, 8, resubmit(12)), twin, sw0, fdb, // the same table, priority and match as unit 1
 		port(5, 1, &proto.Port{Name: "vm1", Uuid: vm1, Chassis: "hv1", Groups: flood, Learn: true}))
 	l.n.applied(l.n.put(items...))
 
@@ -73,6 +83,17 @@ func TestFlowsAndExplain(t *testing.T) {
 	both := l.asked("explain", o.Flows[0].Cookie)
 	if len(both.Origins) != 2 || both.Origins[0].Objects[0].Name != "acl1" || both.Origins[1].Objects[0].Name != "acl20" {
 		t.Errorf("where flows merge: %+v", both)
+	}
+
+	// Equal flows of two units are one flow with two reasons.
+	twins := l.asked("explain", l.asked("flows", "acl:twin").Origins[0].Flows[0].Cookie).Origins
+	if len(twins) != 2 {
+		t.Errorf("equal flows: %+v", twins)
+	}
+	for _, o := range twins {
+		if o.Flows[0].Counters == nil || o.Flows[0].Shadowed != "" {
+			t.Errorf("equal flows: %+v", o)
+		}
 	}
 
 	// A port: from its interface, to it, out of its interface.

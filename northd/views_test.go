@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	gproto "google.golang.org/protobuf/proto"
+
 	"govn/northd/fabric"
 	"govn/northd/topology"
 	"govn/northd/views"
@@ -433,4 +435,39 @@ func (z *zone) addSwitch(t testing.TB, name string, ports ...map[string]ovsdb.Va
 		return tx.Err()
 	})
 	return ls, lsps
+}
+
+// What a question costs in a large zone. Nobody waits for it but the one who
+// asks.
+func BenchmarkViews(b *testing.B) {
+	z := newZone(b, "")
+	z.fill(b, 10, 2000)
+	var cookie uint64
+	for _, u := range z.View().Units {
+		body := &proto.Body{}
+		if err := gproto.Unmarshal(u.Body.Bytes, body); err != nil {
+			b.Fatal(err)
+		}
+		cookie = body.Flows[0].Cookie
+	}
+	for name, ask := range map[string]func(*views.Source) error{
+		"status":  func(s *views.Source) error { s.Status(); return nil },
+		"lint":    func(s *views.Source) error { s.Lint(); return nil },
+		"explain": func(s *views.Source) error { _, err := s.Explain([]control.Query{{Cookie: cookie}}); return err },
+		"flows": func(s *views.Source) error {
+			for k := range s.Units {
+				_, err := s.Flows(control.Selector{Table: "Logical_Switch", Key: k.Switch.String()})
+				return err
+			}
+			return nil
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := ask(z.View()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

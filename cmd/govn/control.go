@@ -45,6 +45,8 @@ are asked who they are. --unixctl names a socket.`
 func (f *viewFlags) add(c *cobra.Command) {
 	c.Flags().StringArrayVarP(&f.sockets, "unixctl", "t", nil, "control socket `PATH` of the daemon to ask (default: found in "+daemon.RunDir()+")")
 	c.Flags().StringVarP(&f.format, "format", "f", control.Text, "`FORMAT` of the answer: text or json")
+	// It fails only for a flag that is not there.
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{control.Text, control.JSON}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // peer is a daemon that answers.
