@@ -136,6 +136,8 @@ func (e *effects) execute(list []action, p Packet) error {
 		switch {
 		case a.name == "drop", a.name == "userspace", a.name == "":
 			// What a controller gets is read from the trace, not from here.
+		case a.name == "pop_vlan":
+			delete(p, "vlan.tci")
 		case !a.list && a.val == "":
 			n, err := strconv.Atoi(a.name)
 			if err != nil {
@@ -155,6 +157,16 @@ func (e *effects) execute(list []action, p Packet) error {
 			e.tunnels = append(e.tunnels, t)
 			// What follows in the list is the way through the underlay's
 			// bridge; its ports are none of br-int.
+		case a.name == "push_vlan":
+			vid := a.find("vid")
+			if vid == nil {
+				return fmt.Errorf("datapath actions: %w: push_vlan without a VLAN", ErrSyntax)
+			}
+			n, err := strconv.ParseUint(vid.val, 0, 12)
+			if err != nil {
+				return fmt.Errorf("datapath actions: %w: VLAN %q", ErrSyntax, vid.val)
+			}
+			p["vlan.tci"] = tci(int(n))
 		case a.name == "set":
 			if err := set(a.args, p); err != nil {
 				return err
@@ -165,6 +177,9 @@ func (e *effects) execute(list []action, p Packet) error {
 	}
 	return nil
 }
+
+// tci is the form in which packets hold the tag of a VLAN.
+func tci(vid int) string { return fmt.Sprintf("%#04x", 0x1000|vid) }
 
 // set rewrites fields: set(eth(src=...,dst=...)), set(ipv4(ttl=63)).
 func set(groups []action, p Packet) error {

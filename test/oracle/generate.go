@@ -19,8 +19,11 @@ type endpoint struct {
 
 // lport is a logical port as the generator sees it.
 type lport struct {
-	name string
-	own  []endpoint // what the port may send with: addresses and port security
+	name   string
+	at     string     // chassis, where the port is on several
+	nested bool       // behind a VLAN of its parent's interface
+	tci    string     // of frames that a machine outside sends to this switch
+	own    []endpoint // what the port may send with: addresses and port security
 }
 
 // lswitch is a logical switch with the ports that packets can enter at, and all
@@ -58,7 +61,7 @@ func (g *generator) read(cfg *lab.Config) {
 	for _, sw := range cfg.Topology.Switches {
 		s := lswitch{name: sw.Name}
 		for _, p := range sw.Ports {
-			lp := lport{name: p.Name}
+			lp := lport{name: p.Name, nested: p.Parent != ""}
 			for _, text := range slices.Concat(p.Addresses, p.PortSecurity) {
 				if e, ok := parseEndpoint(text); ok {
 					lp.own = append(lp.own, e)
@@ -68,21 +71,58 @@ func (g *generator) read(cfg *lab.Config) {
 				lp.own = append(lp.own, endpoint{mac: mac})
 			}
 			s.all = append(s.all, lp.own...)
-			i := slices.IndexFunc(cfg.Workloads, func(w lab.Workload) bool { return w.Port == p.Name })
-			if i < 0 {
-				continue
+			for _, w := range cfg.Workloads {
+				if w.Port != p.Name && (w.Port != p.Parent || p.Parent == "") {
+					continue
+				}
+				if len(lp.own) == 0 {
+					lp.own = append(lp.own, endpoint{mac: w.MAC})
+					s.all = append(s.all, lp.own...)
+				}
+				if p.Type == "localport" {
+					lp.at = w.Chassis
+				}
+				s.ingress = append(s.ingress, lp)
 			}
-			if w := cfg.Workloads[i]; len(lp.own) == 0 {
-				lp.own = append(lp.own, endpoint{mac: w.MAC})
-				s.all = append(s.all, lp.own...)
+			outside := machines(cfg, &p)
+			for i := range outside {
+				s.all = append(s.all, outside[i].own...)
 			}
-			s.ingress = append(s.ingress, lp)
+			s.ingress = append(s.ingress, outside...)
 		}
 		g.every = append(g.every, s.all...)
 		if len(s.ingress) > 0 {
 			g.switches = append(g.switches, s)
 		}
 	}
+}
+
+// machines are those outside that are on the physical network of a localnet
+// port, as far as the chassis that they are at maps it to their bridge.
+func machines(cfg *lab.Config, p *lab.Port) []lport {
+	var list []lport
+	for _, w := range cfg.Workloads {
+		for _, ch := range cfg.Chassis {
+			mapping := "," + ch.ExternalIDs["ovn-bridge-mappings"] + ","
+			if p.Type != "localnet" || ch.Name != w.Chassis || !strings.Contains(mapping, ","+p.Options["network_name"]+":"+w.Bridge+",") {
+				continue
+			}
+			lp := lport{name: w.Port, own: []endpoint{{mac: w.MAC}}}
+			if p.Tag != 0 {
+				lp.tci = tci(p.Tag)
+			}
+			list = append(list, lp)
+		}
+	}
+	return list
+}
+
+// Outside tells whether a topology has machines outside: ovn-trace knows no
+// physical networks, and cannot be asked about it.
+func Outside(cfg *lab.Config) bool {
+	return slices.ContainsFunc(cfg.Topology.Switches, func(sw lab.Switch) bool {
+		return slices.ContainsFunc(sw.Ports, func(p lab.Port) bool { return len(machines(cfg, &p)) > 0 })
+	})
 }
 
 // parseEndpoint reads "MAC [IP[/LEN]...]".
@@ -203,7 +243,7 @@ func (g *generator) microflow() Microflow {
 	sw := &g.switches[g.r.IntN(len(g.switches))]
 	p := &sw.ingress[g.r.IntN(len(sw.ingress))]
 	s := g.sender(p)
-	m := Microflow{Switch: sw.name, Inport: p.name, Packet: Packet{"eth.src": s.mac}}
+	m := Microflow{Switch: sw.name, Inport: p.name, At: p.at, Packet: Packet{"eth.src": s.mac}}
 	switch n := g.r.IntN(100); {
 	case n < 25:
 		g.arp(&m, sw, p, s)
@@ -216,7 +256,11 @@ func (g *generator) microflow() Microflow {
 	default:
 		g.other(&m, sw, p)
 	}
-	if m.Packet["vlan.tci"] == "" && g.chance(3) {
+	switch {
+	case p.tci != "" && g.chance(90): // else untagged, which is another network
+		m.Packet["vlan.tci"] = p.tci
+		m.Kind += "-vlan"
+	case m.Packet["vlan.tci"] == "" && !p.nested && g.chance(3):
 		m.Packet["vlan.tci"] = "0x1064"
 		m.Kind += "-tagged"
 	}

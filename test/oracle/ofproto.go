@@ -21,7 +21,12 @@ type OFProto struct {
 	chassis map[string]*bridge // by chassis name
 	home    map[string]*bridge // of a logical port
 	byEncap map[string]*bridge
+	nested  map[string]nested            // by logical port
+	inside  map[string]map[string]string // parent and tag to nested port
 }
+
+// nested is where a nested port is.
+type nested struct{ parent, tci string }
 
 // bridge is br-int of one chassis.
 type bridge struct {
@@ -30,6 +35,7 @@ type bridge struct {
 	ctl     *unixctl.Client
 	ports   map[int]string    // datapath port number to logical port, of ports with an iface-id
 	names   map[string]string // logical port to interface
+	on      map[string]string // logical port to bridge
 	tunnels map[string]string // remote endpoint to interface
 }
 
@@ -42,9 +48,22 @@ var ErrLoop = errors.New("the packet goes through too many tunnels")
 // NewOFProto connects to the chassis of a lab that is up. The ports' places are
 // read once.
 func NewOFProto(ctx context.Context, name string, l *lab.Lab) (*OFProto, error) {
-	o := &OFProto{name: name, role: RoleGovn, chassis: map[string]*bridge{}, home: map[string]*bridge{}, byEncap: map[string]*bridge{}}
+	o := &OFProto{name: name, role: RoleGovn, chassis: map[string]*bridge{}, home: map[string]*bridge{}, byEncap: map[string]*bridge{},
+		nested: map[string]nested{}, inside: map[string]map[string]string{}}
 	if l.Config().Control == lab.ControlStock {
 		o.role = RoleStock
+	}
+	for _, sw := range l.Config().Topology.Switches {
+		for _, p := range sw.Ports {
+			if p.Parent == "" {
+				continue
+			}
+			o.nested[p.Name] = nested{p.Parent, tci(p.Tag)}
+			if o.inside[p.Parent] == nil {
+				o.inside[p.Parent] = map[string]string{}
+			}
+			o.inside[p.Parent][tci(p.Tag)] = p.Name
+		}
 	}
 	for _, ch := range l.Config().Chassis {
 		b, err := newBridge(ctx, l, &ch)
@@ -61,7 +80,7 @@ func NewOFProto(ctx context.Context, name string, l *lab.Lab) (*OFProto, error) 
 }
 
 func newBridge(ctx context.Context, l *lab.Lab, ch *lab.Chassis) (*bridge, error) {
-	b := &bridge{chassis: ch.Name, encap: ch.EncapIP.String(), ports: map[int]string{}, names: map[string]string{}, tunnels: map[string]string{}}
+	b := &bridge{chassis: ch.Name, encap: ch.EncapIP.String(), ports: map[int]string{}, names: map[string]string{}, on: map[string]string{}, tunnels: map[string]string{}}
 	var err error
 	if b.ctl, err = unixctl.Dial(ctx, l.ControlSocket(ch.Name, "vswitchd")); err != nil {
 		return nil, err
@@ -117,19 +136,21 @@ var dpPort = regexp.MustCompile(`^    (\S+) (\d+)/(\d+|none): \((\S+?)(?:: (.*))
 
 // readPorts reads "dpif/show":
 //
+// where ports of other bridges with an iface-id are machines outside.
+//
 //	br-int:
 //	  ovn-hv2-0 1/6081: (geneve: csum=true, key=flow, remote_ip=203.0.113.2)
 //	  v-a 2/4: (system)
 func (b *bridge) readPorts(text string, ifaceID map[string]string) {
-	onBrInt := false
+	bridge := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
 		if !strings.HasPrefix(line, "    ") {
-			onBrInt = strings.TrimSpace(line) == "br-int:"
+			bridge = strings.TrimSuffix(strings.TrimSpace(line), ":")
 			continue
 		}
 		m := dpPort.FindStringSubmatch(line)
-		if m == nil || !onBrInt {
+		if m == nil {
 			continue
 		}
 		for opt := range strings.SplitSeq(m[5], ", ") {
@@ -138,7 +159,7 @@ func (b *bridge) readPorts(text string, ifaceID map[string]string) {
 			}
 		}
 		if id, ok := ifaceID[m[1]]; ok {
-			b.names[id] = m[1]
+			b.names[id], b.on[id] = m[1], bridge
 			if n, err := strconv.Atoi(m[3]); err == nil {
 				b.ports[n] = id
 			}
@@ -166,11 +187,19 @@ func (o *OFProto) Trace(ctx context.Context, flows []Microflow) ([]Verdict, erro
 	verdicts := make([]Verdict, len(flows))
 	for i := range flows {
 		m := &flows[i]
-		b := o.home[m.Inport]
-		if b == nil {
-			return nil, fmt.Errorf("microflow %d: port %q is on no chassis", i, m.Inport)
+		port, p := m.Inport, m.Packet
+		if n, ok := o.nested[port]; ok {
+			port, p = n.parent, clone(p)
+			p["vlan.tci"] = n.tci
 		}
-		v, err := o.follow(ctx, b, "in_port="+b.names[m.Inport], m.Packet, m.Packet, 0)
+		b := o.home[port]
+		if m.At != "" {
+			b = o.chassis[m.At]
+		}
+		if b == nil || b.names[port] == "" {
+			return nil, fmt.Errorf("microflow %d: port %q is on no chassis", i, port)
+		}
+		v, err := o.follow(ctx, b, b.on[port], "in_port="+b.names[port], m.Packet, p, 0)
 		if err != nil {
 			return nil, fmt.Errorf("microflow %d: %w", i, err)
 		}
@@ -180,13 +209,13 @@ func (o *OFProto) Trace(ctx context.Context, flows []Microflow) ([]Verdict, erro
 }
 
 // follow traces packet p on one chassis and goes on where it is tunnelled to;
-// in is the packet as it was at its ingress.
-func (o *OFProto) follow(ctx context.Context, b *bridge, from string, in, p Packet, hops int) (Verdict, error) {
+// in is the packet as it was at its ingress, onto a bridge of the chassis.
+func (o *OFProto) follow(ctx context.Context, b *bridge, onto, from string, in, p Packet, hops int) (Verdict, error) {
 	if hops > maxHops {
 		return nil, ErrLoop
 	}
 	spec := from + "," + p.OpenFlow()
-	text, err := b.ctl.Call(ctx, "ofproto/trace", "br-int", spec)
+	text, err := b.ctl.Call(ctx, "ofproto/trace", onto, spec)
 	if err != nil {
 		return nil, fmt.Errorf("chassis %q: %s: %w", b.chassis, spec, err)
 	}
@@ -200,6 +229,10 @@ func (o *OFProto) follow(ctx context.Context, b *bridge, from string, in, p Pack
 	}
 	for _, c := range eff.ports {
 		if port, ok := b.ports[c.number]; ok {
+			if child := o.inside[port][c.p["vlan.tci"]]; child != "" {
+				port = child
+				delete(c.p, "vlan.tci")
+			}
 			v = append(v, Output{Port: port, Rewrites: rewrites(in, c.p)})
 		}
 	}
@@ -212,7 +245,7 @@ func (o *OFProto) follow(ctx context.Context, b *bridge, from string, in, p Pack
 		if port == "" {
 			return nil, fmt.Errorf("chassis %q has no tunnel to %q", remote.chassis, b.chassis)
 		}
-		next, err := o.follow(ctx, remote, fmt.Sprintf("in_port=%s,tun_id=%#x,tun_src=%s,tun_dst=%s,tun_metadata0=%#x",
+		next, err := o.follow(ctx, remote, "br-int", fmt.Sprintf("in_port=%s,tun_id=%#x,tun_src=%s,tun_dst=%s,tun_metadata0=%#x",
 			port, t.vni, t.src, t.dst, t.option), in, t.p, hops+1)
 		if err != nil {
 			return nil, err

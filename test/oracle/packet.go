@@ -56,7 +56,8 @@ var fields = []field{
 // Microflow is one packet at a logical port.
 type Microflow struct {
 	Switch string // logical switch
-	Inport string // logical switch port
+	Inport string // logical switch port, or a machine outside
+	At     string // chassis where it enters, "" for the one that has the port
 	Kind   string // what the generator meant it to be, such as "arp-request-known"
 	Packet Packet
 }
@@ -114,6 +115,12 @@ func rewrites(before, now Packet) []string {
 			list = append(list, name+"="+now[name])
 		}
 	}
+	for name := range before {
+		if _, ok := now[name]; !ok {
+			list = append(list, name+" gone")
+		}
+	}
+	slices.Sort(list)
 	return list
 }
 

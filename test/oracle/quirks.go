@@ -98,6 +98,9 @@ func newJudge(cfg *lab.Config) *judge {
 	}
 	for _, sw := range cfg.Topology.Switches {
 		for _, p := range sw.Ports {
+			if p.Parent != "" && j.bound[p.Parent] {
+				j.bound[p.Name] = true
+			}
 			for _, text := range p.PortSecurity {
 				if e, ok := parseEndpoint(text); ok {
 					j.security[p.Name] = append(j.security[p.Name], e)
