@@ -31,6 +31,7 @@ type Zone struct {
 	program   *compile.Program
 	alloc     *topology.Allocator
 	ipam      *ipam.IPAM
+	tags      *topology.Tags
 	writer    *southbound.Writer
 	progress  *southbound.Progress
 	fabric    sink
@@ -83,6 +84,7 @@ func NewZone(o ZoneOptions) *Zone {
 		program:  compile.New(e, o.Columns, sn),
 		alloc:    topology.NewAllocator(o.Columns, o.Schemas.Private, sn),
 		ipam:     ipam.New(o.Columns, o.Schemas.NB, o.Store.ClusterID(), o.Log),
+		tags:     topology.NewTags(o.Columns, o.Schemas.NB, sn),
 		writer:   southbound.NewWriter(o.Store, o.Schemas.SB, o.Columns, o.Registry),
 		progress: o.Progress, fabric: o.Fabric, bodies: newBodyStore(), flows: o.Flows,
 		fresh: true, stats: o.Observe, acked: o.Acked, problems: make(map[string]problem),
@@ -103,6 +105,9 @@ func (z *Zone) Start(ctx context.Context) error {
 	}
 	if _, err := z.ipam.All(ctx, z.store, sn); err != nil {
 		z.log.Error("addresses cannot be given out", "err", err)
+	}
+	if err := z.tags.All(ctx, z.store, sn); err != nil {
+		z.log.Error("a port gets no VLAN tag", "err", err)
 	}
 	return z.round(ctx, nil)
 }
@@ -184,8 +189,8 @@ func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 	return nil
 }
 
-// allocate lets the stages before the compile follow the commits: keys and
-// addresses. What comes in while they write, theirs and of clients, they follow
+// allocate lets the stages before the compile follow the commits: keys,
+// addresses and VLAN tags. What comes in while they write, theirs and of clients, they follow
 // too. It returns all commits that there are, and the snapshot at the last one.
 func (z *Zone) allocate(ctx context.Context, commits []ovsdb.Commit) ([]ovsdb.Commit, *ovsdb.Snapshot, error) {
 	for followed := 0; ; {
@@ -223,7 +228,14 @@ func (z *Zone) follow(ctx context.Context, commits []ovsdb.Commit, sn *ovsdb.Sna
 		}
 		z.log.Error("addresses cannot be given out", "err", err)
 	}
-	return wrote || keys || addresses, nil
+	tags, err := z.tags.Follow(ctx, z.store, commits, sn)
+	if err != nil {
+		if ctx.Err() != nil {
+			return false, err
+		}
+		z.log.Error("a port gets no VLAN tag", "err", err)
+	}
+	return wrote || keys || addresses || tags, nil
 }
 
 // touchesGlobals reports whether a client changed the options of one of the

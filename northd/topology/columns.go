@@ -20,9 +20,9 @@ type Columns struct {
 		Name, Ports, OtherConfig, XID *ovsdb.ColumnSchema
 	}
 	LSP struct {
-		Table                                            *ovsdb.TableSchema
-		Name, Type, Options, ParentName, Tag, Addresses  *ovsdb.ColumnSchema
-		DynamicAddresses, PortSecurity, Up, Enabled, XID *ovsdb.ColumnSchema
+		Table                                                       *ovsdb.TableSchema
+		Name, Type, Options, ParentName, Tag, TagRequest, Addresses *ovsdb.ColumnSchema
+		DynamicAddresses, PortSecurity, Up, Enabled, XID            *ovsdb.ColumnSchema
 	}
 	LRP struct {
 		Table               *ovsdb.TableSchema
@@ -87,7 +87,7 @@ func NewColumns(s Schemas) *Columns {
 	p := &c.LSP
 	p.Table = s.NB.Table("Logical_Switch_Port")
 	resolve(p.Table, cols{"name": &p.Name, "type": &p.Type, "options": &p.Options, "parent_name": &p.ParentName,
-		"tag": &p.Tag, "addresses": &p.Addresses, "dynamic_addresses": &p.DynamicAddresses,
+		"tag": &p.Tag, "tag_request": &p.TagRequest, "addresses": &p.Addresses, "dynamic_addresses": &p.DynamicAddresses,
 		"port_security": &p.PortSecurity, "up": &p.Up, "enabled": &p.Enabled, "external_ids": &p.XID})
 
 	lrp := &c.LRP

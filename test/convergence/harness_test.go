@@ -138,10 +138,15 @@ type chassis struct {
 }
 
 func (z *zone) openVSwitch(name string, n int) *ovstest.OVS {
-	return ovstest.Start(z.t, ovstest.Options{ExternalIDs: map[string]string{
+	ovs := ovstest.Start(z.t, ovstest.Options{ExternalIDs: map[string]string{
 		"system-id": name, "hostname": name, "ovn-remote": z.remote, "ovn-bridge": "br-int",
 		"ovn-encap-type": "geneve", "ovn-encap-ip": fmt.Sprintf("172.31.0.%d", n+1), "ovn-bridge-datapath-type": "dummy",
+		"ovn-bridge-mappings": "phys0:br-net0,phys1:br-net1",
 	}})
+	for _, bridge := range []string{"br-net0", "br-net1"} {
+		ovs.Vsctl("add-br", bridge, "--", "set", "Bridge", bridge, "datapath_type=dummy")
+	}
+	return ovs
 }
 
 func (z *zone) newChassis(n int) *chassis {

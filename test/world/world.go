@@ -148,7 +148,13 @@ func (w *World) security() ovsdb.Set {
 }
 
 func (w *World) options() ovsdb.Map {
-	return ovsdb.MapOf("requested-chassis", fmt.Sprint("hv", w.r.IntN(3)), "k", fmt.Sprint(w.r.IntN(5)))
+	switch w.r.IntN(3) {
+	case 0:
+		return ovsdb.MapOf("requested-chassis", fmt.Sprint("hv", w.r.IntN(3)), "k", fmt.Sprint(w.r.IntN(5)))
+	case 1:
+		return ovsdb.MapOf("requested-chassis", fmt.Sprintf("host%d,hv%d", w.r.IntN(4), w.r.IntN(3)))
+	}
+	return ovsdb.MapOf("network_name", fmt.Sprint("phys", w.r.IntN(3)), "localnet_learn_fdb", fmt.Sprint(w.r.IntN(2) == 0))
 }
 
 // Change makes one random change and steps. More than a third are deletions.
@@ -202,7 +208,7 @@ func (w *World) remove() string {
 		return "all interfaces of " + name + " are gone"
 	case 3:
 		if p := pickRow(w.r, w.ports()); p != nil {
-			cols := []string{"addresses", "port_security", "options", "external_ids", "enabled", "parent_name", "tag"}
+			cols := []string{"addresses", "port_security", "options", "external_ids", "enabled", "parent_name", "tag", "tag_request"}
 			col := cols[w.r.IntN(len(cols))]
 			w.hit("Logical_Switch_Port." + col)
 			w.nb(func(tx *ovsdb.Txn) error {
@@ -262,7 +268,7 @@ func (w *World) edit() string {
 		w.nb(func(tx *ovsdb.Txn) error { tx.SetColumn(lsp.Table, p.UUID(), col, v); return tx.Err() })
 		return fmt.Sprintf("set %s of %s to %s", col, p.Str(lsp.Name), v)
 	}
-	kind := w.r.IntN(15)
+	kind := w.r.IntN(17)
 	if p == nil || kind == 11 && w.Acked == nil {
 		kind = 0
 	}
@@ -274,7 +280,7 @@ func (w *World) edit() string {
 	case 3:
 		return set("enabled", ovsdb.NewSet(w.r.IntN(2) == 0))
 	case 4:
-		return set("type", []string{"", "", "router", "strange"}[w.r.IntN(4)])
+		return set("type", []string{"", "", "localnet", "localport", "router", "strange"}[w.r.IntN(6)])
 	case 5:
 		w.next++
 		return set("name", fmt.Sprint("renamed", w.next))
@@ -285,7 +291,7 @@ func (w *World) edit() string {
 	case 8:
 		return set("tag", ovsdb.NewSet(int64(1+w.r.IntN(100))))
 	case 9:
-		return set("parent_name", ovsdb.NewSet(fmt.Sprint("parent", w.r.IntN(3))))
+		return set("parent_name", ovsdb.NewSet(pickRow(w.r, w.ports()).Str(lsp.Name)))
 	case 10:
 		w.hit("Logical_Switch.name")
 		name := fmt.Sprint("switch", w.r.IntN(10))
@@ -293,6 +299,16 @@ func (w *World) edit() string {
 		return "rename switch to " + name
 	case 11:
 		return w.chassisSays()
+	case 15:
+		return set("tag_request", ovsdb.NewSet(int64(w.r.IntN(3))))
+	case 16:
+		w.hit("Logical_Switch.other_config")
+		pass := fmt.Sprint(w.r.IntN(2) == 0)
+		w.nb(func(tx *ovsdb.Txn) error {
+			tx.PutInMap(ls.Table, s.UUID(), "other_config", "vlan-passthru", pass)
+			return tx.Err()
+		})
+		return "set vlan-passthru to " + pass
 	case 12:
 		w.hit("FDB:insert", "FDB.mac", "FDB.dp_key", "FDB.port_key")
 		w.Registry.Report("hv0", &proto.Report{FdbPut: []*proto.FdbEntry{{Datapath: uint32(1 + w.r.IntN(3)),
