@@ -142,6 +142,9 @@ func (c *codec) message() (string, error) {
 			}
 		}
 		if err := c.fill(); err != nil {
+			if c.depth > 0 && errors.Is(err, io.EOF) {
+				err = fmt.Errorf("%w: %w", errMessage, io.ErrUnexpectedEOF)
+			}
 			return "", err
 		}
 	}
