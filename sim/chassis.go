@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -261,16 +263,41 @@ func (c *Chassis) OFPort(name string) uint32 {
 	return 0
 }
 
-// Flows are the flows of br-int as ovs-ofctl prints them, with names of ports,
-// without counters.
+// AwaitInterfaceID waits until an interface has a key in external_ids.
+func (c *Chassis) AwaitInterfaceID(ctx context.Context, name, key string) error {
+	sub := c.db.store.Subscribe()
+	defer sub.Close()
+	for c.InterfaceID(name, key) == "" {
+		if _, err := sub.Next(ctx); err != nil {
+			return fmt.Errorf("chassis %q: waiting for external_ids:%s of interface %q: %w", c.Name, key, name, err)
+		}
+	}
+	return nil
+}
+
+// portNumbers are where a flow names a port.
+var portNumbers = regexp.MustCompile(`\b(in_port=|output:)([0-9]+)\b`)
+
+// Flows are the flows of br-int as "ovs-ofctl --names --no-stats dump-flows"
+// prints them: with names of ports, without counters.
 func (c *Chassis) Flows() []string {
 	br := c.Bridge("br-int")
 	if br == nil {
 		return nil
 	}
+	names := map[string]string{}
+	for _, p := range br.Ports() {
+		names[strconv.FormatUint(uint64(p.Number), 10)] = p.Name
+	}
 	var lines []string
 	for line := range strings.Lines(br.DumpFlows()) {
-		lines = append(lines, strings.TrimSpace(line))
+		lines = append(lines, portNumbers.ReplaceAllStringFunc(strings.TrimSpace(line), func(s string) string {
+			m := portNumbers.FindStringSubmatch(s)
+			if name, ok := names[m[2]]; ok {
+				return m[1] + name
+			}
+			return s
+		}))
 	}
 	return lines
 }

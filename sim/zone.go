@@ -268,3 +268,59 @@ func (z *Zone) Settle(ctx context.Context) error {
 		return false
 	})
 }
+
+// Compiled waits until all commits are compiled.
+func (z *Zone) Compiled(ctx context.Context) error {
+	return z.Until(ctx, "all commits are compiled", func() bool { return z.revision.Load() == z.Store.Snapshot().Revision() })
+}
+
+// Quiet waits until all commits are compiled and every chassis that is connected
+// has installed what it was sent, its answers included.
+func (z *Zone) Quiet(ctx context.Context) error {
+	for {
+		if err := z.Settle(ctx); err != nil {
+			return err
+		}
+		if err := z.Until(ctx, "the chassis are quiet", z.calm); err != nil {
+			return err
+		}
+		at := z.Store.Snapshot().Revision()
+		// Whatever a chassis had on its way is in now: it has answered one more
+		// revision since.
+		if err := z.Settle(ctx); err != nil {
+			return err
+		}
+		if err := z.Until(ctx, "the chassis are quiet", z.calm); err != nil {
+			return err
+		}
+		if z.onlyCounters(at) {
+			return nil
+		}
+	}
+}
+
+func (z *Zone) calm() bool {
+	if z.revision.Load() != z.Store.Snapshot().Revision() {
+		return false
+	}
+	for _, s := range z.Fabric.Status() {
+		if s.Connected && (s.Backlog > 0 || s.Applied < s.Sent) {
+			return false
+		}
+	}
+	return true
+}
+
+// onlyCounters tells whether nothing but what Settle and its answers write has
+// changed after a revision: no row of what chassis are sent.
+func (z *Zone) onlyCounters(at uint64) bool {
+	sn := z.Store.Snapshot()
+	for _, t := range []*ovsdb.TableSchema{z.Columns.PortBinding.Table, z.Columns.LS.Table, z.Columns.LSP.Table, z.Columns.Chassis.Table, z.Columns.FDB.Table} {
+		for row := range sn.Rows(t) {
+			if row.Revision() > at {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -221,7 +221,11 @@ var host = regexp.MustCompile(`set_field:0x[0-9a-f]+->reg13,?`)
 // flows is what Open vSwitch has, with names of interfaces, without conntrack
 // zones, which are of the host alone, and without counters.
 func flows(ovs *ovstest.OVS) []string {
-	out := ovs.Ofctl("dump-flows", "--names", "--no-stats")
+	return normal(ovs.Ofctl("dump-flows", "--names", "--no-stats"))
+}
+
+// normal makes flows of two chassis comparable.
+func normal(out string) []string {
 	var lines []string
 	for _, l := range strings.Split(out, "\n") {
 		if l = strings.TrimSpace(l); strings.Contains(l, "actions=") {
