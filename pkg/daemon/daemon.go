@@ -48,11 +48,21 @@ func envOr(name, def string) string {
 	return def
 }
 
-// gcPercent is how much a daemon's heap grows, in percent of what is in use,
-// before garbage is collected, unless GOGC says otherwise. Half of Go's default:
-// daemons that idle most of the time pay for it with memory, and collecting
-// twice as often costs them little.
-const gcPercent = 50
+// How much the heap grows, in percent of what is in use, before garbage is
+// collected. A daemon that starts fills its heap, and would collect it again and
+// again while nearly all of it stays; one that has started idles most of the
+// time and pays for growth with memory.
+const (
+	gcStarting = 200
+	gcRunning  = 50
+)
+
+// collect sets how garbage is collected, unless GOGC in the environment does.
+func collect(percent int) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
+}
 
 // Daemon is a running daemon.
 type Daemon struct {
@@ -88,9 +98,7 @@ func Run(o Options, fn func(context.Context, *Daemon) error) (err error) {
 		return detach()
 	}
 
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	collect(gcStarting)
 	lg, err := openLog(o)
 	if err != nil {
 		return err
@@ -163,12 +171,13 @@ func newRegistry(o Options) *prometheus.Registry {
 func (d *Daemon) Ready() {
 	d.ready.Do(func() {
 		d.Logger.Info("ready")
-		if d.readyPipe == nil {
-			return
+		if d.readyPipe != nil {
+			if err := d.background(); err != nil {
+				d.Logger.Error("cannot leave the terminal", "err", err)
+			}
 		}
-		if err := d.background(); err != nil {
-			d.Logger.Error("cannot leave the terminal", "err", err)
-		}
+		collect(gcRunning)
+		debug.FreeOSMemory()
 	})
 }
 
