@@ -60,7 +60,7 @@ func (b *Bridge) tellPacket(in *openflow.PacketIn, id uint16) {
 // standardPacketIn is a packet-in in OpenFlow's own form, which has no userdata.
 func standardPacketIn(in *openflow.PacketIn) openflow.Message {
 	b := binary.BigEndian.AppendUint32(nil, noBuffer)
-	b = binary.BigEndian.AppendUint16(b, uint16(in.FullLen))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(in.Packet)))
 	b = append(b, in.Reason, in.Table)
 	b = binary.BigEndian.AppendUint64(b, in.Cookie)
 	match := in.Metadata.Encode()

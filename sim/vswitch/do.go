@@ -60,7 +60,9 @@ func (x *execution) do(action openflow.Action) (stop bool) {
 	case openflow.Controller:
 		x.controller(a)
 	case openflow.Clone:
-		x.isolated(func() { x.run(a.Actions) })
+		if x.isolated(func() { x.run(a.Actions) }) {
+			x.exit = true // so does Open vSwitch: a paused clone ends the original
+		}
 	case openflow.StackPush:
 		x.stack = append(x.stack, k.Subfield(a.Src))
 	case openflow.StackPop:

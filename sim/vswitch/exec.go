@@ -207,7 +207,9 @@ func (x *execution) lookup(table uint8, inPort uint16, useConnection, miss bool)
 		table, useConnection = uint8(next), false
 		inPort = x.cur.Key.InPort()
 	}
-	x.table, x.cookie, x.rule = savedTable, savedCookie, savedRule
+	if x.depth > 0 {
+		x.table, x.cookie, x.rule = savedTable, savedCookie, savedRule
+	}
 }
 
 func (x *execution) lookupOnce(inPort uint16, useConnection, miss bool) (next int) {
@@ -312,16 +314,18 @@ func (x *execution) resubmit(table uint8, inPort uint16, useConnection bool) {
 }
 
 // isolated runs fn on a copy of the packet and its metadata: afterwards
-// everything is as it was.
-func (x *execution) isolated(fn func()) {
+// everything is as it was. It tells whether the copy waits for a controller.
+func (x *execution) isolated(fn func()) (paused bool) {
 	saved := *x
 	saved.stack = append([]packet.U128(nil), x.stack...)
 	saved.actionSet = append([]openflow.Action(nil), x.actionSet...)
 	fn()
-	if x.frozen != nil {
+	paused = x.frozen != nil
+	if paused {
 		x.freeze()
 	}
 	*x = saved
+	return paused
 }
 
 // commit writes the changed fields into the frame.

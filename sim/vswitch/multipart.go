@@ -73,7 +73,7 @@ func (c *conn) multipart(xid uint32, m *openflow.MultipartRequest) error {
 		body = binary.BigEndian.AppendUint32(body, 1<<1)   // bands that drop
 		body = binary.BigEndian.AppendUint32(body, openflow.MeterKbps|openflow.MeterPktps|openflow.MeterBurst|openflow.MeterStats)
 		body = append(body, 8, 0, 0, 0) // bands of a meter
-		c.reply(xid, &openflow.MultipartReply{Kind: m.Kind, Body: append(body, make([]byte, 8)...)})
+		c.reply(xid, &openflow.MultipartReply{Kind: m.Kind, Body: body})
 	case mpTableFeatures:
 		c.reply(xid, &openflow.MultipartReply{Kind: m.Kind, Body: tableFeatures()})
 	case mpTableStats:

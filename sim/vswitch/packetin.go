@@ -12,9 +12,6 @@ import (
 // frozen is what is left to do of a packet that waits for NXT_RESUME.
 type frozen struct {
 	action openflow.Controller
-	table  uint8 // of the action
-	cookie uint64
-	reason uint8
 	frames []frame // innermost first
 }
 
@@ -31,17 +28,18 @@ func (x *execution) controller(a openflow.Controller) {
 		x.packetIn(a)
 		return
 	}
-	x.frozen = &frozen{action: a, table: x.table, cookie: x.cookie, reason: a.Reason}
+	x.frozen = &frozen{action: a}
 }
 
 // freeze sends the paused packet with its continuation.
 func (x *execution) freeze() {
 	f := x.frozen
 	x.frozen = nil
-	table, cookie := x.table, x.cookie
-	x.table, x.cookie = f.table, f.cookie
+	// Open vSwitch does not say which table it was.
+	table := x.table
+	x.table = 0
 	x.sendPacketIn(f.action, x.continuation(f))
-	x.table, x.cookie = table, cookie
+	x.table = table
 }
 
 func (x *execution) packetIn(a openflow.Controller) { x.sendPacketIn(a, nil) }
@@ -53,12 +51,9 @@ func (x *execution) sendPacketIn(a openflow.Controller, continuation []byte) {
 	}
 	data := packet.Rewrite(x.data, x.layout, &x.base, &x.cur)
 	in := &openflow.PacketIn{
-		Packet: data, FullLen: uint32(len(data)), BufferID: noBuffer,
+		Packet: data, BufferID: noBuffer, // all of it: without buffers Open vSwitch ignores max_len
 		Table: x.table, Cookie: x.cookie, Reason: a.Reason,
 		Metadata: metadata(&x.cur.Key), UserData: a.UserData, Continuation: continuation,
-	}
-	if n := int(a.MaxLen); n < len(data) {
-		in.Packet = data[:n]
 	}
 	b, id := x.b, a.ControllerID
 	*x.results = append(*x.results, result{notify: func() { b.tellPacket(in, id) }})
