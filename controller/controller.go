@@ -87,7 +87,7 @@ type controller struct {
 	wanted         vswitch.Wish         // the last one
 	tunnels        vswitch.Tunnels      // that exist or are to
 	leaving        map[string]bool      // tunnels that go when the flows are in
-	waiting        map[string]time.Time // tunnels without a port yet, until when
+	waiting        map[string]time.Time // tunnels and patches without a port yet, until when
 	chassisChanged bool                 // since the tunnels were looked at
 	zones          vswitch.Zones
 	keys           vswitch.Interfaces
@@ -333,6 +333,9 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 	}
 	if ln := localnetOf(now); ln != "" {
 		c.host.SetPatch(ln, ofport)
+		if now.OFPort != 0 {
+			delete(c.waiting, patchWait(ln))
+		}
 	}
 }
 

@@ -150,9 +150,30 @@ func (c *controller) patches() vswitch.Patches {
 	if maps.Equal(want, maps.Collect(c.wanted.Patches.All())) {
 		return c.wanted.Patches
 	}
+	for port := range c.wanted.Patches.All() {
+		if want[port] == "" {
+			delete(c.waiting, patchWait(port))
+		}
+	}
 	var all vswitch.Patches
 	for port, bridge := range want {
 		all = all.With(port, bridge)
+		if had, _ := c.wanted.Patches.Get(port); had == "" && !c.havePatch(port) {
+			c.waiting[patchWait(port)] = time.Now().Add(tunnelPatience)
+		}
 	}
 	return all
+}
+
+// patchWait is what is waited for until the patch port of a localnet port is
+// there.
+func patchWait(port string) string { return "patch of " + port }
+
+func (c *controller) havePatch(port string) bool {
+	for _, i := range c.ifaces {
+		if localnetOf(i) == port && i.OFPort != 0 {
+			return true
+		}
+	}
+	return false
 }

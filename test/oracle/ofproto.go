@@ -21,12 +21,8 @@ type OFProto struct {
 	chassis map[string]*bridge // by chassis name
 	home    map[string]*bridge // of a logical port
 	byEncap map[string]*bridge
-	nested  map[string]nested            // by logical port
-	inside  map[string]map[string]string // parent and tag to nested port
+	nested  nesting
 }
-
-// nested is where a nested port is.
-type nested struct{ parent, tci string }
 
 // bridge is br-int of one chassis.
 type bridge struct {
@@ -49,21 +45,9 @@ var ErrLoop = errors.New("the packet goes through too many tunnels")
 // read once.
 func NewOFProto(ctx context.Context, name string, l *lab.Lab) (*OFProto, error) {
 	o := &OFProto{name: name, role: RoleGovn, chassis: map[string]*bridge{}, home: map[string]*bridge{}, byEncap: map[string]*bridge{},
-		nested: map[string]nested{}, inside: map[string]map[string]string{}}
+		nested: newNesting(l.Config())}
 	if l.Config().Control == lab.ControlStock {
 		o.role = RoleStock
-	}
-	for _, sw := range l.Config().Topology.Switches {
-		for _, p := range sw.Ports {
-			if p.Parent == "" {
-				continue
-			}
-			o.nested[p.Name] = nested{p.Parent, tci(p.Tag)}
-			if o.inside[p.Parent] == nil {
-				o.inside[p.Parent] = map[string]string{}
-			}
-			o.inside[p.Parent][tci(p.Tag)] = p.Name
-		}
 	}
 	for _, ch := range l.Config().Chassis {
 		b, err := newBridge(ctx, l, &ch)
@@ -187,11 +171,7 @@ func (o *OFProto) Trace(ctx context.Context, flows []Microflow) ([]Verdict, erro
 	verdicts := make([]Verdict, len(flows))
 	for i := range flows {
 		m := &flows[i]
-		port, p := m.Inport, m.Packet
-		if n, ok := o.nested[port]; ok {
-			port, p = n.parent, clone(p)
-			p["vlan.tci"] = n.tci
-		}
+		port, p := o.nested.enter(m)
 		b := o.home[port]
 		if m.At != "" {
 			b = o.chassis[m.At]
@@ -229,10 +209,7 @@ func (o *OFProto) follow(ctx context.Context, b *bridge, onto, from string, in, 
 	}
 	for _, c := range eff.ports {
 		if port, ok := b.ports[c.number]; ok {
-			if child := o.inside[port][c.p["vlan.tci"]]; child != "" {
-				port = child
-				delete(c.p, "vlan.tci")
-			}
+			port = o.nested.leave(port, c.p)
 			v = append(v, Output{Port: port, Rewrites: rewrites(in, c.p)})
 		}
 	}

@@ -13,9 +13,10 @@ import (
 
 // Simulator sends microflows as packets through a simulated network.
 type Simulator struct {
-	name string
-	s    *sim.Scenario
-	home map[string]*sim.Station // by logical port
+	name   string
+	s      *sim.Scenario
+	home   map[[2]string]*sim.Station // by logical port, and by it and chassis
+	nested nesting
 }
 
 // NewSimulator brings a topology up in the simulator, has the MACs behind ports
@@ -31,9 +32,10 @@ func NewSimulator(ctx context.Context, name string, cfg *lab.Config) (_ *Simulat
 			_ = s.Close()
 		}
 	}()
-	e := &Simulator{name: name, s: s, home: map[string]*sim.Station{}}
+	e := &Simulator{name: name, s: s, home: map[[2]string]*sim.Station{}, nested: newNesting(cfg)}
 	for _, w := range cfg.Workloads {
-		e.home[w.Port] = s.Station(w.Name)
+		e.home[[2]string{w.Port}] = s.Station(w.Name)
+		e.home[[2]string{w.Port, w.Chassis}] = s.Station(w.Name)
 	}
 	if err := e.learn(ctx, cfg); err != nil {
 		return nil, err
@@ -54,7 +56,7 @@ func (e *Simulator) learn(ctx context.Context, cfg *lab.Config) error {
 		if err != nil {
 			return err
 		}
-		e.home[port].Send(frame)
+		e.home[[2]string{port}].Send(frame)
 		if p := cfg.Topology.Port(port); !p.Disabled && len(p.PortSecurity) == 0 {
 			want++
 		}
@@ -96,11 +98,12 @@ func (e *Simulator) Trace(ctx context.Context, flows []Microflow) ([]Verdict, er
 }
 
 func (e *Simulator) follow(ctx context.Context, m *Microflow) (Verdict, error) {
-	from := e.home[m.Inport]
+	port, p := e.nested.enter(m)
+	from := e.home[[2]string{port, m.At}]
 	if from == nil {
-		return nil, fmt.Errorf("port %q is on no chassis", m.Inport)
+		return nil, fmt.Errorf("port %q is on no chassis", port)
 	}
-	frame, err := m.Packet.Frame()
+	frame, err := p.Frame()
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +111,7 @@ func (e *Simulator) follow(ctx context.Context, m *Microflow) (Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.nested.leave(port, in) // rewrites are against the packet without that tag
 	way := from.Send(frame)
 	if err := e.s.Run(ctx); err != nil {
 		return nil, err
@@ -126,7 +130,7 @@ func (e *Simulator) follow(ctx context.Context, m *Microflow) (Verdict, error) {
 		if perr != nil {
 			err = perr
 		}
-		v = append(v, Output{Port: e.s.Station(d.Where).Port, Rewrites: rewrites(in, out)})
+		v = append(v, Output{Port: e.nested.leave(e.s.Station(d.Where).Port, out), Rewrites: rewrites(in, out)})
 	})
 	return v, err
 }
