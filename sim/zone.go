@@ -58,9 +58,12 @@ type ZoneOptions struct {
 	Logger *slog.Logger
 	// Workers of the compiler. Optional: 2.
 	Workers int
+	// Engine holds the databases and is closed with the zone. Optional: one in
+	// memory, so a zone begins empty.
+	Engine ovsdb.Engine
 }
 
-// StartZone starts a northd with empty databases. It lives until Close.
+// StartZone starts a northd. It lives until Close.
 func StartZone(o ZoneOptions) (_ *Zone, err error) {
 	log := o.Logger
 	if log == nil {
@@ -89,7 +92,10 @@ func StartZone(o ZoneOptions) (_ *Zone, err error) {
 	}
 	z.Columns = topology.NewColumns(z.Schemas)
 	z.Flows = compile.NewFlowTable(z.Columns.LogicalFlow)
-	if z.Store, err = northd.OpenStore(ctx, ovsdb.NewMemoryEngine(), z.Schemas, z.Flows, log); err != nil {
+	if o.Engine == nil {
+		o.Engine = ovsdb.NewMemoryEngine()
+	}
+	if z.Store, err = northd.OpenStore(ctx, o.Engine, z.Schemas, z.Flows, log); err != nil {
 		return nil, err
 	}
 	z.Registry = southbound.NewRegistry(ctx, z.Store, z.Schemas.SB, z.Columns, log)
