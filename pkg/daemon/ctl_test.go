@@ -58,7 +58,7 @@ func TestAppctl(t *testing.T) {
 		{args: "vlog/set loud", err: `unknown log level "loud"`},
 		{args: "vlog/list", want: "WARN"},
 		{args: "vlog/set info"},
-		{args: "coverage/show", want: "process_cpu_seconds_total"},
+		{args: "coverage/show", want: "go_memstats_mallocs_total"},
 		{args: "memory/show", want: "rows:7"},
 		{args: "exit --now", err: `unknown option "--now"`},
 	} {
