@@ -3,6 +3,7 @@ package northd
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -34,10 +35,22 @@ func (d *daemon) commands(zone *Zone) {
 	})
 	source := func() *views.Source {
 		s := zone.View()
+		s.Store = storeOf(d.o.Store)
 		s.Term, s.Now, s.Chassis, s.Holders = term, time.Now(), d.fabric.Status(), d.fabric.Holders
 		return s
 	}
 	Commands(d.o.Handle, source, d.fabric.Tunnels)
+}
+
+// storeOf is a store and what it takes on disk.
+func storeOf(name string) control.Store {
+	s := control.Store{Name: name}
+	if path, ok := strings.CutPrefix(name, "bbolt:"); ok {
+		if fi, err := os.Stat(path); err == nil {
+			s.Bytes = fi.Size()
+		}
+	}
+	return s
 }
 
 // Handler registers a command of a control socket.

@@ -3,7 +3,7 @@ package northd_test
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -218,24 +218,42 @@ func TestStrict(t *testing.T) {
 	accepted("a bad address again", add("vm4", port("vm4", "50:54:00:00:00:04 10.0.0.400")))
 }
 
-// A switch with more ports than there are keys: the last one gets none.
+// A switch whose keys are given out but for one: of two new ports the second
+// gets none.
 func TestLintNamesPortsWithoutKey(t *testing.T) {
-	z := newZone(t, "")
+	path := filepath.Join(t.TempDir(), "zone.db")
+	z, err := openZone(path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ls, _ := z.addSwitch(t, "sw0")
-	z.nb(t, func(tx *ovsdb.Txn) error {
-		ports := make([]ovsdb.Atom, abi.MaxPortKey+1)
-		for i := range ports {
-			ports[i] = tx.Insert(z.columns.LSP.Table, ovsdb.UUID{}, map[string]ovsdb.Value{"name": fmt.Sprintf("p%05d", i)})
+	a := &z.columns.Allocation
+	if _, err := z.store.Update(z.ctx, z.schemas.Private, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
+		for key := abi.MinPortKey + 1; key <= abi.MaxPortKey; key++ { // of ports that are gone, and rest
+			tx.Insert(a.Table, ovsdb.UUID{}, map[string]ovsdb.Value{"kind": topology.KindPort, "scope": ls.String(),
+				"owner": ovsdb.NewUUID(), "key": int64(key), "retired": true})
 		}
-		tx.AddToSet(z.columns.LS.Table, ls, "ports", ports...)
+		return tx.Err()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.close(); err != nil {
+		t.Fatal(err)
+	}
+	z = newZone(t, path)
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		for _, name := range []string{"last", "none"} {
+			tx.AddToSet(z.columns.LS.Table, ls, "ports", tx.Insert(z.columns.LSP.Table, ovsdb.UUID{}, port(name)))
+		}
 		return tx.Err()
 	})
 	got := z.View().Lint().Problems
-	if len(got) != 1 || got[0].Name != fmt.Sprintf("p%05d", abi.MaxPortKey) || got[0].Column != "tunnel_key" || got[0].Reason != "no free key" || got[0].Effect != control.LeftOut {
+	if len(got) != 1 || got[0].Name != "none" || got[0].Column != "tunnel_key" || got[0].Reason != "no free key" || got[0].Effect != control.LeftOut {
 		t.Errorf("%d problems: %v", len(got), got)
 	}
-	if k := z.View().Status().Keys.Ports; len(k) != 1 || k[0].Switch != "sw0" || k[0].Used != abi.MaxPortKey || k[0].Waiting != 1 || k[0].Limit != abi.MaxPortKey {
-		t.Errorf("use of keys: %+v", k)
+	want := control.KeyUse{Used: 1, Resting: abi.MaxPortKey - 1, Waiting: 1, Limit: abi.MaxPortKey}
+	if k := z.View().Status().Keys.Ports; len(k) != 1 || k[0].Switch != "sw0" || k[0].KeyUse != want {
+		t.Errorf("use of keys: %+v, want %+v", k, want)
 	}
 }
 

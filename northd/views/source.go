@@ -20,6 +20,7 @@ type Source struct {
 	Units    map[compile.UnitKey]*compile.Unit
 	Problems []control.Problem // of the compile, each a row that it leaves out
 
+	Store   control.Store
 	Cluster ovsdb.UUID
 	Term    uint64
 	Stored  uint64 // revision of the databases

@@ -28,7 +28,7 @@ func (s *Source) Status() *control.Status {
 	st := &control.Status{
 		Cluster: s.Cluster.String(), Term: s.Term, Stored: s.Stored, Compiled: s.Snapshot.Revision(), Now: s.Now,
 		LeftOut: problems.Count(control.LeftOut), Ambiguous: problems.Count(control.Ambiguous), Strict: problems.Strict,
-		Keys: s.keys(),
+		Keys: s.keys(), Store: s.Store,
 	}
 	g := &s.Columns.NBGlobal
 	for row := range s.Snapshot.Rows(g.Table) {

@@ -90,6 +90,25 @@ func TestParseSelector(t *testing.T) {
 	}
 }
 
+// A selector that parses prints as one that means the same.
+func FuzzParseSelector(f *testing.F) {
+	for _, s := range []string{"port:vm1", "Logical_Switch:2f1e8a60", "acl:a:b", ":", "Zz:\x00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		sel, err := ParseSelector(s)
+		if err != nil {
+			if !errors.Is(err, ErrSelector) {
+				t.Fatalf("%q: %v", s, err)
+			}
+			return
+		}
+		if back, err := ParseSelector(sel.String()); err != nil || back != sel {
+			t.Fatalf("%q: %v reads back as %v, %v", s, sel, back, err)
+		}
+	})
+}
+
 func TestTakeFormat(t *testing.T) {
 	for _, tt := range []struct {
 		in     []string

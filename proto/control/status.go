@@ -20,12 +20,27 @@ type Status struct {
 	SbCfg    int64     `json:"sb_cfg"`
 	HvCfg    int64     `json:"hv_cfg"`
 
+	Store     Store      `json:"store"`
 	Databases []Database `json:"databases"`
 	Chassis   []Chassis  `json:"chassis"`
 	Keys      Keys       `json:"keys"`
 	LeftOut   int        `json:"left_out"`  // objects, see the command lint
 	Ambiguous int        `json:"ambiguous"` // objects
 	Strict    bool       `json:"strict"`
+}
+
+// Store is where the databases are kept.
+type Store struct {
+	Name  string `json:"name"`            // bbolt:FILE or memory
+	Bytes int64  `json:"bytes,omitempty"` // on disk, with free pages
+}
+
+// String is the store and its size.
+func (s Store) String() string {
+	if s.Bytes == 0 {
+		return s.Name
+	}
+	return fmt.Sprintf("%s, %d kB", s.Name, (s.Bytes+999)/1000)
 }
 
 // Database is one database and its size.
@@ -110,6 +125,9 @@ func (s *Status) WriteText(w io.Writer) error {
 	e := errWriter{w: w}
 	e.printf("zone %s, term %d\n", s.Cluster, s.Term)
 	e.printf("revision: %d stored, %d compiled\n", s.Stored, s.Compiled)
+	if s.Store.Name != "" {
+		e.printf("store: %v\n", s.Store)
+	}
 	e.printf("configuration: nb_cfg %d, sb_cfg %d, hv_cfg %d", s.NbCfg, s.SbCfg, s.HvCfg)
 	for i := range s.Chassis {
 		if c := &s.Chassis[i]; c.NbCfg < s.NbCfg {
