@@ -98,7 +98,9 @@ func newOracle(t testing.TB) *oracle {
 func (o *oracle) install(flows ...string) (accepted []string) {
 	o.t.Helper()
 	for _, f := range flows {
-		if out := o.both("add-flow", f); out == "" {
+		if out := o.both("add-flow", f); out != "" {
+			o.t.Logf("%s: %s", f, out)
+		} else {
 			accepted = append(accepted, f)
 		}
 	}

@@ -61,7 +61,7 @@ func (x *execution) do(action openflow.Action) (stop bool) {
 		x.controller(a)
 	case openflow.Clone:
 		if x.isolated(func() { x.run(a.Actions) }) {
-			x.exit = true // so does Open vSwitch: a paused clone ends the original
+			x.exit = true // so does Open vSwitch: what ends a clone ends the original
 		}
 	case openflow.StackPush:
 		x.stack = append(x.stack, k.Subfield(a.Src))

@@ -39,9 +39,10 @@ type execution struct {
 
 	depth     int
 	resubmits *int
-	exit      bool    // an exit action
-	frozen    *frozen // a controller action with pause
-	failed    *string // an error that drops everything
+	pending   *[]pendingFlow // learned, to be installed when the packet is through
+	exit      bool           // an exit action
+	frozen    *frozen        // a controller action with pause
+	failed    *string        // an error that drops everything
 	results   *[]result
 	tr        *node
 }
@@ -123,7 +124,7 @@ func (b *Bridge) receive(p Packet, tr *node) []result {
 func (b *Bridge) newExecution(data []byte, tr *node) *execution {
 	x := &execution{
 		b: b, now: b.opts.Now(), data: data, cookie: ^uint64(0),
-		resubmits: new(int), failed: new(string), results: new([]result), tr: tr,
+		resubmits: new(int), pending: new([]pendingFlow), failed: new(string), results: new([]result), tr: tr,
 	}
 	x.layout = packet.Parse(data, &x.cur)
 	return x
@@ -223,7 +224,8 @@ func (x *execution) lookupOnce(inPort uint16, useConnection, miss bool) (next in
 	f := r.Value
 	f.packets++
 	f.bytes += uint64(len(x.data))
-	f.used, f.touched = x.now, true
+	f.used = x.now
+	f.shorten(k)
 	x.rule, x.cookie = f, f.Cookie
 	tr := x.tr
 	x.tr = step
@@ -314,18 +316,20 @@ func (x *execution) resubmit(table uint8, inPort uint16, useConnection bool) {
 }
 
 // isolated runs fn on a copy of the packet and its metadata: afterwards
-// everything is as it was. It tells whether the copy waits for a controller.
-func (x *execution) isolated(fn func()) (paused bool) {
+// everything is as it was. It tells whether an exit action ended the copy, or a
+// pause.
+func (x *execution) isolated(fn func()) (ended bool) {
 	saved := *x
 	saved.stack = append([]packet.U128(nil), x.stack...)
 	saved.actionSet = append([]openflow.Action(nil), x.actionSet...)
 	fn()
-	paused = x.frozen != nil
-	if paused {
+	ended = x.exit
+	if x.frozen != nil {
 		x.freeze()
+		ended = true
 	}
 	*x = saved
-	return paused
+	return ended
 }
 
 // commit writes the changed fields into the frame.

@@ -24,13 +24,26 @@ type flow struct {
 	flags            uint16
 	instructions     []byte
 	deleteLearned    []learnedBy // learn actions of it whose flows go with it
-	touched          bool        // a packet has hit it
 }
 
 // learnedBy names the flows that a learn action made.
 type learnedBy struct {
 	cookie uint64
 	table  uint8
+}
+
+// shorten lowers the timeouts of a learned flow when its TCP connection ends.
+func (f *flow) shorten(k *packet.Key) {
+	const finOrReset = 0x01 | 0x04
+	if f.finIdle == 0 && f.finHard == 0 || k.Proto() != packet.ProtoTCP || k.TCPFlags()&finOrReset == 0 {
+		return
+	}
+	if f.finIdle != 0 && (f.idle == 0 || f.finIdle < f.idle) {
+		f.idle = f.finIdle
+	}
+	if f.finHard != 0 && (f.hard == 0 || f.finHard < f.hard) {
+		f.hard = f.finHard
+	}
 }
 
 func (f *flow) stats(now time.Time) openflow.FlowStats {
@@ -195,7 +208,7 @@ func (b *Bridge) addFlow(m *openflow.FlowMod, c *compiledMod, j *journal) error 
 	}
 	old := b.insert(f, j)
 	if old != nil && m.Flags&openflow.FlagResetCounts == 0 {
-		f.packets, f.bytes, f.used, f.touched = old.packets, old.bytes, old.used, old.touched
+		f.packets, f.bytes, f.used = old.packets, old.bytes, old.used
 	}
 	return nil
 }

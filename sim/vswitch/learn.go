@@ -60,7 +60,9 @@ func (x *execution) learned(mod *openflow.FlowMod, m openflow.Match, a openflow.
 		return false
 	}
 	t := &x.b.tables[a.Table]
+	key := mod.Flow.Key()
 	old := t.Find(a.Priority, &c.compiled)
+	again := false
 	if old == nil && a.Limit != 0 {
 		n := uint32(0)
 		for r := range t.All() {
@@ -68,7 +70,13 @@ func (x *execution) learned(mod *openflow.FlowMod, m openflow.Match, a openflow.
 				n++
 			}
 		}
-		if n >= a.Limit {
+		for _, p := range *x.pending {
+			again = again || p.key == key
+			if p.key.Table == a.Table && p.cookie == a.Cookie {
+				n++
+			}
+		}
+		if n >= a.Limit && !again {
 			return false
 		}
 	}
@@ -78,16 +86,27 @@ func (x *execution) learned(mod *openflow.FlowMod, m openflow.Match, a openflow.
 		return true
 	}
 	mod.Command = openflow.FlowAdd
-	var j journal
-	if err := x.b.addFlow(mod, c, &j); err != nil {
-		x.tr.note("the flow cannot be learned: " + err.Error())
-		return false
-	}
-	if r := t.Find(a.Priority, &c.compiled); r != nil {
-		r.Value.finIdle, r.Value.finHard = a.FinIdleTimeout, a.FinHardTimeout
-	}
-	j.commit()
+	*x.pending = append(*x.pending, pendingFlow{key, a.Cookie})
+	// This packet still sees the tables without the flow.
+	b := x.b
+	*x.results = append(*x.results, result{notify: func() {
+		var j journal
+		if err := b.addFlow(mod, c, &j); err != nil {
+			b.log.Warn("flow not learned", "table", a.Table, "err", err)
+			return
+		}
+		if r := t.Find(a.Priority, &c.compiled); r != nil {
+			r.Value.finIdle, r.Value.finHard = a.FinIdleTimeout, a.FinHardTimeout
+		}
+		j.commit()
+	}})
 	return true
+}
+
+// pendingFlow is a flow that is learned but not there yet.
+type pendingFlow struct {
+	key    openflow.FlowKey
+	cookie uint64
 }
 
 // addMatch matches bits of a field, beside others of it that are matched.
