@@ -34,7 +34,7 @@
 //
 // # Debugging
 //
-// The control socket answers connection-status, ct-zone-list, debug/flows
-// (what is wanted), debug/quarantine and debug/dump-items. Logs name the object
+// The control socket answers status, flows and explain (what is installed, why,
+// with counters), connection-status, ct-zone-list, debug/flows (what is wanted), debug/quarantine and debug/dump-items. Logs name the object
 // and the revision.
 package controller

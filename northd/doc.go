@@ -21,4 +21,10 @@
 //     snapshot is at the last commit that was taken in.
 //   - A frame leaves only when its revision is durable.
 //   - After a restart a round writes nothing and the fabric has the same state.
+//
+// # Debugging
+//
+// The control socket answers status, lint, flows and explain (package views, off
+// the rounds' way) and fabric/status. An object that cannot be used is logged
+// when that begins and when it ends.
 package northd

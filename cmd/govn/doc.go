@@ -3,6 +3,10 @@
 //	govn northd        databases, compiler, and the service for the chassis
 //	govn controller    programs Open vSwitch on one chassis
 //	govn lab           networks of hypervisors on this machine
+//	govn status        the zone at a glance, asked of a running daemon
+//	govn lint          objects that cannot be used as they are
+//	govn flows         what an object became
+//	govn explain       why a flow is there
 //	govn decode        what is in a packet capture
 //	govn schema        the databases' schemas, as JSON
 //	govn version
