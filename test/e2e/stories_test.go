@@ -3,12 +3,15 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -176,6 +179,65 @@ func TestStoryGeneveInGeneve(t *testing.T) {
 	stories.GeneveInGeneve(t, play(t, "geneve-in-geneve"))
 }
 
+// nestedSwitch is Open vSwitch in a workload: the workload's address moves to a
+// bridge with its interface, and a second bridge has a Geneve tunnel to the peer.
+const nestedSwitch = `
+r=$1 mac=$2 ip=$3 peer=$4 inside=$5
+mkdir $r
+export OVS_RUNDIR=$r OVS_LOGDIR=$r
+vsctl() { ovs-vsctl --db=unix:$r/db.sock "$@"; }
+ovsdb-tool create $r/conf.db /usr/share/openvswitch/vswitch.ovsschema
+ovsdb-server --detach --no-chdir --pidfile=$r/ovsdb.pid --log-file=$r/ovsdb.log --unixctl=$r/ovsdb.ctl --remote=punix:$r/db.sock $r/conf.db
+vsctl --no-wait init
+ovs-vswitchd --detach --no-chdir --disable-system --pidfile=$r/vswitchd.pid --log-file=$r/vswitchd.log --unixctl=$r/vswitchd.ctl unix:$r/db.sock
+vsctl -- add-br br-nic -- set Bridge br-nic datapath_type=netdev other-config:hwaddr=\"$mac\" -- add-port br-nic eth0 \
+    -- add-br br-in -- set Bridge br-in datapath_type=netdev \
+    -- add-port br-in g0 -- set Interface g0 type=geneve options:remote_ip=$peer options:key=30583
+ip addr flush dev eth0
+ip addr add $ip/24 dev br-nic
+ip link set br-nic up
+ip addr add $inside/24 dev br-in
+ip link set br-in mtu 1450 up
+`
+
+// Workloads that run Open vSwitch themselves: a ping through their own Geneve
+// tunnel, which runs through the overlay's, and the binary that shows both.
+func TestNestedOpenVSwitch(t *testing.T) {
+	l := up(t, load(t, "../../docs/examples/geneve-in-geneve.yaml"), lab.ControlGovn)
+	for _, w := range []struct{ name, mac, ip, peer, inside string }{
+		{"vm1", "50:54:00:00:00:01", "10.0.0.11", "10.0.0.12", "192.168.7.1"},
+		{"vm2", "50:54:00:00:00:02", "10.0.0.12", "10.0.0.11", "192.168.7.2"},
+	} {
+		must(t)(l.Exec(t.Context(), w.name, "sh", "-ec", nestedSwitch, "nested", filepath.Join(l.Dir(), "nested-"+w.name), w.mac, w.ip, w.peer, w.inside))
+	}
+	eventually(t, 20*time.Second, "the tunnel in the tunnel", func() (bool, string) { // its first packets resolve neighbours
+		out, err := l.Exec(t.Context(), "vm1", "ping", "-c", "1", "-W", "1", "192.168.7.2")
+		return err == nil, out
+	})
+	wire := capture(t, l, "hv1", "udp port 6081")
+	// The largest that fits: 1500 less 50 of the workloads' Geneve, which has no options, and 28 of the ping.
+	must(t)(l.Exec(t.Context(), "vm1", "ping", "-c", "2", "-i", "0.2", "-w", "5", "-M", "do", "-s", "1422", "192.168.7.2"))
+	must(t)(l.Exec(t.Context(), "vm2", "ping", "-c", "2", "-i", "0.2", "-w", "5", "-M", "do", "-s", "1422", "192.168.7.1"))
+	eventually(t, 5*time.Second, "requests and replies on the wire", func() (bool, string) {
+		n := count(t, wire, "greater 1572")
+		return n >= 8, fmt.Sprint(n)
+	})
+	if err := wire.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), govn, "decode", "--brief", "--sb", l.SB(), wire.Path).CombinedOutput()
+	if err != nil {
+		t.Fatalf("govn decode: %v\n%s", err, out)
+	}
+	both := regexp.MustCompile(`geneve vni 0x1 = switch "sw0", hv1 to hv2 .*ipv4 10.0.0.11 > 10.0.0.12 .*geneve vni 0x7777  flags \[none\].*192.168.7.1 > 192.168.7.2 .*echo request`)
+	if n := len(both.FindAll(out, -1)); n != 2 {
+		t.Errorf("%d requests of vm1 with both levels, 2 expected:\n%s", n, out)
+	}
+	if bytes.Contains(out, []byte("!")) {
+		t.Errorf("something is wrong with the packets:\n%s", out)
+	}
+}
+
 func TestStoryHeaders(t *testing.T) {
 	stories.Headers(t, play(t, "geneve-headers"))
 }
@@ -229,19 +291,22 @@ func plus(t *testing.T, n string, more int) string {
 	return strconv.Itoa(v + more)
 }
 
-// Two zones both have a VNI 1; the binary gives it the name of the zone whose
-// chassis are at the ends.
+// Two zones, one of them stock OVN's, both have a VNI 1; the binary gives it the
+// name of the zone whose chassis are at the ends.
 func TestSameVNIInTwoZones(t *testing.T) {
 	args := []string{"decode", "--brief"}
 	var files []string
-	for _, z := range []struct{ zone, subnet, name string }{{"east", "203.0.113.0/24", "offices"}, {"west", "192.168.113.0/24", "plants"}} {
+	for _, z := range []struct {
+		zone, subnet, name string
+		control            lab.Control
+	}{{"east", "203.0.113.0/24", "offices", lab.ControlGovn}, {"west", "192.168.113.0/24", "plants", lab.ControlStock}} {
 		text, err := os.ReadFile("../../docs/examples/geneve-headers.yaml")
 		if err != nil {
 			t.Fatal(err)
 		}
 		host := strings.TrimSuffix(z.subnet, "0/24")
 		cfg := parse(t, strings.NewReplacer("203.0.113.0/24", z.subnet, "203.0.113.", host, "name: sw0", "name: "+z.name).Replace(string(text)))
-		l := up(t, cfg, lab.ControlGovn)
+		l := up(t, cfg, z.control)
 		wire := capture(t, l, "hv1", "udp port 6081")
 		must(t)(l.Exec(t.Context(), "vm1", "ping", "-c", "1", "-w", "5", "10.0.0.12"))
 		eventually(t, 5*time.Second, "request and reply on the wire", func() (bool, string) {
