@@ -16,6 +16,7 @@ type Events struct {
 	progress *southbound.Progress
 	failures *failures
 	log      *slog.Logger
+	nudge    func() // optional: hears that a chassis got further
 }
 
 // NewEvents makes the events of a zone. flows names the objects in the log.
@@ -37,6 +38,9 @@ func (e *Events) Acked(name string, a *proto.Ack) {
 	}
 	if err := e.progress.Applied(name, a.Applied.Number, time.UnixMilli(a.AppliedAt)); err != nil {
 		e.log.Error("an acknowledgement could not be stored", "chassis", name, "err", err)
+	}
+	if e.nudge != nil {
+		e.nudge()
 	}
 }
 

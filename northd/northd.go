@@ -124,8 +124,9 @@ func (d *daemon) run(ctx context.Context) error {
 	log := d.o.Logger
 	d.registry = southbound.NewRegistry(ctx, d.store, d.schemas.SB, d.columns, log)
 	d.progress = southbound.NewProgress(d.registry, d.schemas.NB, nil)
+	events := NewEvents(d.registry, d.progress, d.flows, log)
 	d.fabric = fabric.New(fabric.Options{
-		Logger: log, Cluster: d.store.ClusterID(), Term: term, Events: NewEvents(d.registry, d.progress, d.flows, log),
+		Logger: log, Cluster: d.store.ClusterID(), Term: term, Events: events,
 		WaitDurable: d.store.WaitDurable, Registry: d.o.Registry,
 	})
 	metrics := newMetrics(d.o.Registry)
@@ -135,6 +136,7 @@ func (d *daemon) run(ctx context.Context) error {
 		Workers: 2, Observe: metrics.round, Acked: d.acked,
 	})
 	defer zone.Close()
+	events.nudge = zone.Nudge
 	if err := zone.Start(ctx); err != nil {
 		return err
 	}
@@ -149,7 +151,7 @@ func (d *daemon) run(ctx context.Context) error {
 		g.Go(func() error { return fn(ctx) })
 	}
 	g.Go(func() error { return zone.Run(ctx) })
-	g.Go(func() error { return d.watch(ctx) })
+	g.Go(func() error { return d.watch(ctx, zone) })
 	g.Go(func() error {
 		<-ctx.Done()
 		rpc.Stop()
@@ -214,7 +216,7 @@ func listenFabric(remote string) (net.Listener, error) {
 }
 
 // watch settles hv_cfg when a chassis that is gone stops to count.
-func (d *daemon) watch(ctx context.Context) error {
+func (d *daemon) watch(ctx context.Context, zone *Zone) error {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for {
@@ -222,6 +224,7 @@ func (d *daemon) watch(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
+			zone.Nudge()
 			if err := d.progress.Settle(); err != nil && ctx.Err() == nil {
 				d.o.Logger.Error("hv_cfg could not be stored", "err", err)
 			}

@@ -44,8 +44,11 @@ func (z *Zone) complain() {
 	for _, e := range z.program.Engine.DrainErrors() {
 		note(fmt.Sprintf("%s(%v)", e.Unit, e.Key), e.Unit, control.LeftOut, e.Key, e.Err)
 	}
-	for _, p := range z.ipam.DrainProblems() {
+	for _, p := range z.ipam.Problems.Drain() {
 		note("ipam "+p.Key, "ipam", control.Ambiguous, p.Key, p.Err)
+	}
+	for _, p := range z.alloc.Problems.Drain() {
+		note("keys "+p.Key, "keys", control.Ambiguous, p.Key, p.Err)
 	}
 	now := &seen{snapshot: sn}
 	if changed {

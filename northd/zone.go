@@ -2,6 +2,7 @@ package northd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -31,6 +32,7 @@ type Zone struct {
 	program   *compile.Program
 	alloc     *topology.Allocator
 	ipam      *ipam.IPAM
+	nudges    chan struct{}
 	tags      *topology.Tags
 	writer    *southbound.Writer
 	progress  *southbound.Progress
@@ -83,6 +85,7 @@ func NewZone(o ZoneOptions) *Zone {
 		store: o.Store, schemas: o.Schemas, columns: o.Columns, log: o.Log, sub: sub,
 		program:  compile.New(e, o.Columns, sn),
 		alloc:    topology.NewAllocator(o.Columns, o.Schemas.Private, sn),
+		nudges:   make(chan struct{}, 1),
 		ipam:     ipam.New(o.Columns, o.Schemas.NB, o.Store.ClusterID(), o.Log),
 		tags:     topology.NewTags(o.Columns, o.Schemas.NB, sn),
 		writer:   southbound.NewWriter(o.Store, o.Schemas.SB, o.Columns, o.Registry),
@@ -115,7 +118,7 @@ func (z *Zone) Start(ctx context.Context) error {
 // Run runs rounds until the context ends.
 func (z *Zone) Run(ctx context.Context) error {
 	for {
-		commits, err := z.sub.Next(ctx)
+		commits, err := z.next(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -129,6 +132,39 @@ func (z *Zone) Run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// Nudge says that a chassis got further: something may wait for the keys that
+// it does not use any more. It may be called at any time.
+func (z *Zone) Nudge() {
+	select {
+	case z.nudges <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for commits, or for a nudge if that matters.
+func (z *Zone) next(ctx context.Context) ([]ovsdb.Commit, error) {
+	if !z.alloc.Patient() {
+		return z.sub.Next(ctx)
+	}
+	wait, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-z.nudges:
+			cancel()
+		case <-wait.Done():
+		}
+	}()
+	commits, err := z.sub.Next(wait)
+	cancel()
+	<-done
+	if err != nil && ctx.Err() == nil && errors.Is(err, context.Canceled) {
+		return nil, nil
+	}
+	return commits, err
 }
 
 // catchUp takes further commits until they end where a snapshot stands.
@@ -155,6 +191,9 @@ func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 	start := time.Now()
 	done := Round{}
 	for {
+		if err := z.release(ctx); err != nil {
+			return err
+		}
 		var sn *ovsdb.Snapshot
 		var err error
 		if commits, sn, err = z.allocate(ctx, commits); err != nil {
@@ -162,9 +201,6 @@ func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 		}
 		if len(commits) == 0 && !z.fresh {
 			break
-		}
-		if err := z.release(ctx); err != nil {
-			return err
 		}
 		z.program.Reader.Advance(commits, sn)
 		commits = nil
@@ -190,8 +226,8 @@ func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 }
 
 // allocate lets the stages before the compile follow the commits: keys,
-// addresses and VLAN tags. What comes in while they write, theirs and of clients, they follow
-// too. It returns all commits that there are, and the snapshot at the last one.
+// addresses and VLAN tags. What comes in while they write, theirs and of
+// clients, they follow too. It returns all commits that there are, and the snapshot at the last one.
 func (z *Zone) allocate(ctx context.Context, commits []ovsdb.Commit) ([]ovsdb.Commit, *ovsdb.Snapshot, error) {
 	for followed := 0; ; {
 		var sn *ovsdb.Snapshot

@@ -21,18 +21,14 @@ type IPAM struct {
 	fallback topology.MAC // prefix when the options have none that can be used
 	lrpName  int          // index of router ports by name
 
-	macs     macs
-	pools    map[ovsdb.UUID]*pool   // by switch, of those that give addresses
-	members  map[ovsdb.UUID]*member // by switch port or router port
-	peers    map[string]claims      // switch ports by the router port they name
-	problems map[string]error
-	before   map[string]error // of problems that changed since they were drained
-}
+	macs    macs
+	pools   map[ovsdb.UUID]*pool   // by switch, of those that give addresses
+	members map[ovsdb.UUID]*member // by switch port or router port
+	peers   map[string]claims      // switch ports by the router port they name
 
-// Problem is something that cannot be used or had. Err nil says that it is over.
-type Problem struct {
-	Key string // the same as long as it is the same problem
-	Err error
+	// Problems are the settings that cannot be used and the wishes that cannot
+	// come true.
+	Problems topology.Problems
 }
 
 // lease is the addresses of a port.
@@ -68,47 +64,13 @@ func Prefix(zone ovsdb.UUID) topology.MAC {
 
 // New makes the stage for a zone. All begins.
 func New(c *topology.Columns, nb *ovsdb.DatabaseSchema, zone ovsdb.UUID, log *slog.Logger) *IPAM {
-	m := &IPAM{c: c, nb: nb, log: log, fallback: Prefix(zone),
-		problems: make(map[string]error), before: make(map[string]error)}
+	m := &IPAM{c: c, nb: nb, log: log, fallback: Prefix(zone)}
 	for i, cols := range c.LRP.Table.Indexes {
 		if len(cols) == 1 && cols[0] == c.LRP.Name {
 			m.lrpName = i
 		}
 	}
 	return m
-}
-
-// DrainProblems returns what became a problem since the last call, and what is
-// none any more, by key.
-func (m *IPAM) DrainProblems() []Problem {
-	var list []Problem
-	for key, before := range m.before {
-		if now := m.problems[key]; !sameText(before, now) {
-			list = append(list, Problem{key, now})
-		}
-	}
-	clear(m.before)
-	slices.SortFunc(list, func(a, b Problem) int { return strings.Compare(a.Key, b.Key) })
-	return list
-}
-
-func (m *IPAM) report(key string, err error) {
-	now := m.problems[key]
-	if sameText(now, err) {
-		return
-	}
-	if _, noted := m.before[key]; !noted {
-		m.before[key] = now
-	}
-	if err == nil {
-		delete(m.problems, key)
-	} else {
-		m.problems[key] = err
-	}
-}
-
-func sameText(a, b error) bool {
-	return a == nil && b == nil || a != nil && b != nil && a.Error() == b.Error()
 }
 
 // All makes the whole northbound database agree: what a start does once.
@@ -118,9 +80,7 @@ func (m *IPAM) All(ctx context.Context, s *ovsdb.Store, sn *ovsdb.Snapshot) (wro
 
 // all begins anew.
 func (m *IPAM) all(sn *ovsdb.Snapshot) map[ovsdb.UUID]string {
-	for key := range m.problems {
-		m.report(key, nil)
-	}
+	m.Problems.Clear()
 	m.macs = newMACs(m.prefix(sn))
 	m.pools = make(map[ovsdb.UUID]*pool)
 	m.members = make(map[ovsdb.UUID]*member)
@@ -147,10 +107,10 @@ func (m *IPAM) prefix(sn *ovsdb.Snapshot) topology.MAC {
 		}
 		p, err := parseMACPrefix(text.(string))
 		if err != nil {
-			m.report("prefix", &topology.FieldError{Table: "NB_Global", Column: "options", Object: row.Str(g.Name), UUID: row.UUID(), Err: err})
+			m.Problems.Report("prefix", &topology.FieldError{Table: "NB_Global", Column: "options", Object: row.Str(g.Name), UUID: row.UUID(), Err: err})
 			break
 		}
-		m.report("prefix", nil)
+		m.Problems.Report("prefix", nil)
 		return p
 	}
 	return m.fallback

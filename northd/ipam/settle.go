@@ -130,7 +130,7 @@ func (m *IPAM) peerOf(row *ovsdb.Row) string {
 func (m *IPAM) configure(sn *ovsdb.Snapshot, u ovsdb.UUID) {
 	delete(m.pools, u)
 	for _, key := range configKeys {
-		m.report("switch "+u.String()+" "+key, nil)
+		m.Problems.Report("switch "+u.String()+" "+key, nil)
 	}
 	row := sn.Row(m.c.LS.Table, u)
 	if row == nil {
@@ -139,7 +139,7 @@ func (m *IPAM) configure(sn *ovsdb.Snapshot, u ovsdb.UUID) {
 	name := row.Str(m.c.LS.Name)
 	c, mistakes := parseConfig(m.values(row))
 	for _, x := range mistakes {
-		m.report("switch "+u.String()+" "+x.key, &topology.FieldError{Table: "Logical_Switch", Column: "other_config:" + x.key, Object: name, UUID: u, Err: x.err})
+		m.Problems.Report("switch "+u.String()+" "+x.key, &topology.FieldError{Table: "Logical_Switch", Column: "other_config:" + x.key, Object: name, UUID: u, Err: x.err})
 	}
 	if c.active() {
 		m.pools[u] = newPool(name, c)
@@ -164,7 +164,7 @@ func (m *IPAM) leave(u ovsdb.UUID) {
 			delete(m.peers, mem.peer)
 		}
 	}
-	m.report("port "+u.String(), nil)
+	m.Problems.Report("port "+u.String(), nil)
 	p := m.pools[mem.home]
 	if p == nil {
 		return
@@ -406,7 +406,7 @@ func (m *IPAM) finish(u ovsdb.UUID, texts map[ovsdb.UUID]string) {
 		add(ErrTwice)
 	}
 	if len(problems) > 0 {
-		m.report("port "+u.String(), &topology.FieldError{Table: "Logical_Switch_Port", Column: "addresses", Object: mem.name, UUID: u, Err: joined(problems)})
+		m.Problems.Report("port "+u.String(), &topology.FieldError{Table: "Logical_Switch_Port", Column: "addresses", Object: mem.name, UUID: u, Err: joined(problems)})
 	}
 }
 

@@ -30,16 +30,22 @@ type Allocator struct {
 	db      *ovsdb.DatabaseSchema
 	scopes  map[ovsdb.UUID]*keys // zero: datapaths; else the ports of a switch
 	resting map[identity]uint64  // retired keys and the revision since when
+	patient map[identity]bool    // objects that ask for a key that rests
+
+	// Problems are the requests for keys that are not fulfilled.
+	Problems Problems
 }
 
 // keys are the keys of one scope. A key of an owner that is gone stays in
 // owners until it is released.
 type keys struct {
 	owners  map[ovsdb.UUID]uint32
-	used    map[uint32]bool
+	used    map[uint32]ovsdb.UUID // owners by key
 	last    uint32
 	waiting map[ovsdb.UUID]uint32 // owners that got none: places in the queue; nil: nobody waits
 	queued  uint32                // the last place given out
+	asked   map[ovsdb.UUID]uint32 // keys that owners ask for; nil: none does
+	askers  map[uint32][]ovsdb.UUID
 }
 
 type identity struct{ scope, owner ovsdb.UUID }
@@ -49,11 +55,23 @@ type need struct {
 	identity
 	name string // for the order in which keys are given out
 	drop bool
+	asks bool // for a certain key
+}
+
+// place is a key in a scope.
+type place struct {
+	scope ovsdb.UUID
+	key   uint32
+}
+
+func (p place) compare(q place) int {
+	return cmp.Or(p.scope.Compare(q.scope), cmp.Compare(p.key, q.key))
 }
 
 // NewAllocator reads what was allocated before.
 func NewAllocator(c *Columns, private *ovsdb.DatabaseSchema, sn *ovsdb.Snapshot) *Allocator {
-	a := &Allocator{c: c, db: private, scopes: make(map[ovsdb.UUID]*keys), resting: make(map[identity]uint64)}
+	a := &Allocator{c: c, db: private, scopes: make(map[ovsdb.UUID]*keys), resting: make(map[identity]uint64),
+		patient: make(map[identity]bool)}
 	t := &c.Allocation
 	for row := range sn.Rows(t.Table) {
 		scope, _ := ovsdb.ParseUUID(row.Str(t.Scope))
@@ -64,7 +82,7 @@ func NewAllocator(c *Columns, private *ovsdb.DatabaseSchema, sn *ovsdb.Snapshot)
 			k.enqueue(owner, key)
 			continue
 		}
-		k.owners[owner], k.used[key] = key, true
+		k.owners[owner], k.used[key] = key, owner
 		k.last = max(k.last, key)
 		if row.Bool(t.Retired) {
 			a.resting[identity{scope, owner}] = sn.Revision()
@@ -76,7 +94,7 @@ func NewAllocator(c *Columns, private *ovsdb.DatabaseSchema, sn *ovsdb.Snapshot)
 func (a *Allocator) scope(s ovsdb.UUID) *keys {
 	k := a.scopes[s]
 	if k == nil {
-		k = &keys{owners: make(map[ovsdb.UUID]uint32), used: make(map[uint32]bool)}
+		k = &keys{owners: make(map[ovsdb.UUID]uint32), used: make(map[uint32]ovsdb.UUID)}
 		a.scopes[s] = k
 	}
 	return k
@@ -104,7 +122,7 @@ func (a *Allocator) All(ctx context.Context, s *ovsdb.Store, sn *ovsdb.Snapshot)
 			}
 		}
 	}
-	return a.write(ctx, s, needs, sn.Revision())
+	return a.write(ctx, s, needs, sn)
 }
 
 func (a *Allocator) portName(sn *ovsdb.Snapshot, u ovsdb.UUID) string {
@@ -121,21 +139,27 @@ func (a *Allocator) Follow(ctx context.Context, s *ovsdb.Store, commits []ovsdb.
 	var needs []need
 	for _, commit := range commits {
 		for i := range commit.Changes {
-			if ch := &commit.Changes[i]; ch.Table == a.c.LS.Table {
+			switch ch := &commit.Changes[i]; ch.Table {
+			case a.c.LS.Table:
 				needs = a.follow(needs, ch, sn)
+			case a.c.LSP.Table:
+				needs = a.followPort(needs, ch, sn)
 			}
 		}
 	}
 	if len(needs) == 0 {
 		return false, nil
 	}
-	return true, a.write(ctx, s, needs, sn.Revision())
+	return true, a.write(ctx, s, needs, sn)
 }
 
 func (a *Allocator) follow(needs []need, ch *ovsdb.Change, sn *ovsdb.Snapshot) []need {
 	var old, new ovsdb.Set
 	if ch.Old != nil {
 		old = ch.Old.Set(a.c.LS.Ports)
+		if ch.New != nil && asksOtherwise(ch, a.c.LS.Name, a.c.LS.OtherConfig) {
+			needs = append(needs, need{identity: identity{owner: ch.UUID}, name: ch.New.Str(a.c.LS.Name)})
+		}
 	} else {
 		needs = append(needs, need{identity: identity{owner: ch.UUID}, name: ch.New.Str(a.c.LS.Name)})
 	}
@@ -155,21 +179,60 @@ func (a *Allocator) follow(needs []need, ch *ovsdb.Change, sn *ovsdb.Snapshot) [
 	return needs
 }
 
-// write does what is needed in one transaction. Newcomers to a scope that ran
-// out of keys wait for one, in order; the others are served.
-func (a *Allocator) write(ctx context.Context, s *ovsdb.Store, needs []need, rev uint64) error {
+// followPort looks at what a port asks for, on the switches that it is on.
+func (a *Allocator) followPort(needs []need, ch *ovsdb.Change, sn *ovsdb.Snapshot) []need {
+	if ch.Old == nil || ch.New == nil || !asksOtherwise(ch, a.c.LSP.Name, a.c.LSP.Options) {
+		return needs // its switches tell
+	}
+	for ls := range sn.Referrers(a.c.LS.Ports, ch.UUID) {
+		needs = append(needs, need{identity: identity{ls, ch.UUID}, name: ch.New.Str(a.c.LSP.Name)})
+	}
+	return needs
+}
+
+// asksOtherwise reports whether a row asks for another key than before, or has
+// another name and asks for one.
+func asksOtherwise(ch *ovsdb.Change, name, config *ovsdb.ColumnSchema) bool {
+	old, new := stringAt(ch.Old, config, keyRequest), stringAt(ch.New, config, keyRequest)
+	return old != new || new != "" && ch.Old.Str(name) != ch.New.Str(name)
+}
+
+// write does what is needed in one transaction. Who asks for a certain key
+// comes first. Newcomers to a scope that ran out of keys wait for one, in order;
+// the others are served.
+func (a *Allocator) write(ctx context.Context, s *ovsdb.Store, needs []need, sn *ovsdb.Snapshot) error {
+	rev := sn.Revision()
 	// Later needs win over earlier ones of the same owner, removals go first.
 	last := make(map[identity]int, len(needs))
 	for i, n := range needs {
 		last[n.identity] = i
 	}
 	order := make([]need, 0, len(last))
+	touched := make(map[place]bool)
 	for _, i := range last {
-		order = append(order, needs[i])
+		n := needs[i]
+		key := uint32(0)
+		if n.drop {
+			a.Problems.Report(n.problem(), nil)
+			delete(a.patient, n.identity)
+		} else {
+			key = a.request(sn, n.identity)
+		}
+		n.asks = key != 0
+		for _, key := range a.scope(n.scope).ask(n.owner, key) {
+			touched[place{n.scope, key}] = true
+		}
+		order = append(order, n)
 	}
 	slices.SortFunc(order, func(x, y need) int {
 		if x.drop != y.drop {
 			if x.drop {
+				return -1
+			}
+			return 1
+		}
+		if x.asks != y.asks {
+			if x.asks {
 				return -1
 			}
 			return 1
@@ -194,11 +257,15 @@ func (a *Allocator) write(ctx context.Context, s *ovsdb.Store, needs []need, rev
 			case n.drop && row != nil && !row.Bool(t.Retired):
 				tx.SetColumn(t.Table, row.UUID(), "retired", true)
 				a.resting[n.identity] = rev
+				touched[place{n.scope, uint32(row.Int(t.Key))}] = true
 			case n.drop:
 				a.leaveQueue(tx, n.identity)
 			case row == nil:
 				k := a.scope(n.scope)
-				key, ok := k.take(n.owner, kind)
+				key, ok := k.takeAsked(n.owner)
+				if !ok {
+					key, ok = k.take(n.owner, kind)
+				}
 				if ok {
 					a.leaveQueue(tx, n.identity)
 				} else {
@@ -212,7 +279,11 @@ func (a *Allocator) write(ctx context.Context, s *ovsdb.Store, needs []need, rev
 			case row.Bool(t.Retired):
 				tx.SetColumn(t.Table, row.UUID(), "retired", false)
 				delete(a.resting, n.identity)
+				touched[place{n.scope, uint32(row.Int(t.Key))}] = true
 			}
+		}
+		for _, at := range slices.SortedFunc(maps.Keys(touched), place.compare) {
+			a.decide(tx, at.scope, at.key, rev)
 		}
 		return tx.Err()
 	})
@@ -273,7 +344,18 @@ func (a *Allocator) serve(tx *ovsdb.Txn, scope ovsdb.UUID) {
 	}
 }
 
-// take gives owner the first free key after the last one given out.
+// takeAsked gives owner the key that it asks for, if that is free.
+func (k *keys) takeAsked(owner ovsdb.UUID) (uint32, bool) {
+	key, asks := k.asked[owner]
+	if _, used := k.used[key]; !asks || used {
+		return 0, false
+	}
+	k.used[key], k.owners[owner] = owner, key
+	return key, true
+}
+
+// take gives owner the first free key after the last one given out that nobody
+// asks for.
 func (k *keys) take(owner ovsdb.UUID, kind string) (uint32, bool) {
 	low, high := uint32(abi.MinPortKey), uint32(abi.MaxPortKey)
 	if kind == KindDatapath {
@@ -282,22 +364,24 @@ func (k *keys) take(owner ovsdb.UUID, kind string) (uint32, bool) {
 	if uint32(len(k.used)) > high-low {
 		return 0, false
 	}
-	for {
+	for range high - low + 1 {
 		k.last++
 		if k.last > high {
 			k.last = low
 		}
-		if !k.used[k.last] {
-			k.used[k.last] = true
+		if _, used := k.used[k.last]; !used && len(k.askers[k.last]) == 0 {
+			k.used[k.last] = owner
 			k.owners[owner] = k.last
 			return k.last, true
 		}
 	}
+	return 0, false
 }
 
 // Release frees the keys that rest since before the revision, which every
 // chassis that could hold them has acknowledged.
 func (a *Allocator) Release(ctx context.Context, s *ovsdb.Store, acked uint64) error {
+	rev := s.Snapshot().Revision()
 	var free []identity
 	for id, since := range a.resting {
 		if since < acked {
@@ -318,9 +402,11 @@ func (a *Allocator) Release(ctx context.Context, s *ovsdb.Store, acked uint64) e
 				tx.Delete(t.Table, row.UUID())
 			}
 			k := a.scope(id.scope)
-			delete(k.used, k.owners[id.owner])
+			key := k.owners[id.owner]
+			delete(k.used, key)
 			delete(k.owners, id.owner)
 			delete(a.resting, id)
+			a.decide(tx, id.scope, key, rev)
 		}
 		for _, id := range free {
 			a.serve(tx, id.scope)
