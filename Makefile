@@ -13,7 +13,7 @@ GO_TOOLS := \
 
 export PATH := $(TOOLS):$(PATH)
 
-.PHONY: help deps build generate lint check test test-all unit random e2e bench demo clean
+.PHONY: help deps build generate lint check test test-all unit random e2e bench bench-full demo clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -51,8 +51,15 @@ test: deps build check unit random e2e ## what must pass: deps, build, check, un
 test-all: deps build lint ## everything, with the race detector and the long tests (root)
 	$(GO) test -race -timeout 30m -tags $(TAGS) -count 1 ./...
 
-bench: ## benchmarks of every package
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: deps ## benchmarks of every package, and one port more beside stock OVN (root)
+	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./...
+	$(GO) run ./test/bench -switches 20 -ports 10 -chassis 2 -n 200 -stock-n 10
+
+bench-full: deps ## the tables of docs/benchmarks.md, to out/benchmarks.md; BENCH_DB=FILE for the last (root, an hour)
+	mkdir -p out
+	$(GO) run ./test/bench -out out/benchmarks.md -switches 100 -ports 50 -chassis 2,20 -n 1000 -stock-n 50
+	$(GO) run ./test/bench -out out/benchmarks.md -switches 1 -ports 30000 -chassis 2,20 -n 1000 -stock-n 5
+	$(if $(BENCH_DB),$(GO) run ./test/bench -out out/benchmarks.md -db $(BENCH_DB) -chassis 2 -n 200 -stock-n 5)
 
 demo: build ## two simulated hypervisors, a ping, and its way (needs nothing but Go)
 	@bin/govn sim run $(LAB) --pcap out
