@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -95,11 +96,18 @@ func (t *Teller) Title(format string, args ...any) {
 }
 
 // Picture prints the chassis and what is on them.
+//
+//	hv1  tunnels from 203.0.113.1
+//	  vm1  50:54:00:00:00:01  10.0.0.11
 func (t *Teller) Picture() error {
 	cfg := t.s.Config
+	width := 0
+	for i := range cfg.Workloads {
+		width = max(width, len(cfg.Workloads[i].Name))
+	}
 	for i := range cfg.Chassis {
 		ch := &cfg.Chassis[i]
-		t.line("  ", t.paint(inkHost, pad(ch.Name, 10)), "hypervisor, tunnels from ", ch.EncapIP.String())
+		t.line("  ", t.paint(inkHost, ch.Name), t.paint(inkFaint, "  hypervisor, tunnel endpoint "), t.paint(inkWire, ch.EncapIP.String()))
 		for j := range cfg.Workloads {
 			w := &cfg.Workloads[j]
 			if w.Chassis != ch.Name {
@@ -109,15 +117,28 @@ func (t *Teller) Picture() error {
 			for k, ip := range w.IPs {
 				addrs[k] = ip.Addr().String()
 			}
-			t.line("    ", t.glyph("└ ", "- "), t.paint(inkHost, pad(w.Name, 8)), t.paint(inkFaint, w.MAC+"  "+strings.Join(addrs, " ")))
+			t.line("  ", t.paint(inkFaint, t.glyph("└─ ", "`- ")), t.paint(inkHost, pad(w.Name, width)), "  ", w.MAC, "  ", strings.Join(addrs, " "))
 		}
 	}
 	return t.err
 }
 
-// Way prints a packet's way, and those of its answers.
-func (t *Teller) Way(ctx context.Context, d *Node) error {
-	t.node(ctx, d, "  ")
+// Ways prints the ways of packets, and those of their answers. Of packets that
+// are sent again and again, the first one stands for all.
+func (t *Teller) Ways(ctx context.Context, list []*Node) error {
+	for i := 0; i < len(list); {
+		t.line()
+		t.node(ctx, list[i], "  ")
+		again := i + 1
+		for again < len(list) && list[again].Kind == list[i].Kind && bytes.Equal(list[again].Frame, list[i].Frame) &&
+			len(list[i].Delivered()) == 0 && len(list[again].Delivered()) == 0 {
+			again++
+		}
+		if n := again - i - 1; n > 0 {
+			t.line("  ", t.paint(inkFaint, fmt.Sprintf("(sent %d more times, with the same end)", n)))
+		}
+		i = again
+	}
 	return t.err
 }
 
@@ -149,10 +170,8 @@ func (t *Teller) node(ctx context.Context, d *Node, margin string) {
 	if d.End != "" {
 		t.line(bar)
 		t.line(margin, t.paint(inkBad, t.glyph("✗", "x")+" "+d.End))
-	} else if d.Kind == NodeStation || d.Kind == NodeSwitch && len(d.Next) > 0 && d.Next[0].Kind == NodeDelivered {
-		if d.Kind == NodeSwitch {
-			t.line(bar)
-		}
+	} else if d.Kind == NodeSwitch && len(d.Next) == 1 && d.Next[0].Kind == NodeDelivered {
+		t.line(bar)
 	}
 	for i, next := range d.Next {
 		m := margin
@@ -180,7 +199,11 @@ func (t *Teller) lookups(ctx context.Context, d *Node, bar string) {
 	passed := 0
 	flush := func() {
 		if passed > 0 {
-			t.line(bar, t.paint(inkFaint, fmt.Sprintf("%s %d tables with nothing to say", t.glyph("·", "."), passed)))
+			tables := "tables let it pass"
+			if passed == 1 {
+				tables = "table lets it pass"
+			}
+			t.line(bar, t.paint(inkFaint, fmt.Sprintf("%s %d %s", t.glyph("·", "."), passed, tables)))
 		}
 		passed = 0
 	}
@@ -214,6 +237,19 @@ func telling(l *Lookup) bool {
 	return l.Stage != nil
 }
 
+// physical names what a flow of the chassis itself is for.
+func (l *Lookup) physical() string {
+	kind, rest, _ := strings.Cut(l.Purpose, " ")
+	id, note, named := strings.Cut(rest, " ")
+	switch {
+	case kind == "port" && named:
+		return "port " + note
+	case kind == "tunnel":
+		return "tunnel of " + strings.ReplaceAll(id, "@", ", ")
+	}
+	return l.Purpose
+}
+
 // physical says what the tables of the chassis are for.
 var physical = map[uint8]string{
 	abi.TablePhyToLog: "classify", abi.TableRemoteOutput: "to other chassis", abi.TableLocalOutput: "to ports here",
@@ -225,13 +261,16 @@ func (t *Teller) lookup(l *Lookup, bar string) {
 		t.line(bar, t.paint(inkStage, pad(fmt.Sprintf("table %d", l.Table), stageWidth)), t.paint(inkFaint, "no flow is for it"))
 		return
 	}
-	name, match, actions, why := physical[l.Table], "", "", l.Purpose
+	name, match, actions, why := physical[l.Table], "", "", l.physical()
 	switch {
 	case l.Logical != nil:
 		name, match, actions, why = l.Stage.Name, l.Logical.Match, l.Logical.Actions, l.ObjectNames()
 	case l.Stage != nil:
-		name, why = l.Stage.Name, l.ObjectNames()
-		match = fmt.Sprintf("table %d: %s", l.Table, l.Purpose)
+		// A table that an action looks into: "priority=95 of check_in_port_sec(): ...".
+		name, match, why = fmt.Sprintf("  table %d", l.Table), l.Purpose, l.ObjectNames()
+		if _, rest, ok := strings.Cut(match, " of "); ok {
+			match = rest
+		}
 	case name == "":
 		name = fmt.Sprintf("table %d", l.Table)
 	}
@@ -241,7 +280,7 @@ func (t *Teller) lookup(l *Lookup, bar string) {
 	if l.Logical == nil {
 		ink = inkFaint
 	}
-	t.line(bar, t.paint(ink, pad(name, stageWidth)), pad(match, matchWidth), " ", t.paint(inkObject, why))
+	t.line(bar, t.paint(ink, pad(name, stageWidth)), pad(match, matchWidth), "  ", t.paint(inkObject, why))
 	if actions != "" {
 		t.line(bar, strings.Repeat(" ", stageWidth), t.paint(inkFaint, t.glyph("↳ ", "-> ")+t.cut(actions, indent+3)))
 	}
@@ -285,7 +324,6 @@ func (t *Teller) wire(d *Node, margin string) {
 		}
 		t.line(bar, t.paint(inkWire, "        "), "  ", text, t.paint(inkHost, fmt.Sprintf("%x", opt.Data)), t.paint(inkObject, names))
 	}
-	t.line(bar)
 }
 
 // Verdict prints in one line how a ping ended.
@@ -304,7 +342,13 @@ func (t *Teller) Err() error { return t.err }
 // Blank prints an empty line.
 func (t *Teller) Blank() { t.line() }
 
-// Captured says what can be done with a capture of the underlay.
-func (t *Teller) Captured(path string) {
-	t.line("  the underlay is in ", t.paint(inkHost, path), t.paint(inkFaint, "  (tshark -V -r "+path+", or bin/govn decode "+path+")"))
+// Next says what else can be tried.
+func (t *Teller) Next(commands ...[2]string) {
+	width := 0
+	for _, c := range commands {
+		width = max(width, utf8.RuneCountInString(c[0]))
+	}
+	for _, c := range commands {
+		t.line("  ", t.paint(inkFaint, pad(c[0], width)), "  ", c[1])
+	}
 }

@@ -142,13 +142,39 @@ func (f *simFlags) run(ctx context.Context, c *cobra.Command, file string, comma
 	} else if err != nil && len(command) == 0 {
 		return exitStatus(1)
 	}
-	if f.pcap != "" {
-		t.Captured(filepath.Join(f.pcap, cfg.Name+".pcap"))
+	if f.pcap != "" && !f.quiet {
+		path := filepath.Join(f.pcap, cfg.Name+".pcap")
+		self := os.Args[0]
+		t.Blank()
+		t.Title("next")
+		t.Blank()
+		t.Next(
+			[2]string{"the same packets, decoded", self + " decode " + path},
+			[2]string{"or by Wireshark's", "tshark -O geneve -r " + path},
+			[2]string{"every table on the way", self + " sim run " + file + " --trace"},
+		)
+		if example := f.example(cfg); example != "" {
+			t.Next([2]string{"watch who drops a packet ", self + " sim run " + file + " " + example})
+		}
 	}
 	if len(command) > 0 {
 		return f.command(ctx, c, s, command)
 	}
 	return t.Err()
+}
+
+// example is a change that makes the first ping fail, with a reason that the way
+// shows: port security that the workload's address does not pass.
+func (f *simFlags) example(cfg *lab.Config) string {
+	if len(f.nbctl) > 0 || len(cfg.Workloads) == 0 {
+		return ""
+	}
+	w := &cfg.Workloads[0]
+	p := cfg.Topology.Port(w.Port)
+	if p == nil || len(p.PortSecurity) > 0 {
+		return ""
+	}
+	return fmt.Sprintf("--nbctl 'lsp-set-port-security %s %q'", w.Port, w.MAC+" 192.168.0.1")
 }
 
 // aPing is who pings whom.
@@ -173,11 +199,8 @@ func (f *simFlags) pings(ctx context.Context, s *sim.Scenario, t *sim.Teller) er
 		if !f.quiet {
 			t.Blank()
 			t.Title("ping %s to %s", p.from.Name, p.name)
-			for _, j := range r.Journeys {
-				t.Blank()
-				if err := t.Way(ctx, j); err != nil {
-					return err
-				}
+			if err := t.Ways(ctx, r.Journeys); err != nil {
+				return err
 			}
 			t.Blank()
 		}
