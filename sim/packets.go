@@ -123,7 +123,7 @@ func (s *Station) receiveICMP6(eth *layers.Ethernet, p gopacket.Packet, at *Node
 		if !s.has(target) || from.IsUnspecified() {
 			return
 		}
-		s.learn(from, append(net.HardwareAddr(nil), eth.SrcMAC...), at)
+		s.learn(from, append(net.HardwareAddr(nil), eth.SrcMAC...))
 		s.answer(s.nd(eth.SrcMAC, target, from, layers.ICMPv6TypeNeighborAdvertisement, &layers.ICMPv6NeighborAdvertisement{
 			Flags: 0x60, TargetAddress: target.AsSlice(), // solicited, override
 			Options: layers.ICMPv6Options{{Type: layers.ICMPv6OptTargetAddress, Data: s.MAC}},
@@ -134,7 +134,7 @@ func (s *Station) receiveICMP6(eth *layers.Ethernet, p gopacket.Packet, at *Node
 		target, _ := netip.AddrFromSlice(na.TargetAddress)
 		for _, o := range na.Options {
 			if o.Type == layers.ICMPv6OptTargetAddress && len(o.Data) == 6 {
-				s.learn(target, append(net.HardwareAddr(nil), o.Data...), at)
+				s.learn(target, append(net.HardwareAddr(nil), o.Data...))
 			}
 		}
 		return

@@ -42,7 +42,7 @@ type Station struct {
 	chassis  *Chassis
 	seen     []Captured
 	neigh    map[netip.Addr]net.HardwareAddr
-	waiting  map[netip.Addr][]func(net.HardwareAddr) // what to do when a neighbour is known
+	waiting  map[netip.Addr]*resolution
 	echoes   map[echoKey]*PingResult
 	nextEcho uint16
 }
@@ -63,7 +63,7 @@ func (n *Network) AddStation(ctx context.Context, o StationOptions) (*Station, e
 	}
 	s := &Station{
 		StationOptions: o, Interface: "v-" + o.Name, net: n,
-		neigh: map[netip.Addr]net.HardwareAddr{}, waiting: map[netip.Addr][]func(net.HardwareAddr){}, echoes: map[echoKey]*PingResult{},
+		neigh: map[netip.Addr]net.HardwareAddr{}, waiting: map[netip.Addr]*resolution{}, echoes: map[echoKey]*PingResult{},
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -231,22 +231,24 @@ func (s *Station) receiveARP(arp *layers.ARP, at *Node) {
 		return
 	}
 	if s.has(target) && !sender.IsUnspecified() {
-		s.learn(sender, slices.Clone(arp.SourceHwAddress), at)
+		s.learn(sender, slices.Clone(arp.SourceHwAddress))
 	}
 	if arp.Operation == layers.ARPRequest && s.has(target) {
 		s.answer(s.arp(layers.ARPReply, arp.SourceHwAddress, target, arp.SourceHwAddress, sender), at)
 	}
 }
 
-// learn notes a neighbour and does what waited for it, after at.
-func (s *Station) learn(a netip.Addr, mac net.HardwareAddr, _ *Node) {
+// learn notes a neighbour and does what waited for it.
+func (s *Station) learn(a netip.Addr, mac net.HardwareAddr) {
 	s.mu.Lock()
 	s.neigh[a] = mac
 	waiting := s.waiting[a]
 	delete(s.waiting, a)
 	s.mu.Unlock()
-	for _, fn := range waiting {
-		fn(mac)
+	if waiting != nil {
+		for _, fn := range waiting.then {
+			fn(mac)
+		}
 	}
 }
 
@@ -286,47 +288,58 @@ const (
 	resolveTries = 3
 )
 
+// resolution is the search for a neighbour.
+type resolution struct {
+	of   netip.Addr
+	then []func(net.HardwareAddr) // what to do when it is over
+}
+
 // resolve finds a neighbour's MAC and calls fn with it; if nobody answers, with
 // nil.
 func (s *Station) resolve(a netip.Addr, fn func(net.HardwareAddr)) {
 	s.mu.Lock()
 	mac, known := s.neigh[a]
+	r := s.waiting[a]
+	begin := !known && r == nil
+	if begin {
+		r = &resolution{of: a}
+		s.waiting[a] = r
+	}
 	if !known {
-		s.waiting[a] = append(s.waiting[a], fn)
-		known = len(s.waiting[a]) > 1
+		r.then = append(r.then, fn)
 	}
 	s.mu.Unlock()
-	if mac != nil {
+	if known {
 		fn(mac)
 	}
-	if !known {
-		s.solicit(a, 1)
+	if begin {
+		s.solicit(r, 1)
 	}
 }
 
-func (s *Station) solicit(a netip.Addr, try int) {
+func (s *Station) solicit(r *resolution, try int) {
 	s.mu.Lock()
-	waiting := s.waiting[a]
-	if try > resolveTries {
-		delete(s.waiting, a)
+	over := s.waiting[r.of] != r
+	if !over && try > resolveTries {
+		delete(s.waiting, r.of)
 	}
 	s.mu.Unlock()
 	switch {
-	case len(waiting) == 0:
+	case over:
 		return
 	case try > resolveTries:
-		for _, fn := range waiting {
+		for _, fn := range r.then {
 			fn(nil)
 		}
 		return
-	case a.Is4():
-		src, err := s.source(a)
+	case r.of.Is4():
+		src, err := s.source(r.of)
 		if err != nil {
 			src = netip.IPv4Unspecified()
 		}
-		s.Send(s.arp(layers.ARPRequest, broadcast, src, make(net.HardwareAddr, 6), a))
+		s.Send(s.arp(layers.ARPRequest, broadcast, src, make(net.HardwareAddr, 6), r.of))
 	default:
-		s.Send(s.solicitation(a))
+		s.Send(s.solicitation(r.of))
 	}
-	s.net.line.after(resolveEvery, func() { s.solicit(a, try+1) })
+	s.net.line.after(resolveEvery, func() { s.solicit(r, try+1) })
 }

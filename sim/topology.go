@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,6 +21,9 @@ type Scenario struct {
 	Config *lab.Config
 	Zone   *Zone
 	*Network
+
+	closing sync.Once
+	closed  error
 }
 
 // parallel is how many chassis are started at a time.
@@ -56,19 +60,15 @@ func Start(ctx context.Context, cfg *lab.Config, o Options) (_ *Scenario, err er
 	return s, s.Ready(ctx)
 }
 
-// Close ends everything.
+// Close ends everything, chassis first. Once is enough, twice is no error.
 func (s *Scenario) Close() error {
-	var err error
-	if s.Network != nil {
-		// The stations and chassis go first, so that the zone sees them leave.
-		err = s.Network.Close()
-	}
-	if s.Zone != nil {
-		if zerr := s.Zone.Close(); err == nil {
-			err = zerr
+	s.closing.Do(func() {
+		s.closed = s.Network.Close()
+		if s.Zone != nil {
+			s.closed = errors.Join(s.closed, s.Zone.Close())
 		}
-	}
-	return err
+	})
+	return s.closed
 }
 
 func (s *Scenario) startChassis(ctx context.Context) error {
