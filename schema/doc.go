@@ -4,6 +4,8 @@
 //	package          database
 //	schema/nb        OVN_Northbound 7.19.0    served
 //	schema/sb        OVN_Southbound 21.11.0   served
+//	schema/icnb      OVN_IC_Northbound 1.4.0  of the networks that join zones
+//	schema/icsb      OVN_IC_Southbound 2.7.0  what zones tell each other
 //	schema/vswitch   Open_vSwitch 8.3.1       the part that a controller uses
 //	schema           _GOVN 1.0.0              private: keys that were given out
 //

@@ -3,6 +3,8 @@ package schema
 import (
 	"sync"
 
+	"govn/schema/icnb"
+	"govn/schema/icsb"
 	"govn/schema/nb"
 	"govn/schema/sb"
 	"govn/schema/vswitch"
@@ -60,6 +62,14 @@ func Northbound() *Database { return northbound() }
 // not be changed.
 func Southbound() *Database { return southbound() }
 
+// ICNorthbound returns the database OVN_IC_Northbound. The result is shared and
+// must not be changed.
+func ICNorthbound() *Database { return icNorthbound() }
+
+// ICSouthbound returns the database OVN_IC_Southbound. The result is shared and
+// must not be changed.
+func ICSouthbound() *Database { return icSouthbound() }
+
 // OpenVSwitch returns the part of the database Open_vSwitch that a controller
 // uses. The result is shared and must not be changed.
 func OpenVSwitch() *Database { return openVSwitch() }
@@ -71,20 +81,24 @@ func Private() *Database { return private() }
 // All returns every database, by the name that "govn schema" gives it.
 func All() map[string]*Database {
 	return map[string]*Database{
-		"northbound":   Northbound(),
-		"southbound":   Southbound(),
-		"open-vswitch": OpenVSwitch(),
-		"private":      Private(),
+		"northbound":    Northbound(),
+		"southbound":    Southbound(),
+		"ic-northbound": ICNorthbound(),
+		"ic-southbound": ICSouthbound(),
+		"open-vswitch":  OpenVSwitch(),
+		"private":       Private(),
 	}
 }
 
 // Built once, when first asked for: reflection over 80 types is not free, and
 // most commands need none of it.
 var (
-	northbound  = sync.OnceValue(func() *Database { return newDatabase(nb.Name, nb.Version, nb.Tables()) })
-	southbound  = sync.OnceValue(func() *Database { return newDatabase(sb.Name, sb.Version, sb.Tables()) })
-	openVSwitch = sync.OnceValue(func() *Database { return newDatabase(vswitch.Name, vswitch.Version, vswitch.Tables()) })
-	private     = sync.OnceValue(func() *Database {
+	northbound   = sync.OnceValue(func() *Database { return newDatabase(nb.Name, nb.Version, nb.Tables()) })
+	southbound   = sync.OnceValue(func() *Database { return newDatabase(sb.Name, sb.Version, sb.Tables()) })
+	icNorthbound = sync.OnceValue(func() *Database { return newDatabase(icnb.Name, icnb.Version, icnb.Tables()) })
+	icSouthbound = sync.OnceValue(func() *Database { return newDatabase(icsb.Name, icsb.Version, icsb.Tables()) })
+	openVSwitch  = sync.OnceValue(func() *Database { return newDatabase(vswitch.Name, vswitch.Version, vswitch.Tables()) })
+	private      = sync.OnceValue(func() *Database {
 		return newDatabase(PrivateName, PrivateVersion, []any{(*Allocation)(nil)})
 	})
 )

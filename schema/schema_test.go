@@ -73,7 +73,8 @@ func (t *Table) String() string {
 
 // The declarations are those of OVN, as the lists in testdata have them.
 func TestColumnLists(t *testing.T) {
-	for name, d := range map[string]*Database{"northbound": Northbound(), "southbound": Southbound()} {
+	for name, d := range map[string]*Database{"northbound": Northbound(), "southbound": Southbound(),
+		"ic-northbound": ICNorthbound(), "ic-southbound": ICSouthbound()} {
 		want, err := os.ReadFile(filepath.Join("testdata", name+".tables"))
 		if err != nil {
 			t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 )
 
 // changed lists what differs between OVN 23.03 (northbound 7.0.0, southbound
-// 20.27.0) and what is declared. But for STT tunnels, every value that 23.03
+// 20.27.0, of the interconnect 1.0.0 and 1.1.1) and what is declared. But for STT tunnels, every value that 23.03
 // allows is allowed here too, so its programs can write what they write.
 var changed = map[string]map[string]string{
 	"northbound": {
@@ -43,6 +43,15 @@ var changed = map[string]map[string]string{
 		// Hosts are probed by ping.
 		"Service_Monitor.protocol": "string{tcp/udp}? -> string{tcp/udp/icmp}?",
 	},
+	"ic-northbound": {},
+	"ic-southbound": {
+		// A transit router may have the key of a transit switch.
+		"Datapath_Binding": "table Datapath_Binding root index=tunnel_key -> table Datapath_Binding root index=nb_ic_uuid+tunnel_key",
+		// Support for STT has ended.
+		"Encap.type": "string{geneve/stt/vxlan} -> string{geneve/vxlan}",
+		// Routes to load balancers and of dynamic routing are advertised, too.
+		"Route.origin": "string{connected/static} -> string{connected/static/loadbalancer/connected-dynamic}",
+	},
 }
 
 // What OVN 23.03 knows is there, with the same type unless it has changed since.
@@ -51,8 +60,10 @@ func TestAgainstStock(t *testing.T) {
 		file string
 		ours *Database
 	}{
-		"northbound": {"/usr/share/ovn/ovn-nb.ovsschema", Northbound()},
-		"southbound": {"/usr/share/ovn/ovn-sb.ovsschema", Southbound()},
+		"northbound":    {"/usr/share/ovn/ovn-nb.ovsschema", Northbound()},
+		"southbound":    {"/usr/share/ovn/ovn-sb.ovsschema", Southbound()},
+		"ic-northbound": {"/usr/share/ovn/ovn-ic-nb.ovsschema", ICNorthbound()},
+		"ic-southbound": {"/usr/share/ovn/ovn-ic-sb.ovsschema", ICSouthbound()},
 	} {
 		b, err := os.ReadFile(tt.file)
 		if err != nil {
