@@ -22,11 +22,11 @@ var routerCommands = []ctl.Command{
 	{Name: "lrp-set-gateway-chassis", Min: 2, Max: 3, Args: "PORT CHASSIS [PRIORITY]", Needs: needGateways, Run: lrpGet(lrpSetGateway)},
 	{Name: "lrp-del-gateway-chassis", Min: 2, Max: 2, Args: "PORT CHASSIS", Needs: needGateways, Run: lrpGet(lrpDelGateway)},
 	{Name: "lrp-get-gateway-chassis", Min: 1, Max: 1, Args: "PORT", Needs: needGateways, Run: lrpGet(lrpGetGateways)},
-	{Name: "lrp-set-options", Min: 1, Max: ctl.Unlimited, Args: "PORT KEY=VALUE [KEY=VALUE]...", Needs: needRouterPorts("options"), Run: lrpGet(setOptions("options", 2))},
-	{Name: "lrp-set-enabled", Min: 2, Max: 2, Args: "PORT STATE", Needs: needRouterPorts("enabled"), Run: lrpGet(setEnabled)},
-	{Name: "lrp-get-enabled", Min: 1, Max: 1, Args: "PORT", Needs: needRouterPorts("enabled"), Run: lrpGet(printEnabled)},
-	{Name: "lrp-set-redirect-type", Min: 2, Max: 2, Args: "PORT TYPE", Needs: needRouterPorts("options"), Run: lrpGet(lrpSetRedirect)},
-	{Name: "lrp-get-redirect-type", Min: 1, Max: 1, Args: "PORT", Needs: needRouterPorts("options"), Run: lrpGet(lrpGetRedirect)},
+	{Name: "lrp-set-options", Min: 1, Max: ctl.Unlimited, Args: "PORT KEY=VALUE [KEY=VALUE]...", Needs: needRouterPort("options"), Run: lrpGet(setOptions("options", 2))},
+	{Name: "lrp-set-enabled", Min: 2, Max: 2, Args: "PORT STATE", Needs: needRouterPort("enabled"), Run: lrpGet(setEnabled)},
+	{Name: "lrp-get-enabled", Min: 1, Max: 1, Args: "PORT", Needs: needRouterPort("enabled"), Run: lrpGet(printEnabled)},
+	{Name: "lrp-set-redirect-type", Min: 2, Max: 2, Args: "PORT TYPE", Needs: needRouterPort("options"), Run: lrpGet(lrpSetRedirect)},
+	{Name: "lrp-get-redirect-type", Min: 1, Max: 1, Args: "PORT", Needs: needRouterPort("options"), Run: lrpGet(lrpGetRedirect)},
 }
 
 func needRouters(more ...string) func(*ctl.Context) error {
@@ -35,6 +35,14 @@ func needRouters(more ...string) func(*ctl.Context) error {
 
 func needRouterPorts(more ...string) func(*ctl.Context) error {
 	return all(needRouters("ports"), need("Logical_Router_Port", append([]string{"name"}, more...)...))
+}
+
+// needRouterPort asks for the port that the first argument names.
+func needRouterPort(columns ...string) func(*ctl.Context) error {
+	return func(c *ctl.Context) error {
+		c.NeedNamed("Logical_Router_Port", c.Args[1], columns...)
+		return nil
+	}
 }
 
 func needGateways(c *ctl.Context) error {

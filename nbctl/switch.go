@@ -11,7 +11,7 @@ import (
 // switchCommands are about logical switches.
 var switchCommands = []ctl.Command{
 	{Name: "ls-add", Max: 1, Args: "[SWITCH]", Options: "--may-exist,--add-duplicate", Needs: needSwitches(), Run: lsAdd},
-	{Name: "ls-del", Min: 1, Max: 1, Args: "SWITCH", Options: "--if-exists", Needs: needSwitches(), Run: lsDel},
+	{Name: "ls-del", Min: 1, Max: 1, Args: "SWITCH", Options: "--if-exists", Needs: needSwitch, Run: lsDel},
 	{Name: "ls-list", Needs: needSwitches(), Run: lsList},
 }
 
@@ -37,6 +37,12 @@ func all(needs ...func(*ctl.Context) error) func(*ctl.Context) error {
 
 func needSwitches(more ...string) func(*ctl.Context) error {
 	return need("Logical_Switch", append([]string{"name"}, more...)...)
+}
+
+// needSwitch asks for the switch that the first argument names.
+func needSwitch(c *ctl.Context) error {
+	c.NeedNamed("Logical_Switch", c.Args[1])
+	return nil
 }
 
 // lookupSwitch returns a switch, nil where it may be missing.

@@ -16,42 +16,61 @@ const maxTag = 4095
 // switchPortCommands are about ports of logical switches.
 var switchPortCommands = []ctl.Command{
 	{Name: "lsp-add", Min: 2, Max: 4, Args: "SWITCH PORT [PARENT] [TAG]", Options: "--may-exist",
-		Needs: all(needSwitches("ports"), needPorts("parent_name", "tag_request")), Run: lspAdd},
+		Needs: needLspAdd, Run: lspAdd},
 	{Name: "lsp-del", Min: 1, Max: 1, Args: "PORT", Options: "--if-exists", Needs: all(needSwitches("ports"), needPorts()), Run: lspDel},
 	{Name: "lsp-list", Min: 1, Max: 1, Args: "SWITCH", Needs: all(needSwitches("ports"), needPorts()), Run: lspList},
-	{Name: "lsp-get-parent", Min: 1, Max: 1, Args: "PORT", Needs: needPorts("parent_name"), Run: lspGet(printOptional("parent_name"))},
-	{Name: "lsp-get-tag", Min: 1, Max: 1, Args: "PORT", Needs: needPorts("tag"), Run: lspGet(printOptional("tag"))},
+	{Name: "lsp-get-parent", Min: 1, Max: 1, Args: "PORT", Needs: needPort("parent_name"), Run: lspGet(printOptional("parent_name"))},
+	{Name: "lsp-get-tag", Min: 1, Max: 1, Args: "PORT", Needs: needPort("tag"), Run: lspGet(printOptional("tag"))},
 	{Name: "lsp-set-addresses", Min: 1, Max: ctl.Unlimited, Args: "PORT [ADDRESS]...",
 		Needs: all(needSwitches("ports"), needPorts("addresses", "dynamic_addresses")), Run: lspSetAddresses},
-	{Name: "lsp-get-addresses", Min: 1, Max: 1, Args: "PORT", Needs: needPorts("addresses"), Run: lspGet(printStrings("addresses"))},
-	{Name: "lsp-set-port-security", Min: 1, Max: ctl.Unlimited, Args: "PORT [ADDRS]...", Needs: needPorts("port_security"), Run: lspSetPortSecurity},
-	{Name: "lsp-get-port-security", Min: 1, Max: 1, Args: "PORT", Needs: needPorts("port_security"), Run: lspGet(printStrings("port_security"))},
-	{Name: "lsp-get-up", Min: 1, Max: 1, Args: "PORT", Needs: needPorts("up"), Run: lspGet(func(c *ctl.Context, lsp *idl.Row) error {
+	{Name: "lsp-get-addresses", Min: 1, Max: 1, Args: "PORT", Needs: needPort("addresses"), Run: lspGet(printStrings("addresses"))},
+	{Name: "lsp-set-port-security", Min: 1, Max: ctl.Unlimited, Args: "PORT [ADDRS]...", Needs: needPort("port_security"), Run: lspSetPortSecurity},
+	{Name: "lsp-get-port-security", Min: 1, Max: 1, Args: "PORT", Needs: needPort("port_security"), Run: lspGet(printStrings("port_security"))},
+	{Name: "lsp-get-up", Min: 1, Max: 1, Args: "PORT", Needs: needPort("up"), Run: lspGet(func(c *ctl.Context, lsp *idl.Row) error {
 		c.Printf("%s\n", choose(lsp.Bool("up"), "up", "down"))
 		return nil
 	})},
-	{Name: "lsp-set-enabled", Min: 2, Max: 2, Args: "PORT STATE", Needs: needPorts("enabled"), Run: lspGet(setEnabled)},
-	{Name: "lsp-get-enabled", Min: 1, Max: 1, Args: "PORT", Needs: needPorts("enabled"), Run: lspGet(printEnabled)},
-	{Name: "lsp-set-type", Min: 2, Max: 2, Args: "PORT TYPE", Needs: needPorts("type"), Run: lspGet(lspSetType)},
-	{Name: "lsp-get-type", Min: 1, Max: 1, Args: "PORT", Needs: needPorts("type"), Run: lspGet(func(c *ctl.Context, lsp *idl.Row) error {
+	{Name: "lsp-set-enabled", Min: 2, Max: 2, Args: "PORT STATE", Needs: needPort("enabled"), Run: lspGet(setEnabled)},
+	{Name: "lsp-get-enabled", Min: 1, Max: 1, Args: "PORT", Needs: needPort("enabled"), Run: lspGet(printEnabled)},
+	{Name: "lsp-set-type", Min: 2, Max: 2, Args: "PORT TYPE", Needs: needPort("type"), Run: lspGet(lspSetType)},
+	{Name: "lsp-get-type", Min: 1, Max: 1, Args: "PORT", Needs: needPort("type"), Run: lspGet(func(c *ctl.Context, lsp *idl.Row) error {
 		c.Printf("%s\n", lsp.Str("type"))
 		return nil
 	})},
-	{Name: "lsp-set-options", Min: 1, Max: ctl.Unlimited, Args: "PORT KEY=VALUE [KEY=VALUE]...", Needs: needPorts("options"), Run: lspGet(setOptions("options", 2))},
-	{Name: "lsp-get-options", Min: 1, Max: 1, Args: "PORT", Needs: needPorts("options"), Run: lspGet(printMap("options"))},
+	{Name: "lsp-set-options", Min: 1, Max: ctl.Unlimited, Args: "PORT KEY=VALUE [KEY=VALUE]...", Needs: needPort("options"), Run: lspGet(setOptions("options", 2))},
+	{Name: "lsp-get-options", Min: 1, Max: 1, Args: "PORT", Needs: needPort("options"), Run: lspGet(printMap("options"))},
 	{Name: "lsp-set-dhcpv4-options", Min: 1, Max: 2, Args: "PORT [DHCP_OPTIONS_UUID]",
-		Needs: all(needPorts("dhcpv4_options"), need("DHCP_Options", "cidr")), Run: lspGet(setDHCP("dhcpv4_options", "IPv4"))},
+		Needs: all(needPort("dhcpv4_options"), need("DHCP_Options", "cidr")), Run: lspGet(setDHCP("dhcpv4_options", "IPv4"))},
 	{Name: "lsp-get-dhcpv4-options", Min: 1, Max: 1, Args: "PORT",
-		Needs: all(needPorts("dhcpv4_options"), need("DHCP_Options", "cidr")), Run: lspGet(printDHCP("dhcpv4_options"))},
+		Needs: all(needPort("dhcpv4_options"), need("DHCP_Options", "cidr")), Run: lspGet(printDHCP("dhcpv4_options"))},
 	{Name: "lsp-set-dhcpv6-options", Min: 1, Max: 2, Args: "PORT [DHCP_OPTIONS_UUID]",
-		Needs: all(needPorts("dhcpv6_options"), need("DHCP_Options", "cidr")), Run: lspGet(setDHCP("dhcpv6_options", "IPv6"))},
+		Needs: all(needPort("dhcpv6_options"), need("DHCP_Options", "cidr")), Run: lspGet(setDHCP("dhcpv6_options", "IPv6"))},
 	{Name: "lsp-get-dhcpv6-options", Min: 1, Max: 1, Args: "PORT",
-		Needs: all(needPorts("dhcpv6_options"), need("DHCP_Options", "cidr")), Run: lspGet(printDHCP("dhcpv6_options"))},
+		Needs: all(needPort("dhcpv6_options"), need("DHCP_Options", "cidr")), Run: lspGet(printDHCP("dhcpv6_options"))},
 	{Name: "lsp-get-ls", Min: 1, Max: 1, Args: "PORT", Needs: all(needSwitches("ports"), needPorts()), Run: lspGet(lspGetSwitch)},
 }
 
 func needPorts(more ...string) func(*ctl.Context) error {
 	return need("Logical_Switch_Port", append([]string{"name"}, more...)...)
+}
+
+// needPort asks for the port that the first argument names.
+func needPort(columns ...string) func(*ctl.Context) error {
+	return func(c *ctl.Context) error {
+		c.NeedNamed("Logical_Switch_Port", c.Args[1], columns...)
+		return nil
+	}
+}
+
+// needLspAdd asks for the switch and for a port with the name. Which switch has
+// that port matters with --may-exist only.
+func needLspAdd(c *ctl.Context) error {
+	c.NeedNamed("Logical_Switch_Port", c.Args[2], "parent_name", "tag_request")
+	if c.Has("--may-exist") {
+		return needSwitches("ports")(c)
+	}
+	c.NeedNamed("Logical_Switch", c.Args[1])
+	return nil
 }
 
 // lookupPort returns a port of a switch, nil where it may be missing.

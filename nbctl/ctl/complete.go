@@ -83,7 +83,7 @@ func (p *Program) completeArgument(ctx context.Context, args, words []string, wo
 	case r.db.Schema.Tables[table] == nil:
 		return nil
 	}
-	c.NeedRecord(table)
+	c.NeedNames(table)
 	if r.db.Load(ctx) != nil {
 		return nil
 	}

@@ -30,9 +30,29 @@ func nothing(*Context) error { return nil }
 func needTable(c *Context) error {
 	table, err := c.TableNamed(c.Args[1])
 	if err == nil {
-		c.NeedRecord(table)
+		c.needRows(table)
 	}
 	return err
+}
+
+// needRows asks for the rows that the arguments after the table name, for all
+// if there are none or it is unknown which.
+func (c *Context) needRows(table string, columns ...string) {
+	switch c.command.Name {
+	case "create": // none
+		c.NeedRecord(table, "@", columns...)
+	case "find":
+		c.DB.Need(table, columns...)
+	case "list", "destroy":
+		if len(c.Args) == 2 {
+			c.DB.Need(table, columns...)
+		}
+		for _, name := range c.Args[2:] {
+			c.NeedRecord(table, name, columns...)
+		}
+	default:
+		c.NeedRecord(table, c.Args[2], columns...)
+	}
 }
 
 // needColumns asks for the columns that the arguments from i on begin with.
@@ -42,7 +62,7 @@ func needColumns(i int) func(*Context) error {
 		if err != nil {
 			return err
 		}
-		c.NeedRecord(table)
+		var columns []string
 		for _, arg := range c.Args[min(i, len(c.Args)):] {
 			if c.command.Name == "get" && isUUIDColumn(arg) {
 				continue
@@ -51,8 +71,9 @@ func needColumns(i int) func(*Context) error {
 			if err != nil {
 				return err
 			}
-			c.DB.Need(table, column.Name)
+			columns = append(columns, column.Name)
 		}
+		c.needRows(table, columns...)
 		return nil
 	}
 }
@@ -62,10 +83,9 @@ func needColumn(c *Context) error {
 	if err != nil {
 		return err
 	}
-	c.NeedRecord(table)
 	column, err := c.ColumnNamed(table, c.Args[3])
 	if err == nil {
-		c.DB.Need(table, column.Name)
+		c.needRows(table, column.Name)
 	}
 	return err
 }
@@ -75,13 +95,14 @@ func needListed(c *Context) error {
 	if err != nil {
 		return err
 	}
-	c.NeedRecord(table)
 	columns, err := c.listed(table)
+	var names []string
 	for _, column := range columns {
 		if column != nil {
-			c.DB.Need(table, column.Name)
+			names = append(names, column.Name)
 		}
 	}
+	c.needRows(table, names...)
 	return err
 }
 

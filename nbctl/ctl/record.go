@@ -103,8 +103,47 @@ func (c *Context) ColumnNamed(table, s string) (*ovsdb.ColumnSchema, error) {
 // mentions.
 func isUUIDColumn(s string) bool { return partialMatch("_uuid", s) >= 1<<30-1 }
 
-// NeedRecord asks for what Record reads.
-func (c *Context) NeedRecord(table string) {
+// NeedRecord asks for what Record reads to find the row that s names, and for
+// columns of it. Where s tells enough, no other rows are asked for.
+func (c *Context) NeedRecord(table, s string, columns ...string) {
+	ids := c.program.Identities[table]
+	var values []idl.Match
+	whole := IsPartialUUID(s) && len(s) < uuidLength
+	if u, err := ovsdb.ParseUUID(s); err == nil {
+		values = append(values, idl.Match{Column: "_uuid", Value: idl.Ref(u)})
+	}
+	for _, id := range ids {
+		name := idl.String(s)
+		if id.Key != "" {
+			name = idl.StringMap(map[string]string{id.Key: s})
+		}
+		values = append(values, idl.Match{Column: id.Column, Value: name})
+		if schema := c.DB.Schema.Tables[table]; id.Column == "" || id.Table != "" || id.Via != "" || schema == nil || !isText(schema, id.Column) {
+			whole = true
+		} else {
+			columns = append(columns, id.Column)
+		}
+	}
+	if whole || len(values) == 0 && !strings.HasPrefix(s, "@") {
+		c.DB.Need(table, columns...)
+		c.NeedNames(table)
+		return
+	}
+	if len(values) == 0 {
+		values = []idl.Match{{Column: "_uuid", Value: idl.Ref(idl.UUID{})}} // none
+	}
+	c.DB.NeedWhere(table, values, columns...)
+}
+
+// isText tells whether a column holds strings and can hold a name.
+func isText(t *ovsdb.TableSchema, name string) bool {
+	return !slices.ContainsFunc(t.Columns, func(c *ovsdb.ColumnSchema) bool {
+		return c.Name == name && c.Type.Key.Type != ovsdb.TypeString
+	})
+}
+
+// NeedNames asks for all rows of a table with what names them.
+func (c *Context) NeedNames(table string) {
 	c.DB.Need(table)
 	for _, id := range c.program.Identities[table] {
 		where := cmp.Or(id.Table, table)
@@ -114,6 +153,15 @@ func (c *Context) NeedRecord(table string) {
 			}
 		}
 	}
+}
+
+// NeedNamed asks for what Named reads to find a row, and for columns of it.
+func (c *Context) NeedNamed(table, s string, columns ...string) {
+	values := []idl.Match{{Column: "name", Value: idl.String(s)}}
+	if u, err := ovsdb.ParseUUID(s); err == nil {
+		values = append(values, idl.Match{Column: "_uuid", Value: idl.Ref(u)})
+	}
+	c.DB.NeedWhere(table, values, append(columns, "name")...)
 }
 
 // Record returns the row that s names: by UUID, by @name, by one of the
@@ -192,11 +240,14 @@ func named(row *idl.Row, id Identity, s string) bool {
 }
 
 // shortestPrefix is how much of a UUID has to be given at least.
-const shortestPrefix = 4
+const (
+	shortestPrefix = 4
+	uuidLength     = 36
+)
 
 // IsPartialUUID tells whether s is the beginning of a UUID.
 func IsPartialUUID(s string) bool {
-	if len(s) < shortestPrefix || len(s) > 36 {
+	if len(s) < shortestPrefix || len(s) > uuidLength {
 		return false
 	}
 	for i := range len(s) {

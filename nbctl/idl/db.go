@@ -3,6 +3,7 @@ package idl
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,17 +29,58 @@ type Table struct {
 	Schema *ovsdb.TableSchema
 	needed []bool // by column
 	rows   map[UUID]*Row
+	whole  bool // all rows, not only those that a condition selects
+	where  []libovsdb.Condition
 }
 
 // NewDB returns a replica without contents.
 func NewDB(c *Conn) *DB { return &DB{conn: c, Schema: c.Schema, tables: map[string]*Table{}} }
 
-// Need asks for columns of a table, none: only which rows there are. Tables and
-// columns that the server does not have are passed over: they read as empty.
+// Need asks for columns of all rows of a table, none: only which rows there are.
+// Tables and columns that the server does not have are passed over: they read as
+// empty.
 func (db *DB) Need(table string, columns ...string) {
+	if t := db.need(table, columns); t != nil {
+		t.whole = true
+	}
+}
+
+// NeedWhere asks for columns of the rows that have one of the values, unless
+// Need asks for all. Rows that come to match later are reported too. Columns of
+// values that the server does not have are passed over.
+func (db *DB) NeedWhere(table string, values []Match, columns ...string) {
+	t := db.need(table, columns)
+	if t == nil {
+		return
+	}
+	for _, m := range values {
+		if m.Column == "_uuid" {
+			t.where = append(t.where, libovsdb.NewCondition(m.Column, libovsdb.ConditionEqual, json.RawMessage(m.Value.AppendJSON(nil, &uuidType))))
+		} else if c := column(t.Schema, m.Column); c != nil {
+			function := libovsdb.ConditionEqual
+			if c.Type.IsMap() || c.Type.Max > 1 {
+				function = libovsdb.ConditionIncludes
+			}
+			t.where = append(t.where, libovsdb.NewCondition(m.Column, function, json.RawMessage(m.Value.AppendJSON(nil, &c.Type))))
+		}
+	}
+	if len(t.where) == 0 {
+		t.whole = true
+	}
+}
+
+// Match is a value that a row may have; of a map or set, elements.
+type Match struct {
+	Column string
+	Value  Datum
+}
+
+var uuidType = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeUUID), Min: 1, Max: 1}
+
+func (db *DB) need(table string, columns []string) *Table {
 	schema := db.Schema.Tables[table]
 	if schema == nil {
-		return
+		return nil
 	}
 	t := db.tables[table]
 	if t == nil {
@@ -50,15 +92,7 @@ func (db *DB) Need(table string, columns ...string) {
 			t.needed[c.Index] = true
 		}
 	}
-}
-
-// NeedAll asks for all columns of a table.
-func (db *DB) NeedAll(table string) {
-	if t := db.Schema.Tables[table]; t != nil {
-		for _, c := range t.Columns {
-			db.Need(table, c.Name)
-		}
-	}
+	return t
 }
 
 // Load fetches what Need asked for. It is called once.
@@ -74,7 +108,11 @@ func (db *DB) Load(ctx context.Context) error {
 				columns = append(columns, t.Schema.Columns[i].Name)
 			}
 		}
-		requests[name] = []any{map[string]any{"columns": columns}}
+		request := map[string]any{"columns": columns}
+		if !t.whole {
+			request["where"] = t.where
+		}
+		requests[name] = []any{request}
 	}
 	result, err := db.conn.call(ctx, libovsdb.ConditionalMonitorRPC, db.Schema.Name, "replica", requests)
 	if err != nil {

@@ -169,12 +169,16 @@ func (r *Row) Remove(name string, d Datum) *Row {
 	return r
 }
 
-// mutate removes elements, then adds some.
+// mutate removes elements, then adds some. The column need not have been asked
+// for.
 func (r *Row) mutate(c *ovsdb.ColumnSchema, add, remove Datum) {
 	p, partly := r.partial[c.Index]
 	_, wrote := r.new[c.Index]
-	value := r.get(c).Without(remove).Union(add)
-	r.write(c, value)
+	if r.inserted || wrote || r.Table.needed[c.Index] {
+		r.write(c, r.get(c).Without(remove).Union(add))
+	} else {
+		r.Table.db.touch(r)
+	}
 	if r.inserted || wrote && !partly {
 		return
 	}
@@ -185,7 +189,7 @@ func (r *Row) mutate(c *ovsdb.ColumnSchema, add, remove Datum) {
 		r.partial = map[int]change{}
 	}
 	r.partial[c.Index] = change{
-		add:    p.add.Without(remove).Union(add),
+		add:    p.add.Without(Datum{Keys: remove.Keys}).Union(add),
 		remove: p.remove.Without(Datum{Keys: nonMap(c, add)}).Union(remove),
 	}
 }

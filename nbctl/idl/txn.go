@@ -307,7 +307,11 @@ func (t *Txn) mutations(r *Row) (out []libovsdb.Mutation) {
 		if !ok {
 			continue
 		}
-		if keys := presentKeys(r.old[i], p.remove); len(keys.Keys) > 0 {
+		keys := p.remove
+		if r.Table.needed[i] {
+			keys = presentKeys(r.old[i], keys)
+		}
+		if len(keys.Keys) > 0 {
 			set := *c
 			set.Type.Value = ovsdb.BaseType{} // of a map, keys alone say what goes
 			out = append(out, *libovsdb.NewMutation(c.Name, libovsdb.MutateOperationDelete, t.value(&set, keys)))

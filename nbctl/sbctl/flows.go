@@ -19,7 +19,7 @@ var flowCommands = []ctl.Command{
 }
 
 func needFlows(c *ctl.Context) error {
-	c.NeedRecord("Datapath_Binding")
+	c.NeedNames("Datapath_Binding")
 	c.DB.Need("Logical_Flow", "logical_datapath", "logical_dp_group", "pipeline", "table_id", "priority", "match", "actions", "external_ids")
 	c.DB.Need("Logical_DP_Group", "datapaths")
 	return nil
