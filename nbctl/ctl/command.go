@@ -32,9 +32,8 @@ type Command struct {
 	Run func(*Context) error
 	// Post runs after the commit. Optional.
 	Post func(*Context) error
-	// Unnamed says that a command alone does not make a transaction with the
-	// database's singleton row.
-	Unnamed bool
+	// Waits says that Run may want to wait for changes.
+	Waits bool
 }
 
 // option returns the kind of an option: 0 when the command does not have it,

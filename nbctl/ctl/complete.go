@@ -84,7 +84,7 @@ func (p *Program) completeArgument(ctx context.Context, args, words []string, wo
 		return nil
 	}
 	c.NeedNames(table)
-	if r.db.Load(ctx) != nil {
+	if r.db.Load(ctx, false) != nil {
 		return nil
 	}
 	return c.Names(table)

@@ -197,7 +197,9 @@ func (r *run) load(ctx context.Context) error {
 			r.db.Need(r.p.Singleton, "nb_cfg", "nb_cfg_timestamp", "sb_cfg", "sb_cfg_timestamp", "hv_cfg", "hv_cfg_timestamp")
 		}
 	}
+	watch := r.o.wait != waitNone
 	for _, c := range r.commands {
+		watch = watch || c.command.Waits
 		c.DB, c.run = r.db, r
 		if c.command.Needs != nil {
 			if err := c.command.Needs(c); err != nil {
@@ -205,7 +207,7 @@ func (r *run) load(ctx context.Context) error {
 			}
 		}
 	}
-	return r.db.Load(ctx)
+	return r.db.Load(ctx, watch)
 }
 
 func (r *run) execute(ctx context.Context) error {

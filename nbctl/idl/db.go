@@ -19,7 +19,7 @@ type DB struct {
 	Schema  *ovsdb.DatabaseSchema
 	tables  map[string]*Table
 	txn     *Txn
-	changed bool // an update came since the transaction began
+	watched bool // the server reports changes
 	err     error
 }
 
@@ -95,20 +95,38 @@ func (db *DB) need(table string, columns []string) *Table {
 	return t
 }
 
-// Load fetches what Need asked for. It is called once.
-func (db *DB) Load(ctx context.Context) error {
-	if len(db.tables) == 0 {
-		return nil
+// Load fetches what Need asked for, as of one moment. With watch the server goes
+// on reporting changes; without, Wait reads everything again.
+func (db *DB) Load(ctx context.Context, watch bool) error {
+	for _, t := range db.tables {
+		// All rows of a table come shorter by monitor_cond, without defaults.
+		watch = watch || t.whole && t.Schema.MaxRows > 1
+		clear(t.rows)
 	}
+	db.watched = watch
+	switch {
+	case len(db.tables) == 0:
+		return nil
+	case watch:
+		return db.monitor(ctx)
+	}
+	return db.selectRows(ctx)
+}
+
+func (t *Table) columns() []string {
+	columns := []string{}
+	for i, needed := range t.needed {
+		if needed {
+			columns = append(columns, t.Schema.Columns[i].Name)
+		}
+	}
+	return columns
+}
+
+func (db *DB) monitor(ctx context.Context) error {
 	requests := map[string]any{}
 	for name, t := range db.tables {
-		columns := []string{}
-		for i, needed := range t.needed {
-			if needed {
-				columns = append(columns, t.Schema.Columns[i].Name)
-			}
-		}
-		request := map[string]any{"columns": columns}
+		request := map[string]any{"columns": t.columns()}
 		if !t.whole {
 			request["where"] = t.where
 		}
@@ -119,6 +137,65 @@ func (db *DB) Load(ctx context.Context) error {
 		return fmt.Errorf("monitor: %w", err)
 	}
 	return db.update(&reader{b: result})
+}
+
+// selectRows fetches by one transaction of selects, which spares the server the
+// bookkeeping of a monitor.
+func (db *DB) selectRows(ctx context.Context) error {
+	var ops []libovsdb.Operation
+	var tables []*Table
+	for name, t := range db.tables {
+		op := libovsdb.Operation{Op: libovsdb.OperationSelect, Table: name, Columns: append(t.columns(), "_uuid")}
+		if t.whole {
+			ops, tables = append(ops, op), append(tables, t)
+			continue
+		}
+		// The conditions of one select all have to hold; of several, one.
+		for _, c := range t.where {
+			op.Where = []libovsdb.Condition{c}
+			ops, tables = append(ops, op), append(tables, t)
+		}
+	}
+	result, err := db.conn.call(ctx, "transact", libovsdb.NewTransactArgs(db.Schema.Name, ops...)...)
+	if err != nil {
+		return fmt.Errorf("select: %w", err)
+	}
+	r := &reader{b: result}
+	r.expect('[')
+	for i, first := 0, true; r.more(&first, ']'); i++ {
+		if i >= len(tables) {
+			r.fail("no more results than operations")
+			break
+		}
+		r.object(func(name string) {
+			if name != "rows" {
+				r.fail("rows")
+				return
+			}
+			r.expect('[')
+			for first := true; r.more(&first, ']'); {
+				tables[i].selected(r)
+			}
+		})
+	}
+	return r.err
+}
+
+// selected takes over a row of a select.
+func (t *Table) selected(r *reader) {
+	row := t.newRow(UUID{})
+	r.object(func(name string) {
+		switch c := column(t.Schema, name); {
+		case name == "_uuid":
+			u, _ := r.atom(ovsdb.TypeUUID).(UUID)
+			row.UUID = u
+		case c == nil:
+			r.skip()
+		default:
+			row.old[c.Index] = r.datum(&c.Type)
+		}
+	})
+	t.rows[row.UUID] = row
 }
 
 // update applies a <table-updates2> of ovsdb-server(7) section 4.1.14.
@@ -198,6 +275,10 @@ func applyDifference(t *ovsdb.ColumnType, old, diff Datum) Datum {
 // Wait waits until the server reports a change, and takes it over together
 // with all that have arrived.
 func (db *DB) Wait(ctx context.Context) error {
+	if !db.watched {
+		db.Begin() // rows that the last attempt inserted go
+		return db.Load(ctx, true)
+	}
 	for len(db.conn.notes) == 0 {
 		if _, _, err := db.conn.handle(ctx); err != nil {
 			return err
@@ -218,7 +299,6 @@ func (db *DB) takeOver() error {
 		if err := db.update(r); err != nil {
 			return err
 		}
-		db.changed = true
 	}
 	return nil
 }

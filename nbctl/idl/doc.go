@@ -5,7 +5,7 @@
 //	conn, err := idl.Dial(ctx, idl.Options{Remotes: "unix:/run/ovn/ovnnb_db.sock", Database: "OVN_Northbound"})
 //	db := idl.NewDB(conn)
 //	db.Need("Logical_Switch", "name")      // what to read
-//	err = db.Load(ctx)                     // one consistent snapshot
+//	err = db.Load(ctx, false)              // one consistent snapshot
 //	txn := db.Begin()
 //	txn.Insert("Logical_Switch").Set("name", idl.String("sw0"))
 //	result, err := txn.Commit(ctx)
@@ -24,7 +24,8 @@
 //
 // # Invariants
 //
-//   - A snapshot is one reply to one monitor_cond request, so it is consistent.
+//   - A snapshot is one reply: to a monitor_cond request where whole tables are
+//     needed or changes are awaited, otherwise to a transaction of selects.
 //   - What Need did not name cannot be read by mistake: Row.Get of such a column
 //     notes an error that Commit returns.
 //   - A column that decided something is verified: Commit puts a wait before the

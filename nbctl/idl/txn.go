@@ -62,7 +62,6 @@ func (db *DB) Begin() *Txn {
 		}
 	}
 	db.err = nil
-	db.changed = false
 	db.txn = &Txn{db: db, inserted: map[UUID]*Row{}}
 	return db.txn
 }
