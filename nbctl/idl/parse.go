@@ -142,6 +142,9 @@ func parseString(s string) (string, error) {
 	if s == "" {
 		return "", errors.New(`An empty string is not valid as input; use "" to represent the empty string`)
 	}
+	if strings.IndexByte(s, 0) >= 0 {
+		return "", fmt.Errorf("%q contains a null byte", s)
+	}
 	if s[0] != '"' {
 		return s, nil
 	}

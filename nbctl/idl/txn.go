@@ -306,16 +306,17 @@ func (t *Txn) mutations(r *Row) (out []libovsdb.Mutation) {
 		if !ok {
 			continue
 		}
-		keys := p.remove
+		keys, old := p.remove, Datum{} // of what was not read, nothing is known
 		if r.Table.needed[i] {
-			keys = presentKeys(r.old[i], keys)
+			old = r.old[i]
+			keys = presentKeys(old, keys)
 		}
 		if len(keys.Keys) > 0 {
 			set := *c
 			set.Type.Value = ovsdb.BaseType{} // of a map, keys alone say what goes
 			out = append(out, *libovsdb.NewMutation(c.Name, libovsdb.MutateOperationDelete, t.value(&set, keys)))
 		}
-		if add := absent(r.old[i], p); len(add.Keys) > 0 {
+		if add := absent(old, p); len(add.Keys) > 0 {
 			out = append(out, *libovsdb.NewMutation(c.Name, libovsdb.MutateOperationInsert, t.value(c, add)))
 		}
 	}
