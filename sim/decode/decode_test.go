@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -276,5 +277,17 @@ func TestJSON(t *testing.T) {
 	}
 	if l := got.Layers[5]; l.Layer != "ipv4" || l.Depth != 1 || l.Src != "10.0.0.11" || l.Offset != 58+14 {
 		t.Errorf("inner IPv4: %+v", l)
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	frame := tunnel(b, "203.0.113.1", "203.0.113.2", 6081, outerHeader, ping(b, "10.0.0.11", "10.0.0.12"))
+	d := &Decoder{Names: Zones{zone("", "203.0.113.1", "203.0.113.2")}}
+	b.ReportAllocs()
+	for b.Loop() {
+		p := decodeBytes(d, frame)
+		if err := p.Text(io.Discard); err != nil || p.Broken() {
+			b.Fatal(p, err)
+		}
 	}
 }
