@@ -215,7 +215,8 @@ func listenFabric(remote string) (net.Listener, error) {
 	return nil, errors.New("want tcp:IP:PORT or unix:PATH")
 }
 
-// watch settles hv_cfg when a chassis that is gone stops to count.
+// watch does what time asks for: it settles hv_cfg when a chassis that is gone
+// stops to count, and forgets learned addresses that are old.
 func (d *daemon) watch(ctx context.Context, zone *Zone) error {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
@@ -225,6 +226,9 @@ func (d *daemon) watch(ctx context.Context, zone *Zone) error {
 			return nil
 		case <-t.C:
 			zone.Nudge()
+			if err := zone.Age(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				d.o.Logger.Error("learned addresses do not age", "err", err)
+			}
 			if err := d.progress.Settle(); err != nil && ctx.Err() == nil {
 				d.o.Logger.Error("hv_cfg could not be stored", "err", err)
 			}

@@ -32,6 +32,7 @@ type Zone struct {
 	program   *compile.Program
 	alloc     *topology.Allocator
 	ipam      *ipam.IPAM
+	aging     *southbound.Aging
 	nudges    chan struct{}
 	tags      *topology.Tags
 	writer    *southbound.Writer
@@ -85,6 +86,7 @@ func NewZone(o ZoneOptions) *Zone {
 		store: o.Store, schemas: o.Schemas, columns: o.Columns, log: o.Log, sub: sub,
 		program:  compile.New(e, o.Columns, sn),
 		alloc:    topology.NewAllocator(o.Columns, o.Schemas.Private, sn),
+		aging:    southbound.NewAging(o.Store, o.Schemas.SB, o.Columns),
 		nudges:   make(chan struct{}, 1),
 		ipam:     ipam.New(o.Columns, o.Schemas.NB, o.Store.ClusterID(), o.Log),
 		tags:     topology.NewTags(o.Columns, o.Schemas.NB, sn),
@@ -142,6 +144,10 @@ func (z *Zone) Nudge() {
 	default:
 	}
 }
+
+// Age deletes learned addresses that are too old. It may be called at any time,
+// and should be about once a second.
+func (z *Zone) Age(ctx context.Context, now time.Time) error { return z.aging.Sweep(ctx, now) }
 
 // next waits for commits, or for a nudge if that matters.
 func (z *Zone) next(ctx context.Context) ([]ovsdb.Commit, error) {
@@ -307,6 +313,16 @@ func (z *Zone) southbound(ctx context.Context) error {
 		err = z.writer.Write(ctx, ch)
 	}
 	if err != nil {
+		return err
+	}
+	z.aging.Apply(z.program.Ages.Drain())
+	var stale []ovsdb.UUID
+	for _, ch := range z.program.Stale.Drain() {
+		if ch.New != nil {
+			stale = append(stale, ch.Key)
+		}
+	}
+	if err := z.writer.Forget(ctx, stale); err != nil {
 		return err
 	}
 	return z.up(ctx)

@@ -34,6 +34,8 @@ type Program struct {
 	Bindings *incr.Sink[PortKey, Binding]
 	Chassis  *incr.Sink[string, []byte]
 	Up       *incr.Sink[ovsdb.UUID, bool]
+	Stale    *incr.Sink[ovsdb.UUID, bool] // rows of FDB whose port is gone
+	Ages     *incr.Sink[uint32, uint32]   // by tunnel key of a switch: seconds after which learned addresses go
 
 	c       *topology.Columns
 	ports   *topology.List
@@ -50,6 +52,7 @@ type Program struct {
 	binding  *incr.Unit[topology.Member]
 	chassis  *incr.Unit[ovsdb.UUID]
 	fdb      *incr.Unit[ovsdb.UUID]
+	age      *incr.Unit[ovsdb.UUID]
 }
 
 // New registers the queries on the engine. Nothing runs before Engine.Run.
@@ -63,6 +66,8 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 	p.Bindings = incr.NewSink(e, "bindings", hashBinding, incr.Order(comparePorts))
 	p.Chassis = incr.NewSink(e, "chassis", hashBytes, incr.Order(strings.Compare))
 	p.Up = incr.NewSink(e, "up", hashBool, incr.Order(compareUUIDs))
+	p.Stale = incr.NewSink(e, "stale-fdb", hashBool, incr.Order(compareUUIDs))
+	p.Ages = incr.NewSink[uint32](e, "fdb-ages", hashKey)
 
 	p.ports = p.Reader.List(c.LS.Ports)
 	p.unknown = incr.NewRelation(e, "unknown", incr.Order(compareUUIDs))
@@ -77,6 +82,7 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 	p.binding = incr.NewUnit(e, "binding", p.runBinding, incr.Order(compareMember))
 	p.chassis = incr.NewUnit(e, "chassis", p.runChassis, incr.Order(compareUUIDs))
 	p.fdb = incr.NewUnit(e, "fdb", p.runFDB, incr.Order(compareUUIDs))
+	p.age = incr.NewUnit(e, "fdb-age", p.runAge, incr.Order(compareUUIDs))
 	p.zone = incr.NewUnit(e, "zone", p.runZone)
 	p.Reader.Rows(c.LS.Table)
 	p.Reader.Rows(c.Chassis.Table)
@@ -139,6 +145,7 @@ func (p *Program) runZone(c *incr.Ctx, _ struct{}) error {
 	incr.Each(c, switches, topology.AllRows, p.logic)
 	incr.Each(c, p.Reader.Rows(p.c.Chassis.Table), topology.AllRows, p.chassis)
 	incr.Each(c, p.Reader.Rows(p.c.FDB.Table), topology.AllRows, p.fdb)
+	incr.Each(c, switches, topology.AllRows, p.age)
 	return nil
 }
 
@@ -297,24 +304,6 @@ func (p *Program) runChassis(c *incr.Ctx, u ovsdb.UUID) error {
 	}
 	slices.SortFunc(item.Encaps, func(a, b *proto.Encap) int { return strings.Compare(a.Type+a.Ip, b.Type+b.Ip) })
 	incr.Emit(c, p.Chassis, p.Reader.Str(c, h.Name, u), marshal(item))
-	return nil
-}
-
-// runFDB emits a learned Ethernet address.
-func (p *Program) runFDB(c *incr.Ctx, u ovsdb.UUID) error {
-	f := &p.c.FDB
-	if !p.Reader.Has(c, f.Table, u) {
-		return nil
-	}
-	mac, err := topology.ParseMAC(p.Reader.Str(c, f.MAC, u))
-	if err != nil {
-		return &topology.FieldError{Table: "FDB", Column: "mac", Object: u.String(), UUID: u, Err: err}
-	}
-	datapath := uint32(p.Reader.Int(c, f.DpKey, u))
-	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_FDB, Key: state.FdbKey(datapath, mac.Uint64())}, Item{
-		Scope: Scope{Datapath: datapath},
-		Value: marshal(&proto.Fdb{Port: uint32(p.Reader.Int(c, f.PortKey, u))}),
-	})
 	return nil
 }
 

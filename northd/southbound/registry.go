@@ -27,6 +27,7 @@ type Registry struct {
 	sb    *ovsdb.DatabaseSchema
 	c     *topology.Columns
 	log   *slog.Logger
+	now   func() time.Time
 
 	mu      sync.Mutex
 	claims  map[string]map[string]int64 // iface-id -> chassis -> since, unix milliseconds
@@ -48,7 +49,7 @@ type session struct {
 // NewRegistry makes a registry without any chassis. Updates of the store end
 // with the context.
 func NewRegistry(ctx context.Context, store *ovsdb.Store, sb *ovsdb.DatabaseSchema, c *topology.Columns, log *slog.Logger) *Registry {
-	return &Registry{ctx: ctx, store: store, sb: sb, c: c, log: log,
+	return &Registry{ctx: ctx, store: store, sb: sb, c: c, log: log, now: time.Now,
 		claims: make(map[string]map[string]int64), chassis: make(map[string]*session),
 		nested: make(map[string]map[ovsdb.UUID]bool), requested: make(map[string]map[ovsdb.UUID]bool)}
 }
@@ -218,45 +219,6 @@ func putRow(tx *ovsdb.Txn, t *ovsdb.TableSchema, u ovsdb.UUID, values map[string
 			tx.SetColumn(t, u, name, v)
 		}
 	}
-}
-
-// learn stores learned Ethernet addresses. A later report of an address wins.
-func (r *Registry) learn(put, gone []*proto.FdbEntry) error {
-	if len(put) == 0 && len(gone) == 0 {
-		return nil
-	}
-	f := &r.c.FDB
-	_, err := r.store.Update(r.ctx, r.sb, ovsdb.OwnerChassis, func(tx *ovsdb.Txn) error {
-		for _, e := range put {
-			u := fdbUUID(e)
-			row := tx.Row(f.Table, u)
-			if row == nil {
-				tx.Insert(f.Table, u, map[string]ovsdb.Value{
-					"mac": macOf(e.Mac).String(), "dp_key": int64(e.Datapath), "port_key": int64(e.Port)})
-			} else if row.Int(f.PortKey) != int64(e.Port) {
-				tx.SetColumn(f.Table, u, "port_key", int64(e.Port))
-			}
-		}
-		for _, e := range gone {
-			u := fdbUUID(e)
-			if row := tx.Row(f.Table, u); row != nil && row.Int(f.PortKey) == int64(e.Port) {
-				tx.Delete(f.Table, u)
-			}
-		}
-		return tx.Err()
-	})
-	if err != nil {
-		return fmt.Errorf("storing learned addresses: %w", err)
-	}
-	return nil
-}
-
-func fdbUUID(e *proto.FdbEntry) ovsdb.UUID {
-	return named("fdb", fmt.Sprintf("%d %s", e.Datapath, macOf(e.Mac)))
-}
-
-func macOf(v uint64) topology.MAC {
-	return topology.MAC{byte(v >> 40), byte(v >> 32), byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}
 }
 
 // Lost notes that the stream of a chassis ended. Its ports stay bound: Open

@@ -221,6 +221,22 @@ func (r *Reader) Key(c *incr.Ctx, kind string, scope, owner ovsdb.UUID) (uint32,
 	return uint32(row.Int(a.Key)), true
 }
 
+// Owner is what has an allocated key in a scope, false if nothing has: the key is
+// free, or rests.
+func (r *Reader) Owner(c *incr.Ctx, kind string, scope ovsdb.UUID, key uint32) (ovsdb.UUID, bool) {
+	a := &r.C.Allocation
+	c.Read(r.ownerCell(kind, scope, key))
+	row := r.snap.Lookup(a.Table, 1, kind, scopeText(scope), int64(key))
+	if row == nil || row.Bool(a.Retired) {
+		return ovsdb.UUID{}, false
+	}
+	return row.Ref(a.Owner)
+}
+
+func (r *Reader) ownerCell(kind string, scope ovsdb.UUID, key uint32) incr.Cell {
+	return mix(scope, maphash.String(r.seed, kind)+uint64(key), 2)
+}
+
 func (r *Reader) allocationCell(kind string, scope, owner ovsdb.UUID) incr.Cell {
 	for i := range scope {
 		owner[i] ^= scope[15-i]
@@ -264,6 +280,7 @@ func (r *Reader) touchAllocation(row *ovsdb.Row) {
 	scope, _ := ovsdb.ParseUUID(row.Str(a.Scope))
 	owner, _ := row.Ref(a.Owner)
 	r.engine.Touch(r.allocationCell(row.Str(a.Kind), scope, owner))
+	r.engine.Touch(r.ownerCell(row.Str(a.Kind), scope, uint32(row.Int(a.Key))))
 }
 
 func (r *Reader) touchColumn(col *ovsdb.ColumnSchema, ch *ovsdb.Change) {
