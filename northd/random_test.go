@@ -63,6 +63,10 @@ func TestMutantsAreNoticed(t *testing.T) {
 		"a read of dynamic addresses is not recorded": func(c *topology.Columns) topology.Fault {
 			return topology.Fault{DropRead: c.LSP.DynamicAddresses}
 		},
+		"a read of other_config is not recorded": func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.LS.OtherConfig} },
+		"a read of a key's owner is not recorded": func(c *topology.Columns) topology.Fault {
+			return topology.Fault{DropRead: c.Allocation.Owner}
+		},
 		"a port that leaves is not noticed": func(c *topology.Columns) topology.Fault { return topology.Fault{SkipLeave: c.LS.Ports} },
 	} {
 		t.Run(name, func(t *testing.T) {

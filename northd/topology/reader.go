@@ -195,7 +195,9 @@ func (r *Reader) Map(c *incr.Ctx, col *ovsdb.ColumnSchema, u ovsdb.UUID) ovsdb.M
 
 // Option is one key of a map column of strings.
 func (r *Reader) Option(c *incr.Ctx, col *ovsdb.ColumnSchema, u ovsdb.UUID, key string) (string, bool) {
-	c.Read(r.keyCell(col, u, key))
+	if col != r.fault.DropRead {
+		c.Read(r.keyCell(col, u, key))
+	}
 	row := r.snap.Row(col.Table, u)
 	if row == nil {
 		return "", false
@@ -225,7 +227,9 @@ func (r *Reader) Key(c *incr.Ctx, kind string, scope, owner ovsdb.UUID) (uint32,
 // free, or rests.
 func (r *Reader) Owner(c *incr.Ctx, kind string, scope ovsdb.UUID, key uint32) (ovsdb.UUID, bool) {
 	a := &r.C.Allocation
-	c.Read(r.ownerCell(kind, scope, key))
+	if a.Owner != r.fault.DropRead {
+		c.Read(r.ownerCell(kind, scope, key))
+	}
 	row := r.snap.Lookup(a.Table, 1, kind, scopeText(scope), int64(key))
 	if row == nil || row.Bool(a.Retired) {
 		return ovsdb.UUID{}, false

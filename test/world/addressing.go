@@ -2,8 +2,10 @@ package world
 
 import (
 	"fmt"
+	"slices"
 
 	"govn/pkg/ovsdb"
+	"govn/proto"
 )
 
 // addressing changes what ports get their addresses and keys from: the settings
@@ -34,13 +36,15 @@ func (w *World) addressing(s, p *ovsdb.Row) string {
 
 // setSubnet changes one of the settings of a switch that addresses depend on.
 func (w *World) setSubnet(s *ovsdb.Row) string {
-	keys := []string{"subnet", "exclude_ips", "ipv6_prefix", "mac_only"}
+	keys := []string{"subnet", "exclude_ips", "ipv6_prefix", "mac_only", "fdb_age_threshold"}
 	key := keys[w.r.IntN(len(keys))]
 	values := map[string][]string{
 		"subnet":      {"10.0.0.0/28", "10.0.0.0/29", "10.0.0.16/255.255.255.240", "10.0.0.0/24", "10.0.0.0/33"},
 		"exclude_ips": {"10.0.0.2", "10.0.0.3..10.0.0.6 10.0.0.9", "10.0.0.4 nonsense", "20.0.0.1 10.0.0.2"},
 		"ipv6_prefix": {"aef0::", "fd00::/64", "fd00::/48", "nonsense"},
 		"mac_only":    {"true", "false"},
+
+		"fdb_age_threshold": {"300", "20", "0", "nonsense"},
 	}[key]
 	w.hit("Logical_Switch.other_config:" + key)
 	return w.setConfig(s, key, values[w.r.IntN(len(values))])
@@ -158,4 +162,19 @@ func (w *World) key() string {
 func (w *World) dynamic() string {
 	return []string{"dynamic", "dynamic", "dynamic " + w.ip4(), "dynamic " + w.ip6(), "dynamic " + w.ip4() + " " + w.ip6(),
 		w.mac() + " dynamic", "dynamic nonsense"}[w.r.IntN(7)]
+}
+
+// learn lets a chassis learn an address, mostly on a port that is there.
+func (w *World) learn() string {
+	w.hit("FDB:insert", "FDB.mac", "FDB.dp_key", "FDB.port_key")
+	e := &proto.FdbEntry{Datapath: uint32(1 + w.r.IntN(3)), Mac: uint64(w.r.IntN(8)), Port: uint32(1 + w.r.IntN(5))}
+	b, sn := &w.Columns.PortBinding, w.Store.Snapshot()
+	if p := pickRow(w.r, slices.SortedFunc(sn.Rows(b.Table), byUUID)); p != nil && w.r.IntN(5) > 0 {
+		if dp, ok := p.Ref(b.Datapath); ok {
+			e.Datapath, e.Port = uint32(sn.Row(w.Columns.Datapath.Table, dp).Int(w.Columns.Datapath.TunnelKey)), uint32(p.Int(b.TunnelKey))
+		}
+	}
+	w.Registry.Report("hv0", &proto.Report{FdbPut: []*proto.FdbEntry{e}})
+	w.step()
+	return "learn an address"
 }

@@ -310,11 +310,7 @@ func (w *World) edit() string {
 		})
 		return "set vlan-passthru to " + pass
 	case 12:
-		w.hit("FDB:insert", "FDB.mac", "FDB.dp_key", "FDB.port_key")
-		w.Registry.Report("hv0", &proto.Report{FdbPut: []*proto.FdbEntry{{Datapath: uint32(1 + w.r.IntN(3)),
-			Mac: uint64(w.r.IntN(8)), Port: uint32(1 + w.r.IntN(5))}}})
-		w.step()
-		return "learn an address"
+		return w.learn()
 	case 13:
 		to := pickRow(w.r, w.switches())
 		w.hit("Logical_Switch.ports")
