@@ -21,6 +21,7 @@ const (
 	maxReplies  = 4 << 20 // bytes of replies that the peer has not read: then its requests wait
 	maxBundles  = 16
 	maxMessages = 1 << 20 // of a bundle
+	maxVersion  = 0x20    // that a hello may have in its header
 )
 
 // conn is a connection to a controller. What the bridge's lock guards is marked.
@@ -157,6 +158,10 @@ func (c *conn) tell(m openflow.Message) {
 func (c *conn) readLoop() error {
 	br := bufio.NewReaderSize(c.nc, 64<<10)
 	c.reply(1, &openflow.Hello{Versions: 1 << openflow.Version})
+	// The length in a header is believed of those only who speak OpenFlow.
+	if head, err := br.Peek(2); err == nil && (head[1] != openflow.TypeHello || head[0] == 0 || head[0] > maxVersion) {
+		return violated("message of type %d, version %#x instead of hello", head[1], head[0])
+	}
 	raw, err := readRaw(br, nil)
 	if err != nil {
 		return err

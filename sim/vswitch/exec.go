@@ -13,7 +13,7 @@ import (
 const (
 	maxDepth     = 64
 	maxResubmits = 4096
-	maxPatches   = 32 // bridges that a packet goes through
+	maxPatches   = 64 // patch ports that all copies of a packet go through
 )
 
 // execution is a packet on its way through a bridge, with the bridge locked.
@@ -67,32 +67,35 @@ func (b *Bridge) Process(p Packet, tr *Trace) []Output {
 	if tr != nil {
 		root = &node{}
 	}
-	out := b.process(p, root, 0)
+	patches := 0
+	out := b.process(p, root, &patches)
 	if tr != nil {
 		tr.Bridge, tr.Steps = b.opts.Name, root.steps()
 	}
 	return out
 }
 
-func (b *Bridge) process(p Packet, tr *node, hops int) []Output {
+func (b *Bridge) process(p Packet, tr *node, patches *int) []Output {
 	b.mu.Lock()
 	results := b.receive(p, tr)
 	b.mu.Unlock()
-	return b.deliver(results, hops)
+	return b.deliver(results, patches)
 }
 
-// deliver carries out what a packet led to, with the bridge unlocked.
-func (b *Bridge) deliver(results []result, hops int) []Output {
+// deliver carries out what a packet led to, with the bridge unlocked. patches
+// counts over all bridges.
+func (b *Bridge) deliver(results []result, patches *int) []Output {
 	var out []Output
 	for _, r := range results {
 		switch {
 		case r.peer == nil:
 			r.out.Bridge = b
 			out = append(out, r.out)
-		case hops < maxPatches:
-			out = append(out, r.peer.process(Packet{InPort: r.port, Data: r.out.Data, mark: r.mark}, r.trace, hops+1)...)
+		case *patches < maxPatches:
+			*patches++
+			out = append(out, r.peer.process(Packet{InPort: r.port, Data: r.out.Data, mark: r.mark}, r.trace, patches)...)
 		default:
-			r.trace.note("too many bridges")
+			r.trace.note("too many patch ports")
 		}
 	}
 	return out

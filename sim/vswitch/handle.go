@@ -162,7 +162,7 @@ func (c *conn) transaction(fn func(j *journal, tr *node) ([]result, error)) erro
 // emit hands over what came of packets that no port received: those of
 // controllers.
 func (b *Bridge) emit(results []result, root *node) {
-	out := b.deliver(results, 0)
+	out := b.deliver(results, new(int))
 	if len(out) == 0 || b.opts.Emit == nil {
 		return
 	}
