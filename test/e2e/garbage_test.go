@@ -227,3 +227,43 @@ func accept(t *testing.T, l net.Listener) (net.Conn, error) {
 	}
 	return l.Accept()
 }
+
+// A northd that sends garbage costs the controller that connection; it comes
+// back to the right one by itself.
+func TestGarbageFromNorthd(t *testing.T) {
+	l := up(t, load(t, twoHypervisors), lab.ControlGovn)
+	want := flows(t, l, "hv2")
+	ping := startPing(t, l, "vm1", "10.0.0.12", pingInterval)
+	ping.waitReplies(3, 5*time.Second)
+	path := filepath.Join(l.Dir(), "false.sock")
+	fake, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fake.Close()
+	remote := strings.TrimSpace(must(t)(l.Vsctl(t.Context(), "hv2", "get", "Open_vSwitch", ".", "external_ids:ovn-remote")))
+	must(t)(l.Vsctl(t.Context(), "hv2", "set", "Open_vSwitch", ".", "external_ids:ovn-remote=\"unix:"+path+"\""))
+	pid, told := l.Pid("hv2", "controller"), complaints(t, l, "hv2", "controller")
+	settings := []byte{0, 0, 0, 4, 0, 0, 0, 0, 0} // HTTP/2: an empty SETTINGS frame
+	for _, g := range append(junk(),
+		garbage{"HTTP/2 and random bytes", append(bytes.Clone(settings), junk()[2].data...)},
+		garbage{"HTTP/2 and an answer to nothing", append(bytes.Clone(settings), 0, 0, 1, 1, 5, 0, 0, 0, 9, 0x88)},
+		garbage{"half a frame", settings[:5]},
+	) {
+		c, err := accept(t, fake)
+		if err != nil {
+			t.Fatalf("%s: the controller does not come back: %v", g.name, err)
+		}
+		talk(t, c, g.data)
+		if now := l.Pid("hv2", "controller"); now != pid {
+			t.Fatalf("%s: the controller was process %d, is %d", g.name, pid, now)
+		}
+	}
+	if n := complaints(t, l, "hv2", "controller"); n == told {
+		t.Error("nothing in the log of the controller")
+	}
+	must(t)(l.Vsctl(t.Context(), "hv2", "set", "Open_vSwitch", ".", "external_ids:ovn-remote="+remote))
+	must(t)(l.Nbctl(t.Context(), "--wait=hv", "ls-add", "sw1"))
+	sameFlows(t, "hv2", flows(t, l, "hv2"), want)
+	ping.noLoss(3)
+}
