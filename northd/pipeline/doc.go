@@ -13,8 +13,10 @@
 //	Switch    every chassis with the datapath; the same for all switches that
 //	          look the same, so that one compiled body serves them all
 //	Port      every chassis with the datapath
-//	Resident  only the chassis that the port is bound to: whatever matches on
-//	          the port as inport, or as outport in the egress pipeline
+//	Resident  only the chassis that the port is bound to, or, of a port that is
+//	          bound to none (localnet, localport), each one that it is on:
+//	          whatever matches on the port as inport, or as outport in the
+//	          egress pipeline
 //
 // # Invariants
 //

@@ -19,6 +19,9 @@
 // database, where queries read it. A key that is no longer used rests until it
 // is released.
 //
+// VLAN tags of nested ports are given out in the same way, by [Tags], but into
+// the northbound rows themselves.
+//
 // # Invariants
 //
 //   - Between two calls of Advance the reader's answers do not change.
