@@ -356,7 +356,7 @@ func (t *Table) create(now time.Time, key tuple, req Request) *conn {
 	c := &conn{original: key, reply: key.reversed()}
 	if req.Translate && (req.NAT.Src || req.NAT.Dst) {
 		c.nat = req.NAT
-		if !t.choose(c) {
+		if !t.choose(now, c) {
 			return nil
 		}
 	}

@@ -2,6 +2,7 @@ package conntrack
 
 import (
 	"net/netip"
+	"time"
 
 	"govn/sim/vswitch/packet"
 )
@@ -18,7 +19,7 @@ const maxTries = 1 << 17
 // choose sets the reply tuple of a translated connection: the first address and
 // port of the range, beginning where the hash of the source says, that no other
 // connection uses.
-func (t *Table) choose(c *conn) bool {
+func (t *Table) choose(now time.Time, c *conn) bool {
 	nat := &c.nat
 	addr := c.original.src
 	if nat.Dst {
@@ -32,7 +33,7 @@ func (t *Table) choose(c *conn) bool {
 		}
 	}
 	for tries, a := 0, pick(low, high, c.original.src); tries < maxTries; {
-		if t.choosePort(c, a, &tries) {
+		if t.choosePort(now, c, a, &tries) {
 			return true
 		}
 		if a = a.Next(); !a.IsValid() || high.Less(a) {
@@ -66,7 +67,7 @@ func pick(low, high, src netip.Addr) netip.Addr {
 }
 
 // choosePort tries the ports of one address.
-func (t *Table) choosePort(c *conn, a netip.Addr, tries *int) bool {
+func (t *Table) choosePort(now time.Time, c *conn, a netip.Addr, tries *int) bool {
 	set := func(port uint16) bool {
 		*tries++
 		r := c.original.reversed()
@@ -82,7 +83,7 @@ func (t *Table) choosePort(c *conn, a netip.Addr, tries *int) bool {
 				r.sport = port
 			}
 		}
-		if t.conns[r] != nil {
+		if used, _ := t.find(now, r); used != nil {
 			return false
 		}
 		c.reply = r
