@@ -397,6 +397,7 @@ func (z *Zone) publish(done *Round) {
 		z.progress.Sent(b.Revision, b.NbCfg)
 		z.fabric.Apply(b)
 	}
+	z.store.Settled(b.Revision)
 }
 
 func (z *Zone) bindings(b *fabric.Batch) {

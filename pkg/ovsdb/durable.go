@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // durability carries entries from transactions to the engine and tells waiters
@@ -18,6 +19,11 @@ type durability struct {
 	revision uint64 // durable up to here
 	err      error
 	waiters  map[chan struct{}]uint64 // to be closed when the revision is durable
+
+	followed bool   // somebody calls Settled
+	settled  uint64 // with at most this
+	gathers  uint64 // what the writer waits for it to reach
+	gathered chan struct{}
 }
 
 func (d *durability) init(rev uint64) {
@@ -43,6 +49,7 @@ func (d *durability) add(e Entry) {
 func (d *durability) close() {
 	d.mu.Lock()
 	d.closed = true
+	d.release()
 	d.mu.Unlock()
 	d.signal()
 }
@@ -110,11 +117,54 @@ func (d *durability) outcome(rev uint64) error {
 	return d.err
 }
 
+// Settled tells that a follower of the store, such as a compiler that writes
+// what comes of a commit, is done with revision rev and all before it. From its
+// first call on, a commit waits for that, at most Options.FollowDelay, so that
+// what comes of it is stored with it, in one batch.
+func (s *Store) Settled(rev uint64) {
+	d := &s.durable
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.followed = true
+	d.settled = max(d.settled, rev)
+	d.release()
+}
+
+// release lets the writer go on if it need not wait any more. d.mu is held.
+func (d *durability) release() {
+	if d.gathered != nil && (d.settled >= d.gathers || d.closed) {
+		close(d.gathered)
+		d.gathered = nil
+	}
+}
+
+// gather waits until what is pending has been followed.
+func (d *durability) gather(limit time.Duration) {
+	d.mu.Lock()
+	if !d.followed || d.closed || len(d.pending) == 0 || d.pending[len(d.pending)-1].Revision <= d.settled {
+		d.mu.Unlock()
+		return
+	}
+	ready := make(chan struct{})
+	d.gathers, d.gathered = d.pending[len(d.pending)-1].Revision, ready
+	d.mu.Unlock()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-ready:
+	case <-timer.C:
+		d.mu.Lock()
+		d.gathered = nil
+		d.mu.Unlock()
+	}
+}
+
 // writeLog gives the engine what is pending, all of it in one batch, until the
 // store closes or the engine fails.
 func (s *Store) writeLog() {
 	d := &s.durable
 	for range d.wake {
+		d.gather(s.opts.FollowDelay)
 		d.mu.Lock()
 		batch, closed := d.pending, d.closed
 		d.pending = nil

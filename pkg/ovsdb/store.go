@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Owner is who may write a column, and who writes.
@@ -70,6 +71,9 @@ type Options struct {
 	// CompactAt is the size of the log in bytes at which it is replaced by a
 	// snapshot, unless the last snapshot is larger. Default 16 MiB.
 	CompactAt int64
+	// FollowDelay is how long a commit may wait for what comes of it; see
+	// Settled. Default 1 ms.
+	FollowDelay time.Duration
 }
 
 // Commit is one transaction that changed something.
@@ -121,6 +125,9 @@ func Open(ctx context.Context, e Engine, dbs []Database, o Options) (*Store, err
 	}
 	if o.CompactAt == 0 {
 		o.CompactAt = 16 << 20
+	}
+	if o.FollowDelay == 0 {
+		o.FollowDelay = time.Millisecond
 	}
 	s := &Store{log: o.Logger, opts: o, engine: e, stop: make(chan struct{}), tail: newCommitNode()}
 	s.history.limit = o.History
