@@ -58,7 +58,7 @@ bench: deps ## benchmarks of every package, and one port more beside stock OVN (
 bench-full: deps ## the tables of docs/benchmarks.md, to out/benchmarks.md; BENCH_DB=FILE for the last (root, an hour)
 	mkdir -p out
 	$(GO) run ./test/bench -out out/benchmarks.md -switches 100 -ports 50 -chassis 2,20 -n 1000 -stock-n 50
-	$(GO) run ./test/bench -out out/benchmarks.md -switches 1 -ports 30000 -chassis 2,20 -n 1000 -stock-n 5
+	$(GO) run ./test/bench -out out/benchmarks.md -switches 1 -ports 30000 -chassis 2,20 -n 1000 -stock-n 5 -timeout 30m
 	$(if $(BENCH_DB),$(GO) run ./test/bench -out out/benchmarks.md -db $(BENCH_DB) -chassis 2 -n 200 -stock-n 5)
 
 demo: build ## two simulated hypervisors, a ping, and its way (needs nothing but Go)

@@ -94,7 +94,7 @@ func (c *controller) frame(f *proto.Frame) {
 	c.source, c.resync, c.nbCfg = sourceNorthd, false, c.state.NbCfg()
 	c.applyDelta(delta)
 	if len(delta) > 0 && c.saveAt.IsZero() {
-		c.saveAt = time.Now().Add(cacheDelay)
+		c.saveAt = time.Now().Add(saveDelay(time.Duration(c.saveTook.Load())))
 	}
 	for _, cmd := range f.Commands {
 		c.log.Info("command not known to this version", "command", fmt.Sprint(cmd))

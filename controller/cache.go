@@ -19,8 +19,18 @@ import (
 // cacheMagic begins the file of a cache: a name and a version.
 const cacheMagic = "govn-state-1\n"
 
-// cacheDelay is how long a state has to stand before it is written.
-const cacheDelay = 5 * time.Second
+// How long a state has to stand before it is written: cacheDelay, or, for a
+// large one that changes all the time, saveShare times as long as it took the
+// last time, but no longer than cacheDelayMax.
+const (
+	cacheDelay    = 5 * time.Second
+	cacheDelayMax = time.Minute
+	saveShare     = 100
+)
+
+func saveDelay(took time.Duration) time.Duration {
+	return min(max(cacheDelay, saveShare*took), cacheDelayMax)
+}
 
 // errCache is wrapped by the errors of a cache that cannot be used.
 var errCache = errors.New("unusable cache")

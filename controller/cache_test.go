@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"govn/proto"
 	"govn/proto/state"
@@ -75,4 +76,14 @@ func FuzzReadState(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestSaveDelay(t *testing.T) {
+	for took, want := range map[time.Duration]time.Duration{
+		0: 5 * time.Second, 20 * time.Millisecond: 5 * time.Second, 200 * time.Millisecond: 20 * time.Second, 3 * time.Second: time.Minute,
+	} {
+		if got := saveDelay(took); got != want {
+			t.Errorf("after %v: %v, want %v", took, got, want)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"govn/controller/flows"
@@ -70,7 +71,8 @@ type controller struct {
 	cache    *cache
 	saveAt   time.Time // when the state goes to disk; zero: it is there
 	saving   sync.WaitGroup
-	caution  time.Time // when the cache may be used; zero: never
+	saveTook atomic.Int64 // nanoseconds that the last time took
+	caution  time.Time    // when the cache may be used; zero: never
 
 	session   *flows.Session // to Open vSwitch; nil: none
 	inherited int            // flows of ours that the session found
@@ -533,6 +535,7 @@ func (c *controller) deadlines() {
 				if err := cache.store(contents); err != nil {
 					c.log.Warn("state not written to disk", "err", err)
 				}
+				c.saveTook.Store(int64(time.Since(now)))
 			})
 		}
 	}

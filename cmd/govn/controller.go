@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -30,6 +32,11 @@ fabric), ovn-encap-type, ovn-encap-ip and others; see docs/operations.md.`,
 }
 
 func runController(ctx context.Context, d *daemon.Daemon, s *settings) error {
+	// One loop does the work, the host belongs to its workloads, and threads that
+	// wake each other for messages on sockets cost more than they gain.
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
 	return controller.Run(ctx, controller.Options{
 		OVS:      s.str("ovs"),
 		CacheDir: s.str("cache-dir"),
