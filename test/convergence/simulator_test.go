@@ -158,13 +158,14 @@ func (f *fleet) change(r *rand.Rand, names []string) {
 	n := r.IntN(len(f.all))
 	mine := f.ports[n]
 	if len(names) == 0 || r.IntN(3) == 0 {
-		for _, id := range slices.Sorted(mapsKeys(mine)) {
-			if err := f.all[n].DelPort(f.within(), fmt.Sprint("if", mine[id])); err != nil {
-				f.t.Fatal(err)
-			}
-			delete(mine, id)
+		if len(mine) == 0 {
 			return
 		}
+		id := slices.Sorted(mapsKeys(mine))[0]
+		if err := f.all[n].DelPort(f.within(), fmt.Sprint("if", mine[id])); err != nil {
+			f.t.Fatal(err)
+		}
+		delete(mine, id)
 		return
 	}
 	id := names[r.IntN(len(names))]
