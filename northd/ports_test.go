@@ -2,6 +2,7 @@ package northd_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"govn/pkg/ovsdb"
@@ -73,6 +74,33 @@ func TestTagsRunOut(t *testing.T) {
 	z.step(t)
 	if got := z.tags(t)["c4095"]; got != 18 {
 		t.Errorf("the port that waited has tag %d, want 18", got)
+	}
+}
+
+// Lint names what is not there yet, and containers that no VLAN leads to.
+func TestLintFeatures(t *testing.T) {
+	z := newZone(t, "")
+	ls, _ := z.addSwitch(t, "sw0", port("vm1"), with(port("r"), "type", "router"), with(port("ln"), "type", "localnet"),
+		with(port("c1"), "parent_name", ovsdb.NewSet("vm1")), nestedIn("vm1", 0, port("c2")))
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		u := tx.Insert(z.schemas.NB.Table("Forwarding_Group"), ovsdb.UUID{}, map[string]ovsdb.Value{
+			"name": "fwd", "vip": "10.0.0.100", "vmac": "50:54:00:00:00:64", "child_port": ovsdb.NewSet("vm1")})
+		tx.SetColumn(z.columns.LS.Table, ls, "forwarding_groups", ovsdb.NewSet(u))
+		return tx.Err()
+	})
+	z.step(t)
+	var got []string
+	for _, p := range z.View().Lint().Problems {
+		got = append(got, fmt.Sprintf("%s %s: %s", p.Name, p.Column, p.Reason))
+	}
+	want := []string{
+		"fwd : forwarding groups are not there yet",
+		"c1 tag: a nested port needs a VLAN; tag_request 0 asks for any",
+		"ln options: a localnet port needs network_name",
+		`r type: "router": ports of this type are not there yet`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("problems %q,\nwant %q", got, want)
 	}
 }
 

@@ -9,9 +9,10 @@
 //	              members of groups
 //
 // A round has two passes. The first one places the ports: here, behind a tunnel,
-// behind the physical network of their switch, or nowhere. What follows from the placements as a whole, the conntrack zones
-// and the members of multicast groups, is updated from the differences, and the
-// second pass evaluates the units that read it.
+// behind the physical network of their switch, or nowhere. What follows from the
+// placements as a whole, the conntrack zones and the members of multicast groups,
+// is updated from the differences, and the second pass evaluates the units that
+// read it.
 //
 // # Contract
 //

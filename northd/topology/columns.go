@@ -18,6 +18,7 @@ type Columns struct {
 	LS struct {
 		Table                         *ovsdb.TableSchema
 		Name, Ports, OtherConfig, XID *ovsdb.ColumnSchema
+		ForwardingGroups              *ovsdb.ColumnSchema
 	}
 	LSP struct {
 		Table                                                       *ovsdb.TableSchema
@@ -82,7 +83,8 @@ func NewColumns(s Schemas) *Columns {
 		"hv_cfg_timestamp": &g.HvCfgTimestamp, "options": &g.Options, "ipsec": &g.IPsec, "external_ids": &g.XID})
 
 	c.LS.Table = s.NB.Table("Logical_Switch")
-	resolve(c.LS.Table, cols{"name": &c.LS.Name, "ports": &c.LS.Ports, "other_config": &c.LS.OtherConfig, "external_ids": &c.LS.XID})
+	resolve(c.LS.Table, cols{"name": &c.LS.Name, "ports": &c.LS.Ports, "other_config": &c.LS.OtherConfig, "external_ids": &c.LS.XID,
+		"forwarding_groups": &c.LS.ForwardingGroups})
 
 	p := &c.LSP
 	p.Table = s.NB.Table("Logical_Switch_Port")

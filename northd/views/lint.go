@@ -77,6 +77,7 @@ func (s *Source) Lint() *control.Problems {
 			}
 		}
 		out.Problems = append(out.Problems, s.lintPorts(row)...)
+		out.Problems = append(out.Problems, s.lintFeatures(row)...)
 	}
 	slices.SortFunc(out.Problems, func(a, b control.Problem) int {
 		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID, b.UUID),
