@@ -262,7 +262,7 @@ func runGet(c *Context) error {
 	return nil
 }
 
-// add puts a row into the table that is printed.
+// addRow puts a row into the table that is printed.
 func (c *Context) addRow(row *idl.Row, columns []*ovsdb.ColumnSchema) {
 	cells := make([]Cell, len(columns))
 	for i, column := range columns {
@@ -340,7 +340,7 @@ func runFind(c *Context) error {
 	return nil
 }
 
-// check refuses columns that an update may not change.
+// checkMutable refuses columns that an update may not change.
 func checkMutable(row *idl.Row, column *ovsdb.ColumnSchema) error {
 	if !column.Mutable && !row.Inserted() {
 		return fmt.Errorf("cannot modify read-only column %s in table %s", column.Name, column.Table.Name)

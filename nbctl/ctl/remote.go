@@ -51,7 +51,7 @@ func (r remote) getConnection(c *Context) error {
 	return nil
 }
 
-// clear deletes the connections.
+// delConnection deletes the connections.
 func (r remote) delConnection(c *Context) error {
 	for _, row := range c.DB.Rows("Connection") {
 		row.Delete()

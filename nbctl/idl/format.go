@@ -160,6 +160,8 @@ func appendAtom(b []byte, a Atom) []byte {
 		return appendQuoted(b, x)
 	case UUID:
 		return append(append(append(b, `["uuid","`...), x.String()...), `"]`...)
+	case float64:
+		return strconv.AppendFloat(b, x, 'g', -1, 64) // all digits
 	}
 	return append(b, BareAtom(a)...)
 }

@@ -9,14 +9,14 @@ import (
 
 // column types of all shapes.
 var (
-	oneString  = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeString), Min: 1, Max: 1}
-	optInteger = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeInteger), Max: 1}
-	strings_   = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeString), Max: ovsdb.Unlimited}
-	integers   = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeInteger), Max: ovsdb.Unlimited}
-	uuids      = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeUUID), Max: ovsdb.Unlimited}
-	stringMap  = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeString), Value: ovsdb.NewBaseType(ovsdb.TypeString), Max: ovsdb.Unlimited}
-	intMap     = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeInteger), Value: ovsdb.NewBaseType(ovsdb.TypeBoolean), Max: ovsdb.Unlimited}
-	allTypes   = []*ovsdb.ColumnType{&oneString, &optInteger, &strings_, &integers, &uuids, &stringMap, &intMap}
+	oneString   = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeString), Min: 1, Max: 1}
+	optInteger  = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeInteger), Max: 1}
+	manyStrings = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeString), Max: ovsdb.Unlimited}
+	integers    = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeInteger), Max: ovsdb.Unlimited}
+	uuids       = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeUUID), Max: ovsdb.Unlimited}
+	stringMap   = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeString), Value: ovsdb.NewBaseType(ovsdb.TypeString), Max: ovsdb.Unlimited}
+	intMap      = ovsdb.ColumnType{Key: ovsdb.NewBaseType(ovsdb.TypeInteger), Value: ovsdb.NewBaseType(ovsdb.TypeBoolean), Max: ovsdb.Unlimited}
+	allTypes    = []*ovsdb.ColumnType{&oneString, &optInteger, &manyStrings, &integers, &uuids, &stringMap, &intMap}
 )
 
 func TestParseDatum(t *testing.T) {
@@ -29,18 +29,18 @@ func TestParseDatum(t *testing.T) {
 		in   string
 		want string // Format of the result, or the error
 	}{
-		{&strings_, `b,a c`, `[a, b, c]`},
-		{&strings_, `["x y",z]`, `["x y", z]`},
-		{&strings_, `[]`, `[]`},
-		{&strings_, ``, `use "[]" to specify the empty set`},
+		{&manyStrings, `b,a c`, `[a, b, c]`},
+		{&manyStrings, `["x y",z]`, `["x y", z]`},
+		{&manyStrings, `[]`, `[]`},
+		{&manyStrings, ``, `use "[]" to specify the empty set`},
 		{&stringMap, ``, `use "{}" to specify the empty map`},
-		{&strings_, `a,a`, `a,a: set contains duplicate value`},
-		{&strings_, `[a`, `[a: missing "]" at end of data`},
-		{&strings_, `[a]b`, `[a]b: trailing garbage after "]"`},
-		{&strings_, `a:b`, `a:b: unexpected ":" parsing set of strings`},
-		{&strings_, `a\:b`, `["a:b"]`},
-		{&strings_, `"a`, `"a: quoted string extends past end of argument`},
-		{&strings_, `a\`, `a\: backslash at end of argument`},
+		{&manyStrings, `a,a`, `a,a: set contains duplicate value`},
+		{&manyStrings, `[a`, `[a: missing "]" at end of data`},
+		{&manyStrings, `[a]b`, `[a]b: trailing garbage after "]"`},
+		{&manyStrings, `a:b`, `a:b: unexpected ":" parsing set of strings`},
+		{&manyStrings, `a\:b`, `["a:b"]`},
+		{&manyStrings, `"a`, `"a: quoted string extends past end of argument`},
+		{&manyStrings, `a\`, `a\: backslash at end of argument`},
 		{&integers, `3-5 1`, `[1, 3, 4, 5]`},
 		{&integers, `-2--1`, `[-2, -1]`},
 		{&integers, `5-3`, `"5-3" is not a valid range. Range end cannot be before start.`},

@@ -22,7 +22,7 @@ type Row struct {
 // change is what a mutation does to a column.
 type change struct{ add, remove Datum }
 
-// Column returns the column with that name. When the server does not have it,
+// column returns the column with that name. When the server does not have it,
 // that is noted as the transaction's error if write, and nil is returned.
 func (r *Row) column(name string, write bool) *ovsdb.ColumnSchema {
 	c := column(r.Table.Schema, name)
