@@ -10,10 +10,10 @@
 // # A round
 //
 // One goroutine runs rounds. A round takes all commits that are there, lets the
-// allocator give keys to what is new, evaluates what the commits touched,
-// writes the southbound rows that changed, and repeats until nothing is left to
-// do; then it hands the fabric one batch. What clients commit meanwhile is the
-// next round.
+// stages before the compile give keys, addresses and VLAN tags, evaluates what
+// the commits touched, writes the southbound rows that changed, and repeats until
+// nothing is left to do; then it hands the fabric one batch. What clients commit
+// meanwhile is the next round.
 //
 // # Invariants
 //

@@ -353,7 +353,11 @@ func (m *IPAM) assign(u ovsdb.UUID, mem *member, p *pool) {
 	}
 	kept := mem.now.hasMAC && mem.old.hasMAC && mem.now.mac == mem.old.mac
 	if !mem.now.hasMAC {
-		if mem.now.mac, mem.now.hasMAC = m.macs.choose(mem.now.v4); mem.now.hasMAC {
+		ip := mem.now.v4
+		if v4 := mem.want.V4; v4.IsValid() && mem.text == "" {
+			ip = number(v4) // also of a wish that does not come true, as ovn-northd does
+		}
+		if mem.now.mac, mem.now.hasMAC = m.macs.choose(ip); mem.now.hasMAC {
 			m.macs.claim(mem.now.mac, u)
 		}
 	}
