@@ -31,6 +31,20 @@
 // flows in it, so that a lookup costs as many probes as there are masks, however
 // many flows there are.
 //
+// # Judges
+//
+// Tests send the same messages, good and bad, and the same packets to this
+// switch and to a real ovs-vswitchd 3.1 with its dummy datapath, and compare
+// replies, dumps and output bytes: by hand-made corners, by random flows, and by
+// the flows that govn itself installs. ovs-ofctl prints every message.
+//
+// Differences that are known: which bucket of a select group a packet takes,
+// and which port a translation that may choose gets, are decided by another
+// hash; sequence numbers of TCP are not judged; fragments are not reassembled
+// for connection tracking; of instructions and actions that govn does not use
+// (MPLS, NSH, sample, encap, bundles of port modifications) there are none; of
+// tun_metadata there are the fields 0 to 7, of four bytes.
+//
 // # Debugging
 //
 // Process fills a [Trace] with what happened to the packet; its String reads
