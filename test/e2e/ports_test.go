@@ -85,8 +85,8 @@ func TestLocalnet(t *testing.T) {
 	again := capture(t, l, "hv1", "udp port 6081")
 	must(t)(l.Exec(t.Context(), "vm1", "ping", "-q", "-c", "3", "-i", "0.1", "-w", "5", "10.0.0.12"))
 	stop(t, again)
-	if n := count(t, again, ""); n < 6 {
-		t.Errorf("%d packets went through a tunnel, at least 6 expected", n)
+	if n := count(t, again, ""); n < 4 {
+		t.Errorf("%d packets went through a tunnel, two pings and their answers at least expected", n)
 	}
 }
 
