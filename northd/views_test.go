@@ -124,6 +124,8 @@ func lsp(name string, u ovsdb.UUID) control.Object {
 // too.
 func TestLintSouthbound(t *testing.T) {
 	z := newZone(t, "")
+	z.addSwitch(t, "sw0", port("vm1")) // with keys 1 and 1: an address of a port that is gone goes, too
+	z.step(t)
 	if err := z.registry.Hello("hv1", &proto.Hello{Name: "hv1", Encaps: []*proto.Encap{{Type: "geneve", Ip: "nowhere"}}}); err != nil {
 		t.Fatal(err)
 	}
