@@ -22,6 +22,7 @@ const (
 	maxBundles  = 16
 	maxMessages = 1 << 20 // of a bundle
 	maxVersion  = 0x20    // that a hello may have in its header
+	lastWrite   = time.Second
 )
 
 // conn is a connection to a controller. What the bridge's lock guards is marked.
@@ -71,6 +72,7 @@ func (b *Bridge) Serve(ctx context.Context, nc net.Conn) error {
 	delete(b.conns, c)
 	b.mu.Unlock()
 	c.end()
+	nc.SetWriteDeadline(time.Now().Add(lastWrite)) // for a peer that reads nothing
 	writer.Wait()
 	nc.Close()
 	switch {
@@ -105,9 +107,6 @@ func (c *conn) writeLoop() {
 			return
 		}
 		buffers := net.Buffers(batch)
-		if ended {
-			c.nc.SetWriteDeadline(time.Now().Add(time.Second))
-		}
 		if _, err := buffers.WriteTo(c.nc); err != nil {
 			c.nc.Close() // ends the reader too
 			c.end()

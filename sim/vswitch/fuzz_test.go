@@ -115,3 +115,21 @@ func TestGarbage(t *testing.T) {
 		theirs.Close()
 	}
 }
+
+// A peer that breaks the protocol and reads nothing does not hold Serve up.
+func TestDeafPeer(t *testing.T) {
+	b := NewBridge(Options{Name: "br-int"})
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	done := make(chan error, 1)
+	go func() { done <- b.Serve(context.Background(), ours) }()
+	theirs.Write([]byte{6, 5, 0, 8, 0, 0, 0, 0})
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("no error")
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("Serve hangs")
+	}
+}
