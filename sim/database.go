@@ -119,12 +119,17 @@ func (d *confDB) delPort(ctx context.Context, name string) error {
 	return err
 }
 
-// addBridge adds a bridge with its local port.
+// addBridge adds a bridge with its local port. An integration bridge forwards
+// nothing by itself.
 func (d *confDB) addBridge(ctx context.Context, name string) error {
 	return d.update(ctx, ovsdb.OwnerClient, func(tx *ovsdb.Txn) {
 		i := tx.Insert(d.iface, ovsdb.UUID{}, map[string]ovsdb.Value{"name": name, "type": "internal"})
 		p := tx.Insert(d.port, ovsdb.UUID{}, map[string]ovsdb.Value{"name": name, "interfaces": ovsdb.NewSet(i)})
-		br := tx.Insert(d.bridge, ovsdb.UUID{}, map[string]ovsdb.Value{"name": name, "ports": ovsdb.NewSet(p)})
+		row := map[string]ovsdb.Value{"name": name, "ports": ovsdb.NewSet(p)}
+		if name == "br-int" {
+			row["fail_mode"] = ovsdb.NewSet("secure")
+		}
+		br := tx.Insert(d.bridge, ovsdb.UUID{}, row)
 		tx.AddToSet(d.root, d.rootID, "bridges", br)
 		d.touch(tx)
 	})

@@ -245,6 +245,14 @@ func (n *Network) Run(ctx context.Context) error {
 	return n.runUntil(ctx, func() bool { return false })
 }
 
+// Advance lets simulated time pass, and what is due happen: bridges forget the
+// stations that they learned, connections end.
+func (n *Network) Advance(ctx context.Context, d time.Duration) error {
+	passed := false
+	n.line.after(d, func() { passed = true })
+	return n.runUntil(ctx, func() bool { return passed })
+}
+
 // runUntil lets things happen until cond holds or nothing is left.
 func (n *Network) runUntil(ctx context.Context, cond func() bool) error {
 	n.running.Lock()

@@ -178,9 +178,29 @@ func (v *vswitchd) addBridge(ctx context.Context, w *wantedBridge) (*bridge, err
 			})
 		}
 	})
+	if !w.secure {
+		if err := br.standalone(inner); err != nil {
+			v.removeLocked(br)
+			return nil, fmt.Errorf("bridge %q: %w", w.name, err)
+		}
+	}
 	v.bridges[w.name] = br
 	v.log.Debug("bridge added", "bridge", w.name)
 	return br, nil
+}
+
+// standalone gives a bridge the flow of a learning switch, as ovs-vswitchd does
+// where a bridge has no controller and its fail mode is not secure.
+func (br *bridge) standalone(ctx context.Context) error {
+	near, far := net.Pipe()
+	br.wg.Go(func() { _ = br.sw.Serve(ctx, far) }) // it ends with near
+	conn, err := openflow.NewConn(ctx, near, openflow.ConnOptions{})
+	if err != nil {
+		return err
+	}
+	normal := openflow.EncodeActions([]openflow.Action{openflow.Output{Port: openflow.PortNormal}})
+	err = conn.Do(ctx, openflow.AddFlow(openflow.Flow{Actions: normal}))
+	return errors.Join(err, conn.Close())
 }
 
 func (v *vswitchd) removeLocked(br *bridge) {

@@ -16,6 +16,7 @@ import (
 type wantedBridge struct {
 	row    ovsdb.UUID
 	name   string
+	secure bool          // fail_mode
 	ifaces []wantedIface // by name
 }
 
@@ -53,6 +54,9 @@ func (d *confDB) wanted(sn *ovsdb.Snapshot) []wantedBridge {
 			continue
 		}
 		w := wantedBridge{row: br.UUID(), name: br.Str(d.bridge.Column("name"))}
+		if mode, ok := br.Opt(d.bridge.Column("fail_mode")); ok {
+			w.secure = mode == "secure"
+		}
 		for p := range br.Set(d.bridge.Column("ports")).All() {
 			port := sn.Row(d.port, p.(ovsdb.UUID))
 			if port == nil {

@@ -54,14 +54,12 @@ func compare(t *testing.T, cfg *lab.Config, seed uint64, n int) {
 		t.Cleanup(func() { closeOf(t, trace) })
 		engines = append(engines, trace)
 	}
-	if !oracle.Outside(cfg) { // the simulator is a judge of br-int alone
-		simulator, err := oracle.NewSimulator(t.Context(), "govn in the simulator", cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { closeOf(t, simulator) })
-		engines = append(engines, simulator)
+	simulator, err := oracle.NewSimulator(t.Context(), "govn in the simulator", cfg)
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { closeOf(t, simulator) })
+	engines = append(engines, simulator)
 	r, err := oracle.Compare(t.Context(), cfg, oracle.Generate(cfg, seed, n), engines...)
 	if err != nil {
 		t.Fatal(err)

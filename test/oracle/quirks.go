@@ -16,6 +16,8 @@ const (
 	RoleStock
 	// RoleOVNTrace is stock ovn-trace.
 	RoleOVNTrace
+	// RoleSimulator is packets through govn's flows in the simulator.
+	RoleSimulator
 )
 
 // Quirk is a defect of a program that the oracle uses as a judge: it does not
@@ -26,7 +28,7 @@ type Quirk struct {
 	hits func(m *Microflow, security []endpoint) bool
 }
 
-// Quirks are those of OVN 23.03.
+// Quirks are those of OVN 23.03, and one of real packets.
 var Quirks = []Quirk{
 	{
 		// controller/lflow.c writes 225 where RFC 4861 (and the text of
@@ -78,6 +80,12 @@ var Quirks = []Quirk{
 		hits: func(m *Microflow, security []endpoint) bool {
 			return len(security) > 0 && m.Packet["ip6.src"] == "::"
 		},
+	},
+	{
+		// The others trace, and teach no bridge anything: they flood it.
+		Name: "a bridge of a physical network drops real packets of a station to itself",
+		Role: RoleSimulator,
+		hits: func(m *Microflow, _ []endpoint) bool { return m.Packet["eth.src"] == m.Packet["eth.dst"] },
 	},
 }
 

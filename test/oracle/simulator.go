@@ -82,7 +82,10 @@ func (e *Simulator) Close() error { return e.s.Close() }
 func (e *Simulator) Name() string { return e.name }
 
 // Role implements [Engine].
-func (e *Simulator) Role() Role { return RoleGovn }
+func (e *Simulator) Role() Role { return RoleSimulator }
+
+// stationAge is more than the 300 s after which a bridge forgets a station.
+const stationAge = 10 * time.Minute
 
 // Trace implements [Engine].
 func (e *Simulator) Trace(ctx context.Context, flows []Microflow) ([]Verdict, error) {
@@ -112,6 +115,10 @@ func (e *Simulator) follow(ctx context.Context, m *Microflow) (Verdict, error) {
 		return nil, err
 	}
 	e.nested.leave(port, in) // rewrites are against the packet without that tag
+	// No bridge of a physical network knows where anybody is, as in ofproto/trace.
+	if err := e.s.Advance(ctx, stationAge); err != nil {
+		return nil, err
+	}
 	way := from.Send(frame)
 	if err := e.s.Run(ctx); err != nil {
 		return nil, err
