@@ -13,7 +13,7 @@ import (
 // for. Subnets are small and overlap with static addresses, so that ports get in
 // each other's way.
 func (w *World) addressing(s, p *ovsdb.Row) string {
-	switch w.r.IntN(11) {
+	switch w.r.IntN(12) {
 	case 0:
 		return w.setMACPrefix()
 	case 1:
@@ -30,6 +30,8 @@ func (w *World) addressing(s, p *ovsdb.Row) string {
 			return ""
 		}
 		return w.requestPortKey(p)
+	case 5:
+		return w.learn()
 	}
 	return w.setSubnet(s)
 }
@@ -164,7 +166,7 @@ func (w *World) dynamic() string {
 		w.mac() + " dynamic", "dynamic nonsense"}[w.r.IntN(7)]
 }
 
-// learn lets a chassis learn an address, mostly on a port that is there.
+// learn lets a chassis learn addresses, mostly on a port that is there.
 func (w *World) learn() string {
 	w.hit("FDB:insert", "FDB.mac", "FDB.dp_key", "FDB.port_key")
 	e := &proto.FdbEntry{Datapath: uint32(1 + w.r.IntN(3)), Mac: uint64(w.r.IntN(8)), Port: uint32(1 + w.r.IntN(5))}
@@ -174,7 +176,11 @@ func (w *World) learn() string {
 			e.Datapath, e.Port = uint32(sn.Row(w.Columns.Datapath.Table, dp).Int(w.Columns.Datapath.TunnelKey)), uint32(p.Int(b.TunnelKey))
 		}
 	}
-	w.Registry.Report("hv0", &proto.Report{FdbPut: []*proto.FdbEntry{e}})
+	r := &proto.Report{FdbPut: []*proto.FdbEntry{e}}
+	for i := range uint64(4) { // rows go with their port: a few more, to have some to delete
+		r.FdbPut = append(r.FdbPut, &proto.FdbEntry{Datapath: e.Datapath, Mac: e.Mac + 8*(i+1), Port: e.Port})
+	}
+	w.Registry.Report("hv0", r)
 	w.step()
-	return "learn an address"
+	return "learn addresses"
 }

@@ -179,14 +179,14 @@ func (w *World) change() string {
 
 func (w *World) remove() string {
 	lsp, ls := &w.Columns.LSP, &w.Columns.LS
-	switch w.r.IntN(12) {
+	switch w.r.IntN(13) {
 	case 0:
 		if s := pickRow(w.r, w.switches()); s != nil {
 			w.hit("Logical_Switch:delete", "Logical_Switch.ports")
 			w.nb(func(tx *ovsdb.Txn) error { tx.Delete(ls.Table, s.UUID()); return tx.Err() })
 			return "delete switch " + s.Str(ls.Name)
 		}
-	case 1:
+	case 1, 12:
 		var learned []*ovsdb.Row
 		for row := range w.Store.Snapshot().Rows(w.Columns.FDB.Table) {
 			learned = append(learned, row)
