@@ -6,7 +6,7 @@
 //	ovsdb-server <---> vswitch (interfaces, config) --> physical (units) --> desired flows
 //	                      ^                                                      |
 //	                      | tunnels, patches, zones, ovn-installed               v
-//	ovs-vswitchd <------- OpenFlow: TLV map, one bundle, barrier <---------- flows (installer)
+//	ovs-vswitchd <------- OpenFlow: TLV map, one bundle <------------------- flows (installer)
 //	      |
 //	      +---- packet-ins --> punt (one file per protocol) --> learned MACs --> physical, reports
 //
@@ -19,8 +19,9 @@
 // # Order
 //
 // A round takes everything that has arrived, evaluates the units once, and then
-// applies: ports and tunnels in Open_vSwitch, the TLV map, one bundle of flows,
-// a barrier, removals of tunnels, the ack. A revision is acked when its flows
+// applies: ports and tunnels in Open_vSwitch, the TLV map, one bundle of flows;
+// then, in one transaction, what follows from the flows (zones, ovn-installed,
+// removals of tunnels), and the ack. A revision is acked when its flows
 // are in and the tunnels that it needs have their OpenFlow ports.
 //
 // # Invariants

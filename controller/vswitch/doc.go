@@ -12,7 +12,9 @@
 // the last Take, by interface name; after a (re)connection the first Delta is
 // full. Writing: [Client.Want] takes the whole wish; the client compares it with
 // what is there and writes the difference in one transaction, again and again
-// until they agree. Wishes may be repeated; the last one counts.
+// until they agree. Wishes may be repeated; the last one counts. A wish shares
+// what did not change with the one before, and only what a wish or a row changed
+// is looked at again (todo.go), so a port more costs what a port costs.
 //
 // # Invariants
 //
