@@ -133,7 +133,7 @@ func (o *oracle) real(p Packet) (out []Output) {
 	tick := time.NewTicker(200 * time.Microsecond)
 	defer tick.Stop()
 	// Once the sentinel has been seen, what came before it is in the files.
-	for end, seen, last := time.Now().Add(5*time.Second), false, false; !last; <-tick.C {
+	for end, seen, last := time.Now().Add(20*time.Second), false, false; !last; <-tick.C {
 		if time.Now().After(end) {
 			o.t.Fatal("the sentinel did not come back")
 		}
