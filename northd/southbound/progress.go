@@ -23,6 +23,8 @@ type Progress struct {
 	nb  *ovsdb.DatabaseSchema
 	now func() time.Time
 
+	started time.Time // when the streams of the time before were lost
+
 	mu      sync.Mutex
 	sent    []milestone // ascending; the first is what every chassis is at least at
 	waiting map[string]map[ovsdb.UUID]uint64
@@ -51,7 +53,7 @@ func NewProgress(reg *Registry, nb *ovsdb.DatabaseSchema, now func() time.Time) 
 	if now == nil {
 		now = time.Now
 	}
-	return &Progress{reg: reg, nb: nb, now: now,
+	return &Progress{reg: reg, nb: nb, now: now, started: now(),
 		waiting: make(map[string]map[ovsdb.UUID]uint64), applied: make(map[string]uint64)}
 }
 
@@ -255,7 +257,10 @@ func (p *Progress) Settle() error {
 
 func (p *Progress) counts(chassis string) bool {
 	connected, lost, known := p.reg.Liveness(chassis)
-	return known && (connected || p.now().Sub(lost) < HvGrace)
+	if !known {
+		lost = p.started
+	}
+	return connected || p.now().Sub(lost) < HvGrace
 }
 
 // trim forgets milestones that every chassis has passed.
