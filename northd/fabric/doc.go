@@ -45,9 +45,10 @@
 // frame: the keys come from the log of each datapath that changed, or, where
 // the log does not reach back that far, from the difference of the trees. A
 // frame is sent when its revision is durable. A revision that changes nothing
-// for a chassis is not sent, unless nb_cfg changed. A snapshot is sent to a
-// chassis that holds another state than the desired one, and to one that asks
-// for it; a few at a time.
+// for a chassis is not sent, unless nb_cfg changed or a port that it has waits
+// for the acknowledgement to be up (one that was unplugged and plugged in again
+// within a revision). A snapshot is sent to a chassis that holds another state
+// than the desired one, and to one that asks for it; a few at a time.
 //
 // # Concurrency
 //

@@ -370,6 +370,25 @@ func TestEventsAndStatus(t *testing.T) {
 	}
 }
 
+// A port that was unplugged and plugged in again within a revision changes
+// nothing for its chassis, whose acknowledgement is needed to bring it up.
+func TestAwaitedAcknowledgement(t *testing.T) {
+	bed := testBed(t, Options{})
+	bed.Apply(twoTenants())
+	f := newFake("hv1")
+	f.connect(t, bed)
+	defer f.disconnect()
+	f.reach(t, 1)
+	for revision := range uint64(4) {
+		revision += 2
+		up := revision%2 == 1
+		bed.Apply(Batch{Revision: revision, NbCfg: 1, Bindings: []Binding{{1, 1, "hv1", up}}})
+		if !up {
+			f.await(t, "frame", func() bool { return f.state.Revision().GetNumber() == revision })
+		}
+	}
+}
+
 // The later stream of a name wins, and its chassis does not count as lost.
 func TestSecondStreamReplaces(t *testing.T) {
 	r := &recorder{}

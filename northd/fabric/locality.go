@@ -42,6 +42,12 @@ func (z *zone) apply(b *Batch, bodies, items []*item) []*stream {
 			z.mark(c, 0)
 		}
 	}
+	for _, binding := range b.Bindings {
+		if c := z.chassis[binding.Chassis]; c != nil && !binding.Up {
+			c.awaited = z.revision
+			z.mark(c, 0)
+		}
+	}
 	for d := range z.visited {
 		if d.ports == 0 && len(d.own) == 0 && len(d.localTo) == 0 && len(d.links) == 0 && d.all.items.Len() == 0 && len(d.all.refs) == 0 {
 			delete(z.datapaths, d.key)
@@ -137,7 +143,8 @@ func (z *zone) publish(c *cell) {
 	}
 }
 
-// mark notes that a stream has to look at a datapath; 0 stands for nb_cfg.
+// mark notes that a stream has to look at a datapath; 0 stands for nb_cfg
+// and for an acknowledgement that is awaited.
 func (z *zone) mark(c *chassis, datapath uint32) {
 	st := c.session.stream
 	if st == nil {

@@ -14,6 +14,7 @@ import (
 type target struct {
 	revision uint64
 	nbCfg    int64
+	awaited  uint64
 	steps    map[uint32]step
 }
 
@@ -23,7 +24,7 @@ func (st *stream) capture(all bool) target {
 	s := st.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := target{revision: s.zone.revision, nbCfg: s.zone.nbCfg, steps: make(map[uint32]step, len(st.dirty))}
+	t := target{revision: s.zone.revision, nbCfg: s.zone.nbCfg, awaited: st.chassis.awaited, steps: make(map[uint32]step, len(st.dirty))}
 	if all {
 		for dp := range st.chassis.local {
 			st.dirty[dp] = struct{}{}
@@ -192,7 +193,7 @@ func (st *stream) sendDifference(ctx context.Context) error {
 		}
 	}
 	if len(changes) == 0 {
-		if t.nbCfg == st.nbCfg {
+		if t.nbCfg == st.nbCfg && t.awaited <= st.framed {
 			return nil
 		}
 		return st.send(ctx, t, "empty", nil)
@@ -235,7 +236,7 @@ func (st *stream) send(ctx context.Context, t target, kind string, fill func(*wr
 	if err := w.chunker.Last(st.digest, t.nbCfg); err != nil {
 		return err
 	}
-	st.nbCfg = t.nbCfg
+	st.nbCfg, st.framed = t.nbCfg, t.revision
 	s.metrics.frames.WithLabelValues(kind).Inc()
 	for k, n := range w.kinds {
 		s.metrics.kind(k).Add(float64(n))

@@ -68,6 +68,7 @@ type stream struct {
 	view   view
 	digest state.Digest
 	nbCfg  int64
+	framed uint64 // revision of the last frame
 
 	sending atomic.Int64 // unix nanoseconds since when a frame is being sent; 0: none is
 	bytes   atomic.Uint64

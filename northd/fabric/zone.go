@@ -74,6 +74,7 @@ type chassis struct {
 	present map[*datapath]struct{}
 	local   map[uint32]struct{}
 	session session
+	awaited uint64 // revision whose acknowledgement brings a port up
 }
 
 func newZone(logger *slog.Logger, logKeys int) *zone {
