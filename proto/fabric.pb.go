@@ -31,6 +31,9 @@ const (
 	Kind_KIND_PORT        Kind = 4
 	Kind_KIND_CHASSIS     Kind = 5
 	Kind_KIND_FDB         Kind = 6
+	Kind_KIND_NEIGHBOUR   Kind = 7
+	Kind_KIND_GROUP       Kind = 8
+	Kind_KIND_HA_GROUP    Kind = 9
 )
 
 // Enum value maps for Kind.
@@ -43,6 +46,9 @@ var (
 		4: "KIND_PORT",
 		5: "KIND_CHASSIS",
 		6: "KIND_FDB",
+		7: "KIND_NEIGHBOUR",
+		8: "KIND_GROUP",
+		9: "KIND_HA_GROUP",
 	}
 	Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
@@ -52,6 +58,9 @@ var (
 		"KIND_PORT":        4,
 		"KIND_CHASSIS":     5,
 		"KIND_FDB":         6,
+		"KIND_NEIGHBOUR":   7,
+		"KIND_GROUP":       8,
+		"KIND_HA_GROUP":    9,
 	}
 )
 
@@ -125,7 +134,7 @@ func (x Literal_Op) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Literal_Op.Descriptor instead.
 func (Literal_Op) EnumDescriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{17, 0}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{19, 0}
 }
 
 type Relocation_Where int32
@@ -174,7 +183,7 @@ func (x Relocation_Where) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Relocation_Where.Descriptor instead.
 func (Relocation_Where) EnumDescriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{18, 0}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{20, 0}
 }
 
 type Relocation_Symbol int32
@@ -220,7 +229,62 @@ func (x Relocation_Symbol) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Relocation_Symbol.Descriptor instead.
 func (Relocation_Symbol) EnumDescriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{18, 1}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{20, 1}
+}
+
+type Group_Type int32
+
+const (
+	Group_TYPE_UNSPECIFIED   Group_Type = 0
+	Group_TYPE_ALL           Group_Type = 1
+	Group_TYPE_SELECT        Group_Type = 2
+	Group_TYPE_INDIRECT      Group_Type = 3
+	Group_TYPE_FAST_FAILOVER Group_Type = 4
+)
+
+// Enum value maps for Group_Type.
+var (
+	Group_Type_name = map[int32]string{
+		0: "TYPE_UNSPECIFIED",
+		1: "TYPE_ALL",
+		2: "TYPE_SELECT",
+		3: "TYPE_INDIRECT",
+		4: "TYPE_FAST_FAILOVER",
+	}
+	Group_Type_value = map[string]int32{
+		"TYPE_UNSPECIFIED":   0,
+		"TYPE_ALL":           1,
+		"TYPE_SELECT":        2,
+		"TYPE_INDIRECT":      3,
+		"TYPE_FAST_FAILOVER": 4,
+	}
+)
+
+func (x Group_Type) Enum() *Group_Type {
+	p := new(Group_Type)
+	*p = x
+	return p
+}
+
+func (x Group_Type) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Group_Type) Descriptor() protoreflect.EnumDescriptor {
+	return file_proto_fabric_proto_enumTypes[4].Descriptor()
+}
+
+func (Group_Type) Type() protoreflect.EnumType {
+	return &file_proto_fabric_proto_enumTypes[4]
+}
+
+func (x Group_Type) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Group_Type.Descriptor instead.
+func (Group_Type) EnumDescriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{28, 0}
 }
 
 type FromChassis struct {
@@ -480,6 +544,8 @@ type Hello struct {
 	Bodies         [][]byte               `protobuf:"bytes,11,rep,name=bodies,proto3" json:"bodies,omitempty"`                                                                                                                // hashes of bodies held in memory or on disk
 	Interfaces     []*Interface           `protobuf:"bytes,12,rep,name=interfaces,proto3" json:"interfaces,omitempty"`                                                                                                        // level: all interfaces with an iface-id now
 	Fdb            []*FdbEntry            `protobuf:"bytes,13,rep,name=fdb,proto3" json:"fdb,omitempty"`                                                                                                                      // level: all MAC addresses learned here
+	Neighbours     []*Neighbour           `protobuf:"bytes,14,rep,name=neighbours,proto3" json:"neighbours,omitempty"`                                                                                                        // level: all bindings learned here that northd has not confirmed
+	Claims         []*Claim               `protobuf:"bytes,15,rep,name=claims,proto3" json:"claims,omitempty"`                                                                                                                // level: ports without interface that this chassis hosts now
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -601,6 +667,20 @@ func (x *Hello) GetInterfaces() []*Interface {
 func (x *Hello) GetFdb() []*FdbEntry {
 	if x != nil {
 		return x.Fdb
+	}
+	return nil
+}
+
+func (x *Hello) GetNeighbours() []*Neighbour {
+	if x != nil {
+		return x.Neighbours
+	}
+	return nil
+}
+
+func (x *Hello) GetClaims() []*Claim {
+	if x != nil {
+		return x.Claims
 	}
 	return nil
 }
@@ -841,6 +921,147 @@ func (x *FdbEntry) GetPort() uint32 {
 	return 0
 }
 
+// Neighbour is the Ethernet address of an IP address that was learned on a
+// router port (MAC_Binding).
+type Neighbour struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Datapath      uint32                 `protobuf:"varint,1,opt,name=datapath,proto3" json:"datapath,omitempty"` // of the router
+	Port          uint32                 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`         // router port that it is behind
+	Ip            []byte                 `protobuf:"bytes,3,opt,name=ip,proto3" json:"ip,omitempty"`              // 4 or 16 bytes
+	Mac           uint64                 `protobuf:"varint,4,opt,name=mac,proto3" json:"mac,omitempty"`           // low 48 bits
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Neighbour) Reset() {
+	*x = Neighbour{}
+	mi := &file_proto_fabric_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Neighbour) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Neighbour) ProtoMessage() {}
+
+func (x *Neighbour) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fabric_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Neighbour.ProtoReflect.Descriptor instead.
+func (*Neighbour) Descriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Neighbour) GetDatapath() uint32 {
+	if x != nil {
+		return x.Datapath
+	}
+	return 0
+}
+
+func (x *Neighbour) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *Neighbour) GetIp() []byte {
+	if x != nil {
+		return x.Ip
+	}
+	return nil
+}
+
+func (x *Neighbour) GetMac() uint64 {
+	if x != nil {
+		return x.Mac
+	}
+	return 0
+}
+
+// Claim says that a chassis hosts a port that no interface decides about: the
+// active end of a distributed gateway port or external port, a gateway port, a
+// virtual port.
+type Claim struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Datapath      uint32                 `protobuf:"varint,1,opt,name=datapath,proto3" json:"datapath,omitempty"`
+	Port          uint32                 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	Since         int64                  `protobuf:"varint,3,opt,name=since,proto3" json:"since,omitempty"`   // unix milliseconds; of two chassis, the later one wins
+	Parent        uint32                 `protobuf:"varint,4,opt,name=parent,proto3" json:"parent,omitempty"` // of a virtual port: key of the port that has its address
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Claim) Reset() {
+	*x = Claim{}
+	mi := &file_proto_fabric_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Claim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Claim) ProtoMessage() {}
+
+func (x *Claim) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fabric_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Claim.ProtoReflect.Descriptor instead.
+func (*Claim) Descriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Claim) GetDatapath() uint32 {
+	if x != nil {
+		return x.Datapath
+	}
+	return 0
+}
+
+func (x *Claim) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *Claim) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *Claim) GetParent() uint32 {
+	if x != nil {
+		return x.Parent
+	}
+	return 0
+}
+
 // Report tells what changed on the chassis since Hello or the last Report.
 type Report struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -849,13 +1070,19 @@ type Report struct {
 	FdbPut         []*FdbEntry            `protobuf:"bytes,3,rep,name=fdb_put,json=fdbPut,proto3" json:"fdb_put,omitempty"`
 	FdbGone        []*FdbEntry            `protobuf:"bytes,4,rep,name=fdb_gone,json=fdbGone,proto3" json:"fdb_gone,omitempty"`
 	Config         *Hello                 `protobuf:"bytes,5,opt,name=config,proto3" json:"config,omitempty"` // name, hostname, encaps, mappings, other_config when any of them changed
+	NeighboursPut  []*Neighbour           `protobuf:"bytes,6,rep,name=neighbours_put,json=neighboursPut,proto3" json:"neighbours_put,omitempty"`
+	NeighboursGone []*Neighbour           `protobuf:"bytes,7,rep,name=neighbours_gone,json=neighboursGone,proto3" json:"neighbours_gone,omitempty"`
+	ClaimsPut      []*Claim               `protobuf:"bytes,8,rep,name=claims_put,json=claimsPut,proto3" json:"claims_put,omitempty"`
+	ClaimsGone     []*Claim               `protobuf:"bytes,9,rep,name=claims_gone,json=claimsGone,proto3" json:"claims_gone,omitempty"`
+	FdbSeen        []*FdbEntry            `protobuf:"bytes,10,rep,name=fdb_seen,json=fdbSeen,proto3" json:"fdb_seen,omitempty"`                      // entries of northd that traffic used since they were last told
+	NeighboursSeen []*Neighbour           `protobuf:"bytes,11,rep,name=neighbours_seen,json=neighboursSeen,proto3" json:"neighbours_seen,omitempty"` // likewise
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_proto_fabric_proto_msgTypes[8]
+	mi := &file_proto_fabric_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +1094,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[8]
+	mi := &file_proto_fabric_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +1107,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{8}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Report) GetInterfacesPut() []*Interface {
@@ -918,6 +1145,48 @@ func (x *Report) GetConfig() *Hello {
 	return nil
 }
 
+func (x *Report) GetNeighboursPut() []*Neighbour {
+	if x != nil {
+		return x.NeighboursPut
+	}
+	return nil
+}
+
+func (x *Report) GetNeighboursGone() []*Neighbour {
+	if x != nil {
+		return x.NeighboursGone
+	}
+	return nil
+}
+
+func (x *Report) GetClaimsPut() []*Claim {
+	if x != nil {
+		return x.ClaimsPut
+	}
+	return nil
+}
+
+func (x *Report) GetClaimsGone() []*Claim {
+	if x != nil {
+		return x.ClaimsGone
+	}
+	return nil
+}
+
+func (x *Report) GetFdbSeen() []*FdbEntry {
+	if x != nil {
+		return x.FdbSeen
+	}
+	return nil
+}
+
+func (x *Report) GetNeighboursSeen() []*Neighbour {
+	if x != nil {
+		return x.NeighboursSeen
+	}
+	return nil
+}
+
 // Ack tells how far a chassis is.
 type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -932,7 +1201,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_proto_fabric_proto_msgTypes[9]
+	mi := &file_proto_fabric_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1213,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[9]
+	mi := &file_proto_fabric_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1226,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{9}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Ack) GetReceived() *Revision {
@@ -1011,7 +1280,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_proto_fabric_proto_msgTypes[10]
+	mi := &file_proto_fabric_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1292,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[10]
+	mi := &file_proto_fabric_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1305,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{10}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Failure) GetUnit() []byte {
@@ -1100,7 +1369,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_proto_fabric_proto_msgTypes[11]
+	mi := &file_proto_fabric_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1381,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[11]
+	mi := &file_proto_fabric_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1394,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{11}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Item) GetKind() Kind {
@@ -1166,7 +1435,7 @@ type ItemKey struct {
 
 func (x *ItemKey) Reset() {
 	*x = ItemKey{}
-	mi := &file_proto_fabric_proto_msgTypes[12]
+	mi := &file_proto_fabric_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1447,7 @@ func (x *ItemKey) String() string {
 func (*ItemKey) ProtoMessage() {}
 
 func (x *ItemKey) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[12]
+	mi := &file_proto_fabric_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1460,7 @@ func (x *ItemKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemKey.ProtoReflect.Descriptor instead.
 func (*ItemKey) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{12}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ItemKey) GetKind() Kind {
@@ -1225,7 +1494,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_proto_fabric_proto_msgTypes[13]
+	mi := &file_proto_fabric_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1237,7 +1506,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[13]
+	mi := &file_proto_fabric_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1519,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{13}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Frame) GetRevision() *Revision {
@@ -1329,7 +1598,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_proto_fabric_proto_msgTypes[14]
+	mi := &file_proto_fabric_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1341,7 +1610,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[14]
+	mi := &file_proto_fabric_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1354,7 +1623,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{14}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Command) GetCmd() isCommand_Cmd {
@@ -1393,7 +1662,7 @@ type Body struct {
 
 func (x *Body) Reset() {
 	*x = Body{}
-	mi := &file_proto_fabric_proto_msgTypes[15]
+	mi := &file_proto_fabric_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1674,7 @@ func (x *Body) String() string {
 func (*Body) ProtoMessage() {}
 
 func (x *Body) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[15]
+	mi := &file_proto_fabric_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1687,7 @@ func (x *Body) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Body.ProtoReflect.Descriptor instead.
 func (*Body) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{15}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Body) GetFlows() []*Flow {
@@ -1444,7 +1713,7 @@ type Flow struct {
 
 func (x *Flow) Reset() {
 	*x = Flow{}
-	mi := &file_proto_fabric_proto_msgTypes[16]
+	mi := &file_proto_fabric_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1456,7 +1725,7 @@ func (x *Flow) String() string {
 func (*Flow) ProtoMessage() {}
 
 func (x *Flow) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[16]
+	mi := &file_proto_fabric_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1469,7 +1738,7 @@ func (x *Flow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flow.ProtoReflect.Descriptor instead.
 func (*Flow) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{16}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Flow) GetTable() uint32 {
@@ -1540,7 +1809,7 @@ type Literal struct {
 
 func (x *Literal) Reset() {
 	*x = Literal{}
-	mi := &file_proto_fabric_proto_msgTypes[17]
+	mi := &file_proto_fabric_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1552,7 +1821,7 @@ func (x *Literal) String() string {
 func (*Literal) ProtoMessage() {}
 
 func (x *Literal) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[17]
+	mi := &file_proto_fabric_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1565,7 +1834,7 @@ func (x *Literal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Literal.ProtoReflect.Descriptor instead.
 func (*Literal) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{17}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Literal) GetOp() Literal_Op {
@@ -1607,7 +1876,7 @@ type Relocation struct {
 
 func (x *Relocation) Reset() {
 	*x = Relocation{}
-	mi := &file_proto_fabric_proto_msgTypes[18]
+	mi := &file_proto_fabric_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +1888,7 @@ func (x *Relocation) String() string {
 func (*Relocation) ProtoMessage() {}
 
 func (x *Relocation) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[18]
+	mi := &file_proto_fabric_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +1901,7 @@ func (x *Relocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Relocation.ProtoReflect.Descriptor instead.
 func (*Relocation) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{18}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Relocation) GetWhere() Relocation_Where {
@@ -1669,7 +1938,7 @@ type Unit struct {
 
 func (x *Unit) Reset() {
 	*x = Unit{}
-	mi := &file_proto_fabric_proto_msgTypes[19]
+	mi := &file_proto_fabric_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +1950,7 @@ func (x *Unit) String() string {
 func (*Unit) ProtoMessage() {}
 
 func (x *Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[19]
+	mi := &file_proto_fabric_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +1963,7 @@ func (x *Unit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unit.ProtoReflect.Descriptor instead.
 func (*Unit) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{19}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Unit) GetBody() []byte {
@@ -1737,7 +2006,7 @@ type Object struct {
 
 func (x *Object) Reset() {
 	*x = Object{}
-	mi := &file_proto_fabric_proto_msgTypes[20]
+	mi := &file_proto_fabric_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +2018,7 @@ func (x *Object) String() string {
 func (*Object) ProtoMessage() {}
 
 func (x *Object) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[20]
+	mi := &file_proto_fabric_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +2031,7 @@ func (x *Object) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Object.ProtoReflect.Descriptor instead.
 func (*Object) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{20}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Object) GetTable() string {
@@ -1797,7 +2066,7 @@ type Datapath struct {
 
 func (x *Datapath) Reset() {
 	*x = Datapath{}
-	mi := &file_proto_fabric_proto_msgTypes[21]
+	mi := &file_proto_fabric_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1809,7 +2078,7 @@ func (x *Datapath) String() string {
 func (*Datapath) ProtoMessage() {}
 
 func (x *Datapath) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[21]
+	mi := &file_proto_fabric_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1822,7 +2091,7 @@ func (x *Datapath) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Datapath.ProtoReflect.Descriptor instead.
 func (*Datapath) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{21}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Datapath) GetUuid() []byte {
@@ -1858,15 +2127,20 @@ type Port struct {
 	Parent            string                 `protobuf:"bytes,8,opt,name=parent,proto3" json:"parent,omitempty"`
 	Tag               uint32                 `protobuf:"varint,9,opt,name=tag,proto3" json:"tag,omitempty"`
 	Options           map[string]string      `protobuf:"bytes,10,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Learn             bool                   `protobuf:"varint,11,opt,name=learn,proto3" json:"learn,omitempty"` // source MACs unknown to the datapath are learned here
-	Up                bool                   `protobuf:"varint,12,opt,name=up,proto3" json:"up,omitempty"`       // its flows are in on chassis (others may output to it)
+	Learn             bool                   `protobuf:"varint,11,opt,name=learn,proto3" json:"learn,omitempty"`                                   // source MACs unknown to the datapath are learned here
+	Up                bool                   `protobuf:"varint,12,opt,name=up,proto3" json:"up,omitempty"`                                         // its flows are in on chassis (others may output to it)
+	PeerDatapath      uint32                 `protobuf:"varint,13,opt,name=peer_datapath,json=peerDatapath,proto3" json:"peer_datapath,omitempty"` // not 0: what is output to the port enters this datapath ...
+	PeerPort          uint32                 `protobuf:"varint,14,opt,name=peer_port,json=peerPort,proto3" json:"peer_port,omitempty"`             // ... by this port
+	HaGroup           []byte                 `protobuf:"bytes,15,opt,name=ha_group,json=haGroup,proto3" json:"ha_group,omitempty"`                 // key of the HA_GROUP item whose active chassis hosts the port
+	Distributed       uint32                 `protobuf:"varint,16,opt,name=distributed,proto3" json:"distributed,omitempty"`                       // of a chassisredirect port: the port that it stands for on the chassis that hosts it
+	Announce          []string               `protobuf:"bytes,17,rep,name=announce,proto3" json:"announce,omitempty"`                              // "MAC IP [IP...]" to announce where the port is hosted (gratuitous ARP)
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_proto_fabric_proto_msgTypes[22]
+	mi := &file_proto_fabric_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1878,7 +2152,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[22]
+	mi := &file_proto_fabric_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1891,7 +2165,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{22}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Port) GetUuid() []byte {
@@ -1978,6 +2252,41 @@ func (x *Port) GetUp() bool {
 	return false
 }
 
+func (x *Port) GetPeerDatapath() uint32 {
+	if x != nil {
+		return x.PeerDatapath
+	}
+	return 0
+}
+
+func (x *Port) GetPeerPort() uint32 {
+	if x != nil {
+		return x.PeerPort
+	}
+	return 0
+}
+
+func (x *Port) GetHaGroup() []byte {
+	if x != nil {
+		return x.HaGroup
+	}
+	return nil
+}
+
+func (x *Port) GetDistributed() uint32 {
+	if x != nil {
+		return x.Distributed
+	}
+	return 0
+}
+
+func (x *Port) GetAnnounce() []string {
+	if x != nil {
+		return x.Announce
+	}
+	return nil
+}
+
 type Chassis struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Hostname      string                 `protobuf:"bytes,1,opt,name=hostname,proto3" json:"hostname,omitempty"`
@@ -1988,7 +2297,7 @@ type Chassis struct {
 
 func (x *Chassis) Reset() {
 	*x = Chassis{}
-	mi := &file_proto_fabric_proto_msgTypes[23]
+	mi := &file_proto_fabric_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2000,7 +2309,7 @@ func (x *Chassis) String() string {
 func (*Chassis) ProtoMessage() {}
 
 func (x *Chassis) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[23]
+	mi := &file_proto_fabric_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2013,7 +2322,7 @@ func (x *Chassis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chassis.ProtoReflect.Descriptor instead.
 func (*Chassis) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{23}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Chassis) GetHostname() string {
@@ -2040,7 +2349,7 @@ type Fdb struct {
 
 func (x *Fdb) Reset() {
 	*x = Fdb{}
-	mi := &file_proto_fabric_proto_msgTypes[24]
+	mi := &file_proto_fabric_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2052,7 +2361,7 @@ func (x *Fdb) String() string {
 func (*Fdb) ProtoMessage() {}
 
 func (x *Fdb) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[24]
+	mi := &file_proto_fabric_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2065,12 +2374,342 @@ func (x *Fdb) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fdb.ProtoReflect.Descriptor instead.
 func (*Fdb) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{24}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Fdb) GetPort() uint32 {
 	if x != nil {
 		return x.Port
+	}
+	return 0
+}
+
+// NeighbourValue is the value of a NEIGHBOUR item; the key holds datapath, port
+// and IP address.
+type NeighbourValue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mac           uint64                 `protobuf:"varint,1,opt,name=mac,proto3" json:"mac,omitempty"`             // low 48 bits
+	Fixed         bool                   `protobuf:"varint,2,opt,name=fixed,proto3" json:"fixed,omitempty"`         // Static_MAC_Binding: learned ones do not override it
+	Timestamp     int64                  `protobuf:"varint,3,opt,name=timestamp,proto3" json:"timestamp,omitempty"` // unix milliseconds when it was learned or last refreshed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NeighbourValue) Reset() {
+	*x = NeighbourValue{}
+	mi := &file_proto_fabric_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NeighbourValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NeighbourValue) ProtoMessage() {}
+
+func (x *NeighbourValue) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fabric_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NeighbourValue.ProtoReflect.Descriptor instead.
+func (*NeighbourValue) Descriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *NeighbourValue) GetMac() uint64 {
+	if x != nil {
+		return x.Mac
+	}
+	return 0
+}
+
+func (x *NeighbourValue) GetFixed() bool {
+	if x != nil {
+		return x.Fixed
+	}
+	return false
+}
+
+func (x *NeighbourValue) GetTimestamp() int64 {
+	if x != nil {
+		return x.Timestamp
+	}
+	return 0
+}
+
+// Group is an OpenFlow group; the key of the item is its id.
+type Group struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Type            Group_Type             `protobuf:"varint,1,opt,name=type,proto3,enum=govn.fabric.v1.Group_Type" json:"type,omitempty"`
+	Buckets         []*Bucket              `protobuf:"bytes,2,rep,name=buckets,proto3" json:"buckets,omitempty"`
+	SelectionMethod string                 `protobuf:"bytes,3,opt,name=selection_method,json=selectionMethod,proto3" json:"selection_method,omitempty"` // select groups: "dp_hash", "hash" or empty (ovs-ofctl(8))
+	Fields          []string               `protobuf:"bytes,4,rep,name=fields,proto3" json:"fields,omitempty"`                                          // of selection method "hash", as ovs-ofctl writes them
+	Datapath        uint32                 `protobuf:"varint,5,opt,name=datapath,proto3" json:"datapath,omitempty"`                                     // the datapath that relocations of buckets stand for
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Group) Reset() {
+	*x = Group{}
+	mi := &file_proto_fabric_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Group) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Group) ProtoMessage() {}
+
+func (x *Group) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fabric_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Group.ProtoReflect.Descriptor instead.
+func (*Group) Descriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Group) GetType() Group_Type {
+	if x != nil {
+		return x.Type
+	}
+	return Group_TYPE_UNSPECIFIED
+}
+
+func (x *Group) GetBuckets() []*Bucket {
+	if x != nil {
+		return x.Buckets
+	}
+	return nil
+}
+
+func (x *Group) GetSelectionMethod() string {
+	if x != nil {
+		return x.SelectionMethod
+	}
+	return ""
+}
+
+func (x *Group) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Group) GetDatapath() uint32 {
+	if x != nil {
+		return x.Datapath
+	}
+	return 0
+}
+
+// Bucket is one of the things that a group does.
+type Bucket struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Weight        uint32                 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`                                    // of select groups
+	Actions       []byte                 `protobuf:"bytes,3,opt,name=actions,proto3" json:"actions,omitempty"`                                   // OpenFlow 1.5 actions
+	Relocations   []*Relocation          `protobuf:"bytes,4,rep,name=relocations,proto3" json:"relocations,omitempty"`                           // in actions
+	WatchDatapath uint32                 `protobuf:"varint,5,opt,name=watch_datapath,json=watchDatapath,proto3" json:"watch_datapath,omitempty"` // not 0: alive while this port can be reached from the chassis
+	WatchPort     uint32                 `protobuf:"varint,6,opt,name=watch_port,json=watchPort,proto3" json:"watch_port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Bucket) Reset() {
+	*x = Bucket{}
+	mi := &file_proto_fabric_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bucket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bucket) ProtoMessage() {}
+
+func (x *Bucket) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fabric_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bucket.ProtoReflect.Descriptor instead.
+func (*Bucket) Descriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Bucket) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Bucket) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Bucket) GetActions() []byte {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
+}
+
+func (x *Bucket) GetRelocations() []*Relocation {
+	if x != nil {
+		return x.Relocations
+	}
+	return nil
+}
+
+func (x *Bucket) GetWatchDatapath() uint32 {
+	if x != nil {
+		return x.WatchDatapath
+	}
+	return 0
+}
+
+func (x *Bucket) GetWatchPort() uint32 {
+	if x != nil {
+		return x.WatchPort
+	}
+	return 0
+}
+
+// HAGroup is the chassis that may host ports, of which one is active: the live
+// one with the highest priority (ovn-sb(5), HA_Chassis_Group).
+type HAGroup struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Members       []*HAMember            `protobuf:"bytes,2,rep,name=members,proto3" json:"members,omitempty"` // highest priority first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HAGroup) Reset() {
+	*x = HAGroup{}
+	mi := &file_proto_fabric_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HAGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HAGroup) ProtoMessage() {}
+
+func (x *HAGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fabric_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HAGroup.ProtoReflect.Descriptor instead.
+func (*HAGroup) Descriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *HAGroup) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *HAGroup) GetMembers() []*HAMember {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+type HAMember struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chassis       string                 `protobuf:"bytes,1,opt,name=chassis,proto3" json:"chassis,omitempty"`
+	Priority      uint32                 `protobuf:"varint,2,opt,name=priority,proto3" json:"priority,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HAMember) Reset() {
+	*x = HAMember{}
+	mi := &file_proto_fabric_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HAMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HAMember) ProtoMessage() {}
+
+func (x *HAMember) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fabric_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HAMember.ProtoReflect.Descriptor instead.
+func (*HAMember) Descriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *HAMember) GetChassis() string {
+	if x != nil {
+		return x.Chassis
+	}
+	return ""
+}
+
+func (x *HAMember) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
 	}
 	return 0
 }
@@ -2084,7 +2723,7 @@ type Command_FlushZone struct {
 
 func (x *Command_FlushZone) Reset() {
 	*x = Command_FlushZone{}
-	mi := &file_proto_fabric_proto_msgTypes[28]
+	mi := &file_proto_fabric_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2096,7 +2735,7 @@ func (x *Command_FlushZone) String() string {
 func (*Command_FlushZone) ProtoMessage() {}
 
 func (x *Command_FlushZone) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[28]
+	mi := &file_proto_fabric_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2109,7 +2748,7 @@ func (x *Command_FlushZone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command_FlushZone.ProtoReflect.Descriptor instead.
 func (*Command_FlushZone) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{14, 0}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{16, 0}
 }
 
 func (x *Command_FlushZone) GetName() string {
@@ -2136,7 +2775,7 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\bRevision\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\fR\acluster\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x04R\x06number\"\xa5\x05\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\"\x8f\x06\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bhostname\x18\x02 \x01(\tR\bhostname\x12-\n" +
@@ -2153,7 +2792,11 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\n" +
 	"interfaces\x18\f \x03(\v2\x19.govn.fabric.v1.InterfaceR\n" +
 	"interfaces\x12*\n" +
-	"\x03fdb\x18\r \x03(\v2\x18.govn.fabric.v1.FdbEntryR\x03fdb\x1aA\n" +
+	"\x03fdb\x18\r \x03(\v2\x18.govn.fabric.v1.FdbEntryR\x03fdb\x129\n" +
+	"\n" +
+	"neighbours\x18\x0e \x03(\v2\x19.govn.fabric.v1.NeighbourR\n" +
+	"neighbours\x12-\n" +
+	"\x06claims\x18\x0f \x03(\v2\x15.govn.fabric.v1.ClaimR\x06claims\x1aA\n" +
 	"\x13BridgeMappingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a>\n" +
@@ -2177,13 +2820,32 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\bFdbEntry\x12\x1a\n" +
 	"\bdatapath\x18\x01 \x01(\rR\bdatapath\x12\x10\n" +
 	"\x03mac\x18\x02 \x01(\x04R\x03mac\x12\x12\n" +
-	"\x04port\x18\x03 \x01(\rR\x04port\"\x8a\x02\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\"]\n" +
+	"\tNeighbour\x12\x1a\n" +
+	"\bdatapath\x18\x01 \x01(\rR\bdatapath\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\x12\x0e\n" +
+	"\x02ip\x18\x03 \x01(\fR\x02ip\x12\x10\n" +
+	"\x03mac\x18\x04 \x01(\x04R\x03mac\"e\n" +
+	"\x05Claim\x12\x1a\n" +
+	"\bdatapath\x18\x01 \x01(\rR\bdatapath\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\x12\x14\n" +
+	"\x05since\x18\x03 \x01(\x03R\x05since\x12\x16\n" +
+	"\x06parent\x18\x04 \x01(\rR\x06parent\"\xf7\x04\n" +
 	"\x06Report\x12@\n" +
 	"\x0einterfaces_put\x18\x01 \x03(\v2\x19.govn.fabric.v1.InterfaceR\rinterfacesPut\x12'\n" +
 	"\x0finterfaces_gone\x18\x02 \x03(\tR\x0einterfacesGone\x121\n" +
 	"\afdb_put\x18\x03 \x03(\v2\x18.govn.fabric.v1.FdbEntryR\x06fdbPut\x123\n" +
 	"\bfdb_gone\x18\x04 \x03(\v2\x18.govn.fabric.v1.FdbEntryR\afdbGone\x12-\n" +
-	"\x06config\x18\x05 \x01(\v2\x15.govn.fabric.v1.HelloR\x06config\"\xd7\x01\n" +
+	"\x06config\x18\x05 \x01(\v2\x15.govn.fabric.v1.HelloR\x06config\x12@\n" +
+	"\x0eneighbours_put\x18\x06 \x03(\v2\x19.govn.fabric.v1.NeighbourR\rneighboursPut\x12B\n" +
+	"\x0fneighbours_gone\x18\a \x03(\v2\x19.govn.fabric.v1.NeighbourR\x0eneighboursGone\x124\n" +
+	"\n" +
+	"claims_put\x18\b \x03(\v2\x15.govn.fabric.v1.ClaimR\tclaimsPut\x126\n" +
+	"\vclaims_gone\x18\t \x03(\v2\x15.govn.fabric.v1.ClaimR\n" +
+	"claimsGone\x123\n" +
+	"\bfdb_seen\x18\n" +
+	" \x03(\v2\x18.govn.fabric.v1.FdbEntryR\afdbSeen\x12B\n" +
+	"\x0fneighbours_seen\x18\v \x03(\v2\x19.govn.fabric.v1.NeighbourR\x0eneighboursSeen\"\xd7\x01\n" +
 	"\x03Ack\x124\n" +
 	"\breceived\x18\x01 \x01(\v2\x18.govn.fabric.v1.RevisionR\breceived\x122\n" +
 	"\aapplied\x18\x02 \x01(\v2\x18.govn.fabric.v1.RevisionR\aapplied\x12/\n" +
@@ -2266,7 +2928,7 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\bDatapath\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\fR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04type\x18\x03 \x01(\tR\x04type\"\x87\x03\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\"\xa2\x04\n" +
 	"\x04Port\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\fR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -2280,7 +2942,12 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\aoptions\x18\n" +
 	" \x03(\v2!.govn.fabric.v1.Port.OptionsEntryR\aoptions\x12\x14\n" +
 	"\x05learn\x18\v \x01(\bR\x05learn\x12\x0e\n" +
-	"\x02up\x18\f \x01(\bR\x02up\x1a:\n" +
+	"\x02up\x18\f \x01(\bR\x02up\x12#\n" +
+	"\rpeer_datapath\x18\r \x01(\rR\fpeerDatapath\x12\x1b\n" +
+	"\tpeer_port\x18\x0e \x01(\rR\bpeerPort\x12\x19\n" +
+	"\bha_group\x18\x0f \x01(\fR\ahaGroup\x12 \n" +
+	"\vdistributed\x18\x10 \x01(\rR\vdistributed\x12\x1a\n" +
+	"\bannounce\x18\x11 \x03(\tR\bannounce\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"T\n" +
@@ -2288,7 +2955,37 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\bhostname\x18\x01 \x01(\tR\bhostname\x12-\n" +
 	"\x06encaps\x18\x02 \x03(\v2\x15.govn.fabric.v1.EncapR\x06encaps\"\x19\n" +
 	"\x03Fdb\x12\x12\n" +
-	"\x04port\x18\x01 \x01(\rR\x04port*|\n" +
+	"\x04port\x18\x01 \x01(\rR\x04port\"V\n" +
+	"\x0eNeighbourValue\x12\x10\n" +
+	"\x03mac\x18\x01 \x01(\x04R\x03mac\x12\x14\n" +
+	"\x05fixed\x18\x02 \x01(\bR\x05fixed\x12\x1c\n" +
+	"\ttimestamp\x18\x03 \x01(\x03R\ttimestamp\"\xb0\x02\n" +
+	"\x05Group\x12.\n" +
+	"\x04type\x18\x01 \x01(\x0e2\x1a.govn.fabric.v1.Group.TypeR\x04type\x120\n" +
+	"\abuckets\x18\x02 \x03(\v2\x16.govn.fabric.v1.BucketR\abuckets\x12)\n" +
+	"\x10selection_method\x18\x03 \x01(\tR\x0fselectionMethod\x12\x16\n" +
+	"\x06fields\x18\x04 \x03(\tR\x06fields\x12\x1a\n" +
+	"\bdatapath\x18\x05 \x01(\rR\bdatapath\"f\n" +
+	"\x04Type\x12\x14\n" +
+	"\x10TYPE_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bTYPE_ALL\x10\x01\x12\x0f\n" +
+	"\vTYPE_SELECT\x10\x02\x12\x11\n" +
+	"\rTYPE_INDIRECT\x10\x03\x12\x16\n" +
+	"\x12TYPE_FAST_FAILOVER\x10\x04\"\xce\x01\n" +
+	"\x06Bucket\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
+	"\x06weight\x18\x02 \x01(\rR\x06weight\x12\x18\n" +
+	"\aactions\x18\x03 \x01(\fR\aactions\x12<\n" +
+	"\vrelocations\x18\x04 \x03(\v2\x1a.govn.fabric.v1.RelocationR\vrelocations\x12%\n" +
+	"\x0ewatch_datapath\x18\x05 \x01(\rR\rwatchDatapath\x12\x1d\n" +
+	"\n" +
+	"watch_port\x18\x06 \x01(\rR\twatchPort\"Q\n" +
+	"\aHAGroup\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x122\n" +
+	"\amembers\x18\x02 \x03(\v2\x18.govn.fabric.v1.HAMemberR\amembers\"@\n" +
+	"\bHAMember\x12\x18\n" +
+	"\achassis\x18\x01 \x01(\tR\achassis\x12\x1a\n" +
+	"\bpriority\x18\x02 \x01(\rR\bpriority*\xb3\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_BODY\x10\x01\x12\r\n" +
@@ -2296,7 +2993,11 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\rKIND_DATAPATH\x10\x03\x12\r\n" +
 	"\tKIND_PORT\x10\x04\x12\x10\n" +
 	"\fKIND_CHASSIS\x10\x05\x12\f\n" +
-	"\bKIND_FDB\x10\x062N\n" +
+	"\bKIND_FDB\x10\x06\x12\x12\n" +
+	"\x0eKIND_NEIGHBOUR\x10\a\x12\x0e\n" +
+	"\n" +
+	"KIND_GROUP\x10\b\x12\x11\n" +
+	"\rKIND_HA_GROUP\x10\t2N\n" +
 	"\x06Fabric\x12D\n" +
 	"\x06Attach\x12\x1b.govn.fabric.v1.FromChassis\x1a\x19.govn.fabric.v1.ToChassis(\x010\x01B\fZ\n" +
 	"govn/protob\x06proto3"
@@ -2313,87 +3014,107 @@ func file_proto_fabric_proto_rawDescGZIP() []byte {
 	return file_proto_fabric_proto_rawDescData
 }
 
-var file_proto_fabric_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_proto_fabric_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_proto_fabric_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_proto_fabric_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_proto_fabric_proto_goTypes = []any{
 	(Kind)(0),                 // 0: govn.fabric.v1.Kind
 	(Literal_Op)(0),           // 1: govn.fabric.v1.Literal.Op
 	(Relocation_Where)(0),     // 2: govn.fabric.v1.Relocation.Where
 	(Relocation_Symbol)(0),    // 3: govn.fabric.v1.Relocation.Symbol
-	(*FromChassis)(nil),       // 4: govn.fabric.v1.FromChassis
-	(*ToChassis)(nil),         // 5: govn.fabric.v1.ToChassis
-	(*Revision)(nil),          // 6: govn.fabric.v1.Revision
-	(*Hello)(nil),             // 7: govn.fabric.v1.Hello
-	(*Encap)(nil),             // 8: govn.fabric.v1.Encap
-	(*Welcome)(nil),           // 9: govn.fabric.v1.Welcome
-	(*Interface)(nil),         // 10: govn.fabric.v1.Interface
-	(*FdbEntry)(nil),          // 11: govn.fabric.v1.FdbEntry
-	(*Report)(nil),            // 12: govn.fabric.v1.Report
-	(*Ack)(nil),               // 13: govn.fabric.v1.Ack
-	(*Failure)(nil),           // 14: govn.fabric.v1.Failure
-	(*Item)(nil),              // 15: govn.fabric.v1.Item
-	(*ItemKey)(nil),           // 16: govn.fabric.v1.ItemKey
-	(*Frame)(nil),             // 17: govn.fabric.v1.Frame
-	(*Command)(nil),           // 18: govn.fabric.v1.Command
-	(*Body)(nil),              // 19: govn.fabric.v1.Body
-	(*Flow)(nil),              // 20: govn.fabric.v1.Flow
-	(*Literal)(nil),           // 21: govn.fabric.v1.Literal
-	(*Relocation)(nil),        // 22: govn.fabric.v1.Relocation
-	(*Unit)(nil),              // 23: govn.fabric.v1.Unit
-	(*Object)(nil),            // 24: govn.fabric.v1.Object
-	(*Datapath)(nil),          // 25: govn.fabric.v1.Datapath
-	(*Port)(nil),              // 26: govn.fabric.v1.Port
-	(*Chassis)(nil),           // 27: govn.fabric.v1.Chassis
-	(*Fdb)(nil),               // 28: govn.fabric.v1.Fdb
-	nil,                       // 29: govn.fabric.v1.Hello.BridgeMappingsEntry
-	nil,                       // 30: govn.fabric.v1.Hello.OtherConfigEntry
-	nil,                       // 31: govn.fabric.v1.Encap.OptionsEntry
-	(*Command_FlushZone)(nil), // 32: govn.fabric.v1.Command.FlushZone
-	nil,                       // 33: govn.fabric.v1.Port.OptionsEntry
+	(Group_Type)(0),           // 4: govn.fabric.v1.Group.Type
+	(*FromChassis)(nil),       // 5: govn.fabric.v1.FromChassis
+	(*ToChassis)(nil),         // 6: govn.fabric.v1.ToChassis
+	(*Revision)(nil),          // 7: govn.fabric.v1.Revision
+	(*Hello)(nil),             // 8: govn.fabric.v1.Hello
+	(*Encap)(nil),             // 9: govn.fabric.v1.Encap
+	(*Welcome)(nil),           // 10: govn.fabric.v1.Welcome
+	(*Interface)(nil),         // 11: govn.fabric.v1.Interface
+	(*FdbEntry)(nil),          // 12: govn.fabric.v1.FdbEntry
+	(*Neighbour)(nil),         // 13: govn.fabric.v1.Neighbour
+	(*Claim)(nil),             // 14: govn.fabric.v1.Claim
+	(*Report)(nil),            // 15: govn.fabric.v1.Report
+	(*Ack)(nil),               // 16: govn.fabric.v1.Ack
+	(*Failure)(nil),           // 17: govn.fabric.v1.Failure
+	(*Item)(nil),              // 18: govn.fabric.v1.Item
+	(*ItemKey)(nil),           // 19: govn.fabric.v1.ItemKey
+	(*Frame)(nil),             // 20: govn.fabric.v1.Frame
+	(*Command)(nil),           // 21: govn.fabric.v1.Command
+	(*Body)(nil),              // 22: govn.fabric.v1.Body
+	(*Flow)(nil),              // 23: govn.fabric.v1.Flow
+	(*Literal)(nil),           // 24: govn.fabric.v1.Literal
+	(*Relocation)(nil),        // 25: govn.fabric.v1.Relocation
+	(*Unit)(nil),              // 26: govn.fabric.v1.Unit
+	(*Object)(nil),            // 27: govn.fabric.v1.Object
+	(*Datapath)(nil),          // 28: govn.fabric.v1.Datapath
+	(*Port)(nil),              // 29: govn.fabric.v1.Port
+	(*Chassis)(nil),           // 30: govn.fabric.v1.Chassis
+	(*Fdb)(nil),               // 31: govn.fabric.v1.Fdb
+	(*NeighbourValue)(nil),    // 32: govn.fabric.v1.NeighbourValue
+	(*Group)(nil),             // 33: govn.fabric.v1.Group
+	(*Bucket)(nil),            // 34: govn.fabric.v1.Bucket
+	(*HAGroup)(nil),           // 35: govn.fabric.v1.HAGroup
+	(*HAMember)(nil),          // 36: govn.fabric.v1.HAMember
+	nil,                       // 37: govn.fabric.v1.Hello.BridgeMappingsEntry
+	nil,                       // 38: govn.fabric.v1.Hello.OtherConfigEntry
+	nil,                       // 39: govn.fabric.v1.Encap.OptionsEntry
+	(*Command_FlushZone)(nil), // 40: govn.fabric.v1.Command.FlushZone
+	nil,                       // 41: govn.fabric.v1.Port.OptionsEntry
 }
 var file_proto_fabric_proto_depIdxs = []int32{
-	7,  // 0: govn.fabric.v1.FromChassis.hello:type_name -> govn.fabric.v1.Hello
-	12, // 1: govn.fabric.v1.FromChassis.report:type_name -> govn.fabric.v1.Report
-	13, // 2: govn.fabric.v1.FromChassis.ack:type_name -> govn.fabric.v1.Ack
-	9,  // 3: govn.fabric.v1.ToChassis.welcome:type_name -> govn.fabric.v1.Welcome
-	17, // 4: govn.fabric.v1.ToChassis.frame:type_name -> govn.fabric.v1.Frame
-	8,  // 5: govn.fabric.v1.Hello.encaps:type_name -> govn.fabric.v1.Encap
-	29, // 6: govn.fabric.v1.Hello.bridge_mappings:type_name -> govn.fabric.v1.Hello.BridgeMappingsEntry
-	30, // 7: govn.fabric.v1.Hello.other_config:type_name -> govn.fabric.v1.Hello.OtherConfigEntry
-	6,  // 8: govn.fabric.v1.Hello.revision:type_name -> govn.fabric.v1.Revision
-	10, // 9: govn.fabric.v1.Hello.interfaces:type_name -> govn.fabric.v1.Interface
-	11, // 10: govn.fabric.v1.Hello.fdb:type_name -> govn.fabric.v1.FdbEntry
-	31, // 11: govn.fabric.v1.Encap.options:type_name -> govn.fabric.v1.Encap.OptionsEntry
-	10, // 12: govn.fabric.v1.Report.interfaces_put:type_name -> govn.fabric.v1.Interface
-	11, // 13: govn.fabric.v1.Report.fdb_put:type_name -> govn.fabric.v1.FdbEntry
-	11, // 14: govn.fabric.v1.Report.fdb_gone:type_name -> govn.fabric.v1.FdbEntry
-	7,  // 15: govn.fabric.v1.Report.config:type_name -> govn.fabric.v1.Hello
-	6,  // 16: govn.fabric.v1.Ack.received:type_name -> govn.fabric.v1.Revision
-	6,  // 17: govn.fabric.v1.Ack.applied:type_name -> govn.fabric.v1.Revision
-	14, // 18: govn.fabric.v1.Ack.failed:type_name -> govn.fabric.v1.Failure
-	0,  // 19: govn.fabric.v1.Item.kind:type_name -> govn.fabric.v1.Kind
-	0,  // 20: govn.fabric.v1.ItemKey.kind:type_name -> govn.fabric.v1.Kind
-	6,  // 21: govn.fabric.v1.Frame.revision:type_name -> govn.fabric.v1.Revision
-	15, // 22: govn.fabric.v1.Frame.put:type_name -> govn.fabric.v1.Item
-	16, // 23: govn.fabric.v1.Frame.del:type_name -> govn.fabric.v1.ItemKey
-	18, // 24: govn.fabric.v1.Frame.commands:type_name -> govn.fabric.v1.Command
-	32, // 25: govn.fabric.v1.Command.flush_zone:type_name -> govn.fabric.v1.Command.FlushZone
-	20, // 26: govn.fabric.v1.Body.flows:type_name -> govn.fabric.v1.Flow
-	21, // 27: govn.fabric.v1.Flow.guard:type_name -> govn.fabric.v1.Literal
-	22, // 28: govn.fabric.v1.Flow.relocations:type_name -> govn.fabric.v1.Relocation
-	1,  // 29: govn.fabric.v1.Literal.op:type_name -> govn.fabric.v1.Literal.Op
-	2,  // 30: govn.fabric.v1.Relocation.where:type_name -> govn.fabric.v1.Relocation.Where
-	3,  // 31: govn.fabric.v1.Relocation.symbol:type_name -> govn.fabric.v1.Relocation.Symbol
-	24, // 32: govn.fabric.v1.Unit.objects:type_name -> govn.fabric.v1.Object
-	33, // 33: govn.fabric.v1.Port.options:type_name -> govn.fabric.v1.Port.OptionsEntry
-	8,  // 34: govn.fabric.v1.Chassis.encaps:type_name -> govn.fabric.v1.Encap
-	4,  // 35: govn.fabric.v1.Fabric.Attach:input_type -> govn.fabric.v1.FromChassis
-	5,  // 36: govn.fabric.v1.Fabric.Attach:output_type -> govn.fabric.v1.ToChassis
-	36, // [36:37] is the sub-list for method output_type
-	35, // [35:36] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	8,  // 0: govn.fabric.v1.FromChassis.hello:type_name -> govn.fabric.v1.Hello
+	15, // 1: govn.fabric.v1.FromChassis.report:type_name -> govn.fabric.v1.Report
+	16, // 2: govn.fabric.v1.FromChassis.ack:type_name -> govn.fabric.v1.Ack
+	10, // 3: govn.fabric.v1.ToChassis.welcome:type_name -> govn.fabric.v1.Welcome
+	20, // 4: govn.fabric.v1.ToChassis.frame:type_name -> govn.fabric.v1.Frame
+	9,  // 5: govn.fabric.v1.Hello.encaps:type_name -> govn.fabric.v1.Encap
+	37, // 6: govn.fabric.v1.Hello.bridge_mappings:type_name -> govn.fabric.v1.Hello.BridgeMappingsEntry
+	38, // 7: govn.fabric.v1.Hello.other_config:type_name -> govn.fabric.v1.Hello.OtherConfigEntry
+	7,  // 8: govn.fabric.v1.Hello.revision:type_name -> govn.fabric.v1.Revision
+	11, // 9: govn.fabric.v1.Hello.interfaces:type_name -> govn.fabric.v1.Interface
+	12, // 10: govn.fabric.v1.Hello.fdb:type_name -> govn.fabric.v1.FdbEntry
+	13, // 11: govn.fabric.v1.Hello.neighbours:type_name -> govn.fabric.v1.Neighbour
+	14, // 12: govn.fabric.v1.Hello.claims:type_name -> govn.fabric.v1.Claim
+	39, // 13: govn.fabric.v1.Encap.options:type_name -> govn.fabric.v1.Encap.OptionsEntry
+	11, // 14: govn.fabric.v1.Report.interfaces_put:type_name -> govn.fabric.v1.Interface
+	12, // 15: govn.fabric.v1.Report.fdb_put:type_name -> govn.fabric.v1.FdbEntry
+	12, // 16: govn.fabric.v1.Report.fdb_gone:type_name -> govn.fabric.v1.FdbEntry
+	8,  // 17: govn.fabric.v1.Report.config:type_name -> govn.fabric.v1.Hello
+	13, // 18: govn.fabric.v1.Report.neighbours_put:type_name -> govn.fabric.v1.Neighbour
+	13, // 19: govn.fabric.v1.Report.neighbours_gone:type_name -> govn.fabric.v1.Neighbour
+	14, // 20: govn.fabric.v1.Report.claims_put:type_name -> govn.fabric.v1.Claim
+	14, // 21: govn.fabric.v1.Report.claims_gone:type_name -> govn.fabric.v1.Claim
+	12, // 22: govn.fabric.v1.Report.fdb_seen:type_name -> govn.fabric.v1.FdbEntry
+	13, // 23: govn.fabric.v1.Report.neighbours_seen:type_name -> govn.fabric.v1.Neighbour
+	7,  // 24: govn.fabric.v1.Ack.received:type_name -> govn.fabric.v1.Revision
+	7,  // 25: govn.fabric.v1.Ack.applied:type_name -> govn.fabric.v1.Revision
+	17, // 26: govn.fabric.v1.Ack.failed:type_name -> govn.fabric.v1.Failure
+	0,  // 27: govn.fabric.v1.Item.kind:type_name -> govn.fabric.v1.Kind
+	0,  // 28: govn.fabric.v1.ItemKey.kind:type_name -> govn.fabric.v1.Kind
+	7,  // 29: govn.fabric.v1.Frame.revision:type_name -> govn.fabric.v1.Revision
+	18, // 30: govn.fabric.v1.Frame.put:type_name -> govn.fabric.v1.Item
+	19, // 31: govn.fabric.v1.Frame.del:type_name -> govn.fabric.v1.ItemKey
+	21, // 32: govn.fabric.v1.Frame.commands:type_name -> govn.fabric.v1.Command
+	40, // 33: govn.fabric.v1.Command.flush_zone:type_name -> govn.fabric.v1.Command.FlushZone
+	23, // 34: govn.fabric.v1.Body.flows:type_name -> govn.fabric.v1.Flow
+	24, // 35: govn.fabric.v1.Flow.guard:type_name -> govn.fabric.v1.Literal
+	25, // 36: govn.fabric.v1.Flow.relocations:type_name -> govn.fabric.v1.Relocation
+	1,  // 37: govn.fabric.v1.Literal.op:type_name -> govn.fabric.v1.Literal.Op
+	2,  // 38: govn.fabric.v1.Relocation.where:type_name -> govn.fabric.v1.Relocation.Where
+	3,  // 39: govn.fabric.v1.Relocation.symbol:type_name -> govn.fabric.v1.Relocation.Symbol
+	27, // 40: govn.fabric.v1.Unit.objects:type_name -> govn.fabric.v1.Object
+	41, // 41: govn.fabric.v1.Port.options:type_name -> govn.fabric.v1.Port.OptionsEntry
+	9,  // 42: govn.fabric.v1.Chassis.encaps:type_name -> govn.fabric.v1.Encap
+	4,  // 43: govn.fabric.v1.Group.type:type_name -> govn.fabric.v1.Group.Type
+	34, // 44: govn.fabric.v1.Group.buckets:type_name -> govn.fabric.v1.Bucket
+	25, // 45: govn.fabric.v1.Bucket.relocations:type_name -> govn.fabric.v1.Relocation
+	36, // 46: govn.fabric.v1.HAGroup.members:type_name -> govn.fabric.v1.HAMember
+	5,  // 47: govn.fabric.v1.Fabric.Attach:input_type -> govn.fabric.v1.FromChassis
+	6,  // 48: govn.fabric.v1.Fabric.Attach:output_type -> govn.fabric.v1.ToChassis
+	48, // [48:49] is the sub-list for method output_type
+	47, // [47:48] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_proto_fabric_proto_init() }
@@ -2410,7 +3131,7 @@ func file_proto_fabric_proto_init() {
 		(*ToChassis_Welcome)(nil),
 		(*ToChassis_Frame)(nil),
 	}
-	file_proto_fabric_proto_msgTypes[14].OneofWrappers = []any{
+	file_proto_fabric_proto_msgTypes[16].OneofWrappers = []any{
 		(*Command_FlushZone_)(nil),
 	}
 	type x struct{}
@@ -2418,8 +3139,8 @@ func file_proto_fabric_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fabric_proto_rawDesc), len(file_proto_fabric_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   30,
+			NumEnums:      5,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

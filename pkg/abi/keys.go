@@ -54,4 +54,6 @@ func CookieContent(c uint64) uint32 { return uint32(c) }
 const (
 	PuntPutFDB = 1 // eth_src was seen on (metadata, reg14); the packet goes on by itself
 	PuntNDNA   = 2 // answer a neighbour solicitation: make the advertisement, then do the actions that follow
+
+	// 3 to 19 are of routers, 20 to 29 of switches.
 )
