@@ -2134,6 +2134,7 @@ type Port struct {
 	HaGroup           []byte                 `protobuf:"bytes,15,opt,name=ha_group,json=haGroup,proto3" json:"ha_group,omitempty"`                 // key of the HA_GROUP item whose active chassis hosts the port
 	Distributed       uint32                 `protobuf:"varint,16,opt,name=distributed,proto3" json:"distributed,omitempty"`                       // of a chassisredirect port: the port that it stands for on the chassis that hosts it
 	Announce          []string               `protobuf:"bytes,17,rep,name=announce,proto3" json:"announce,omitempty"`                              // "MAC IP [IP...]" to announce where the port is hosted (gratuitous ARP)
+	Mac               uint64                 `protobuf:"varint,18,opt,name=mac,proto3" json:"mac,omitempty"`                                       // of a router port: its Ethernet address (low 48 bits)
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -2287,10 +2288,18 @@ func (x *Port) GetAnnounce() []string {
 	return nil
 }
 
+func (x *Port) GetMac() uint64 {
+	if x != nil {
+		return x.Mac
+	}
+	return 0
+}
+
 type Chassis struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Hostname      string                 `protobuf:"bytes,1,opt,name=hostname,proto3" json:"hostname,omitempty"`
 	Encaps        []*Encap               `protobuf:"bytes,2,rep,name=encaps,proto3" json:"encaps,omitempty"`
+	Macs          []uint64               `protobuf:"varint,3,rep,packed,name=macs,proto3" json:"macs,omitempty"` // ovn-chassis-mac-mappings: from which its distributed routers send to physical networks
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2335,6 +2344,13 @@ func (x *Chassis) GetHostname() string {
 func (x *Chassis) GetEncaps() []*Encap {
 	if x != nil {
 		return x.Encaps
+	}
+	return nil
+}
+
+func (x *Chassis) GetMacs() []uint64 {
+	if x != nil {
+		return x.Macs
 	}
 	return nil
 }
@@ -2928,7 +2944,7 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\bDatapath\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\fR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04type\x18\x03 \x01(\tR\x04type\"\xa2\x04\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\"\xb4\x04\n" +
 	"\x04Port\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\fR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -2947,13 +2963,15 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\tpeer_port\x18\x0e \x01(\rR\bpeerPort\x12\x19\n" +
 	"\bha_group\x18\x0f \x01(\fR\ahaGroup\x12 \n" +
 	"\vdistributed\x18\x10 \x01(\rR\vdistributed\x12\x1a\n" +
-	"\bannounce\x18\x11 \x03(\tR\bannounce\x1a:\n" +
+	"\bannounce\x18\x11 \x03(\tR\bannounce\x12\x10\n" +
+	"\x03mac\x18\x12 \x01(\x04R\x03mac\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"T\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"h\n" +
 	"\aChassis\x12\x1a\n" +
 	"\bhostname\x18\x01 \x01(\tR\bhostname\x12-\n" +
-	"\x06encaps\x18\x02 \x03(\v2\x15.govn.fabric.v1.EncapR\x06encaps\"\x19\n" +
+	"\x06encaps\x18\x02 \x03(\v2\x15.govn.fabric.v1.EncapR\x06encaps\x12\x12\n" +
+	"\x04macs\x18\x03 \x03(\x04R\x04macs\"\x19\n" +
 	"\x03Fdb\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\rR\x04port\"V\n" +
 	"\x0eNeighbourValue\x12\x10\n" +

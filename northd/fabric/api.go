@@ -44,6 +44,10 @@ type Binding struct {
 	Datapath, Port uint32 // tunnel keys
 	Chassis        string // empty: unbound
 	Up             bool   // the flows of the port are in on Chassis
+	// Additional are further chassis that the port is bound to, while its
+	// workload moves. All see them at once: what they are sent too, they may
+	// lose until their flows are in.
+	Additional []string
 }
 
 // ChassisInfo is what the others need to know of a chassis.

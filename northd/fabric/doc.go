@@ -37,7 +37,9 @@
 // chassis that a port is bound to sees its own name at once. The others go on
 // seeing the published chassis, the last one that said its flows are in, until
 // the new one is up; then they see the new one. Nobody is published while a
-// port is unbound. Port.up is true exactly where Port.chassis is not empty.
+// port is unbound. Port.up is true exactly where Port.chassis is not empty. The
+// additional chassis of a port, to which its workload moves, are shown to all at
+// once, and get what the first one gets.
 //
 // # Frames
 //

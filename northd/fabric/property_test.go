@@ -28,6 +28,22 @@ type model struct {
 	links     map[[2]uint32]bool // border
 }
 
+// on tells whether a port is resident on a chassis.
+func (b Binding) on(chassis string) bool {
+	return chassis != "" && (b.Chassis == chassis || slices.Contains(b.Additional, chassis))
+}
+
+// others are the chassis of a port but the main one.
+func (b Binding) others() []string {
+	var out []string
+	for _, name := range chassisNames {
+		if name != b.Chassis && b.on(name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 func newModel() *model {
 	return &model{bodies: map[string]string{}, items: map[Key]ItemChange{}, bindings: map[[2]uint32]Binding{},
 		published: map[[2]uint32]string{}, infos: map[string]string{}, links: map[[2]uint32]bool{}}
@@ -79,7 +95,7 @@ func (m *model) apply(b Batch) {
 func (m *model) spec(name string) map[Key]string {
 	local := map[uint32]bool{}
 	for id, x := range m.bindings {
-		if x.Chassis == name {
+		if x.on(name) {
 			local[id[0]] = true
 		}
 	}
@@ -93,7 +109,7 @@ func (m *model) spec(name string) map[Key]string {
 	want := map[Key]string{}
 	for k, ch := range m.items {
 		sc := ch.Scope
-		if !local[sc.Datapath] || sc.Port != 0 && m.bindings[[2]uint32{sc.Datapath, sc.Port}].Chassis != name {
+		if !local[sc.Datapath] || sc.Port != 0 && !m.bindings[[2]uint32{sc.Datapath, sc.Port}].on(name) {
 			continue
 		}
 		want[k] = string(ch.Value)
@@ -114,12 +130,12 @@ func (m *model) spec(name string) map[Key]string {
 			if p.Chassis = m.published[id]; m.bindings[id].Chassis == name {
 				p.Chassis = name
 			}
-			p.Up = p.Chassis != ""
+			p.Up, p.AdditionalChassis = p.Chassis != "", m.bindings[id].others()
 			want[k] = string(marshal(&p))
 		}
 	}
 	for id, x := range m.bindings {
-		for _, c := range []string{x.Chassis, m.published[id]} {
+		for _, c := range append(x.others(), x.Chassis, m.published[id]) {
 			if info, known := m.infos[c]; known && local[id[0]] && c != name {
 				want[Key{Kind: proto.Kind_KIND_CHASSIS, Key: c}] = info
 			}
@@ -183,6 +199,7 @@ func drawBatch(t *rapid.T, m *model) Batch {
 			if rapid.IntRange(0, 3).Draw(t, "bound") > 0 {
 				x.Chassis = name.Draw(t, "chassis")
 			}
+			x.Additional = rapid.SliceOfN(name, 0, 2).Draw(t, "additional")
 			b.Bindings = append(b.Bindings, x)
 		case 8:
 			info := infoOf(name.Draw(t, "chassis"))

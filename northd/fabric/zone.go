@@ -2,6 +2,7 @@ package fabric
 
 import (
 	"log/slog"
+	"slices"
 
 	pb "google.golang.org/protobuf/proto"
 
@@ -49,20 +50,23 @@ type datapath struct {
 // port is what the zone knows of a port.
 type port struct {
 	id      portID
-	chassis string // bound to
+	chassis string   // bound to
+	more    []string // bound to, too; in order, without chassis
 	up      bool
 	base    *item         // PORT item as northd made it
 	scoped  map[Key]*item // sent only where the port is resident
 
 	// As the cells have it: scoped and the own view are in the cell of placed.
-	placed, published string
-	view              portView
+	placed    []string // chassis, then more
+	published string
+	view      portView
 }
 
 // portView is a PORT item with the names that were filled in.
 type portView struct {
 	base           *item
 	pubName, bound string
+	more           []string
 	pub, own       *item
 }
 
@@ -262,8 +266,8 @@ func (z *zone) place(sc Scope, k Key, made *item) {
 		} else {
 			p.scoped[k] = made
 		}
-		if p.placed != "" {
-			z.setOwn(z.datapath(sc.Datapath), p.placed, k, made)
+		for _, name := range p.placed {
+			z.setOwn(z.datapath(sc.Datapath), name, k, made)
 		}
 		return
 	}
@@ -280,7 +284,22 @@ func (z *zone) place(sc Scope, k Key, made *item) {
 // bind makes the change of one binding.
 func (z *zone) bind(b Binding) {
 	p := z.port(portID{b.Datapath, b.Port})
-	p.chassis, p.up = b.Chassis, b.Up && b.Chassis != ""
+	p.chassis, p.up, p.more = b.Chassis, b.Up && b.Chassis != "", nil
+	for _, name := range b.Additional {
+		if name != "" && name != b.Chassis {
+			p.more = append(p.more, name)
+		}
+	}
+	slices.Sort(p.more)
+	p.more = slices.Compact(p.more)
+}
+
+// hosts are the chassis where the port is resident.
+func (p *port) hosts() []string {
+	if p.chassis == "" {
+		return p.more
+	}
+	return append([]string{p.chassis}, p.more...)
 }
 
 // settle brings the cells in line with a port's binding and PORT item.
@@ -293,40 +312,46 @@ func (z *zone) settle(p *port) {
 	case p.up:
 		published = p.chassis
 	}
+	hosts := p.hosts()
 
 	// New references before the old ones go, so that what stays is not touched.
-	z.present(d, p.chassis, +1)
+	for _, name := range hosts {
+		z.present(d, name, +1)
+	}
 	z.present(d, published, +1)
-	z.present(d, p.placed, -1)
+	for _, name := range p.placed {
+		z.present(d, name, -1)
+	}
 	z.present(d, p.published, -1)
 
 	key := Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(p.id.datapath, p.id.port)}
 	p.look(key, published)
 	z.set(d.all, key, p.view.pub)
-	if p.placed != p.chassis {
-		if p.placed != "" {
-			for k := range p.scoped {
-				z.setOwn(d, p.placed, k, nil)
-			}
-			z.setOwn(d, p.placed, key, nil)
-			z.reside(p.placed, p.id.datapath, -1)
+	for _, name := range p.placed {
+		if slices.Contains(hosts, name) {
+			continue
 		}
-		if p.chassis != "" {
+		for k := range p.scoped {
+			z.setOwn(d, name, k, nil)
+		}
+		z.setOwn(d, name, key, nil)
+		z.reside(name, p.id.datapath, -1)
+	}
+	for _, name := range hosts {
+		if !slices.Contains(p.placed, name) {
 			for k, it := range p.scoped {
-				z.setOwn(d, p.chassis, k, it)
+				z.setOwn(d, name, k, it)
 			}
-			z.reside(p.chassis, p.id.datapath, +1)
+			z.reside(name, p.id.datapath, +1)
 		}
-	}
-	if p.chassis != "" {
-		view := p.view.own
-		if p.chassis == published {
-			view = nil
+		var own *item // of the chassis that it is bound to, as long as the others do not see it there
+		if name == p.chassis && p.chassis != published {
+			own = p.view.own
 		}
-		z.setOwn(d, p.chassis, key, view)
+		z.setOwn(d, name, key, own)
 	}
-	p.placed, p.published = p.chassis, published
-	if p.base == nil && len(p.scoped) == 0 && p.chassis == "" {
+	p.placed, p.published = hosts, published
+	if p.base == nil && len(p.scoped) == 0 && len(hosts) == 0 {
 		delete(z.ports, p.id)
 		d.ports--
 	}
@@ -335,30 +360,30 @@ func (z *zone) settle(p *port) {
 // look makes the PORT item for the chassis that the port is bound to and for
 // all others.
 func (p *port) look(key Key, published string) {
-	v := portView{base: p.base, pubName: published, bound: p.chassis}
+	v := portView{base: p.base, pubName: published, bound: p.chassis, more: p.more}
 	if p.base == nil {
 		p.view = v
 		return
 	}
-	if v.base == p.view.base && v.pubName == p.view.pubName && v.bound == p.view.bound {
+	if v.base == p.view.base && v.pubName == p.view.pubName && v.bound == p.view.bound && slices.Equal(v.more, p.view.more) {
 		return
 	}
-	v.pub = newItem(key, portValue(p.base.value, published), p.base.critical)
+	v.pub = newItem(key, portValue(p.base.value, published, p.more), p.base.critical)
 	v.own = v.pub
 	if p.chassis != published {
-		v.own = newItem(key, portValue(p.base.value, p.chassis), p.base.critical)
+		v.own = newItem(key, portValue(p.base.value, p.chassis, p.more), p.base.critical)
 	}
 	p.view = v
 }
 
-// portValue fills chassis and up into a Port. The result depends on nothing
+// portValue fills the chassis and up into a Port. The result depends on nothing
 // else; a value that is no Port is left alone.
-func portValue(base []byte, chassis string) []byte {
+func portValue(base []byte, chassis string, more []string) []byte {
 	var m proto.Port
 	if err := pb.Unmarshal(base, &m); err != nil {
 		return base
 	}
-	m.Chassis, m.Up = chassis, chassis != ""
+	m.Chassis, m.AdditionalChassis, m.Up = chassis, more, chassis != ""
 	value, err := pb.MarshalOptions{Deterministic: true}.Marshal(&m)
 	if err != nil {
 		return base // a string that is not UTF-8: Unmarshal refuses it before
