@@ -12,9 +12,11 @@ import (
 
 // compiler translates the actions of one flow.
 type compiler struct {
-	stage *pipeline.Stage
-	keys  PortKeys
-	out   []openflow.Action
+	stage    *pipeline.Stage
+	keys     PortKeys
+	out      []openflow.Action
+	nested   logical.NestKind // of the actions inside of another one; "": none
+	argument uint32           // for the userdata of that one
 }
 
 func (c *compiler) add(a ...openflow.Action) { c.out = append(c.out, a...) }
@@ -74,6 +76,8 @@ func (c *compiler) one(a logical.Action) error {
 		return c.nest(a)
 	case *logical.Call:
 		return c.call(a)
+	case *logical.Options:
+		return c.options(a)
 	}
 	return fmt.Errorf("the action %T cannot be compiled", a)
 }
@@ -114,6 +118,9 @@ func (c *compiler) next(a *logical.Next) error {
 }
 
 func (c *compiler) set(a *logical.Set) error {
+	if fragMTU[a.Field.Name] {
+		return c.fragMTU(a)
+	}
 	f, low, err := place(a.Field)
 	if err != nil {
 		return err
@@ -174,33 +181,48 @@ func (c *compiler) exchange(a *logical.Exchange) error {
 // nest hands the packet to the controller, which makes the new packet and
 // sends it with the inner actions.
 func (c *compiler) nest(a *logical.Nest) error {
-	inner := &compiler{stage: c.stage, keys: c.keys}
+	inner := &compiler{stage: c.stage, keys: c.keys, nested: a.Kind}
 	if err := inner.all(a.Actions); err != nil {
 		return err
 	}
-	switch a.Kind {
-	case logical.Clone:
+	if a.Kind == logical.Clone {
 		c.add(openflow.Clone{Actions: inner.out})
 		return nil
-	case logical.NDNA:
-		c.add(punt(abi.PuntNDNA, openflow.EncodeActions(inner.out)))
-		return nil
 	}
-	return fmt.Errorf("the action %q cannot be compiled", a.Kind)
+	opcode, ok := nestOpcodes[a.Kind]
+	if !ok {
+		return fmt.Errorf("the action %q cannot be compiled", a.Kind)
+	}
+	c.add(punt(opcode, inner.argument, openflow.EncodeActions(inner.out)))
+	return nil
 }
 
-// punt sends the packet to the controller. The userdata begins with the opcode
-// and, so that actions in it are aligned, six bytes of zero.
-func punt(opcode uint16, data []byte) openflow.Action {
+// nestOpcodes are the actions that the controller makes a packet for.
+var nestOpcodes = map[logical.NestKind]uint16{
+	logical.ARP:        abi.PuntARP,
+	logical.NDNS:       abi.PuntNDNS,
+	logical.NDNA:       abi.PuntNDNA,
+	logical.NDNARouter: abi.PuntNDNARouter,
+	logical.ICMP4:      abi.PuntICMP4,
+	logical.ICMP4Error: abi.PuntICMP4,
+	logical.ICMP6:      abi.PuntICMP6,
+	logical.ICMP6Error: abi.PuntICMP6,
+	logical.TCPReset:   abi.PuntTCPReset,
+}
+
+// punt sends the packet to the controller. What follows the head of the
+// userdata (see package abi) is aligned to eight bytes.
+func punt(opcode uint16, argument uint32, data []byte) openflow.Controller {
 	u := make([]byte, 8, 8+len(data))
 	binary.BigEndian.PutUint16(u, opcode)
+	binary.BigEndian.PutUint32(u[4:], argument)
 	return openflow.ToController(append(u, data...)...)
 }
 
 func (c *compiler) call(a *logical.Call) error {
 	switch a.Func {
 	case logical.PutFDB:
-		c.add(punt(abi.PuntPutFDB, nil))
+		c.add(punt(abi.PuntPutFDB, 0, nil))
 		return nil
 	case logical.GetFDB:
 		c.add(openflow.SetUint(openflow.FieldReg(abi.RegOutport), 0), resubmit(abi.TableGetFDB))
@@ -212,7 +234,23 @@ func (c *compiler) call(a *logical.Call) error {
 	case logical.CheckOutPortSec:
 		return c.lookup(a, abi.FlagPortSec, abi.TableOutPortSec)
 	}
+	if fn := calls[a.Func]; fn != nil {
+		return fn(c, a)
+	}
 	return fmt.Errorf("the action %q cannot be compiled", a.Func)
+}
+
+// calls are the functions with a file of their own.
+var calls = map[logical.Func]func(*compiler, *logical.Call) error{
+	logical.GetARP:         getMAC,
+	logical.GetND:          getMAC,
+	logical.PutARP:         putMAC,
+	logical.PutND:          putMAC,
+	logical.LookupARP:      lookupMAC,
+	logical.LookupND:       lookupMAC,
+	logical.LookupARPIP:    lookupMAC,
+	logical.LookupNDIP:     lookupMAC,
+	logical.CheckPktLarger: checkPktLarger,
 }
 
 // lookup clears a flag, lets a table set it, and copies it to the result.

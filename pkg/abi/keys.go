@@ -50,10 +50,33 @@ func CookieFlowID(c uint64) uint32 { return uint32(c>>32) & 0xfffffff }
 func CookieContent(c uint64) uint32 { return uint32(c) }
 
 // Opcodes of packets sent to the controller: the first two bytes of userdata,
-// big endian. Six bytes of zero follow, then what the opcode says.
+// big endian.
+//
+//	| opcode (2) | zero (2) | argument (4), zero if the opcode has none | what the opcode says |
 const (
 	PuntPutFDB = 1 // eth_src was seen on (metadata, reg14); the packet goes on by itself
 	PuntNDNA   = 2 // answer a neighbour solicitation: make the advertisement, then do the actions that follow
 
 	// 3 to 19 are of routers, 20 to 29 of switches.
+
+	PuntARP        = 3  // next hop reg0 is not known: hold the packet, make a request for it, then do the actions that follow
+	PuntNDNS       = 4  // likewise next hop xxreg0, a neighbour solicitation
+	PuntPutARP     = 5  // reg0 is at eth_src behind (metadata, reg14); the packet goes on by itself
+	PuntPutND      = 6  // likewise xxreg0
+	PuntICMP4      = 7  // make an ICMPv4 error of the packet, then do the actions; argument: MTU of the next hop, or 0
+	PuntICMP6      = 8  // likewise ICMPv6
+	PuntTCPReset   = 9  // make a reset of the TCP segment, then do the actions
+	PuntNDNARouter = 10 // as PuntNDNA, of a router
+	PuntNDRAOpts   = 11 // paused: make a router advertisement of the solicitation; argument: where the result goes, see ResultBit; the body of the advertisement follows
 )
+
+// ResultBit says where a paused packet gets its result, in the argument of its
+// opcode: register in the second byte from the right, bit in the right one.
+func ResultBit(register, bit int) uint32 { return uint32(register)<<8 | uint32(bit) }
+
+// ParseResultBit is the inverse of ResultBit; ok is false where no logical
+// register has such a bit.
+func ParseResultBit(v uint32) (register, bit int, ok bool) {
+	register, bit = int(v>>8), int(v&0xff)
+	return register, bit, register < LogicalRegs && bit < 32
+}

@@ -19,8 +19,10 @@ const (
 	FlagAllowLoopback = 0  // flags.loopback: may leave by its ingress port
 	FlagLocalOnly     = 4  // never to another chassis
 	FlagNested        = 5  // came from a nested port
+	FlagLookupMAC     = 6  // result of table 67: the address is known, with this Ethernet address
 	FlagLookupFDB     = 8  // result of table 72
 	FlagLocalport     = 10 // came from a localport
 	FlagPortSec       = 12 // result of tables 73 to 75: 1 means drop
 	FlagFromTunnel    = 16 // came in by a tunnel
+	FlagLookupIP      = 26 // result of table 67: the address is known
 )

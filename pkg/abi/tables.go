@@ -24,8 +24,8 @@ const (
 	TableEgress        = 40 // logical egress table 0; 24 of them
 	TableSaveInport    = 64 // packets that may leave by their ingress port
 	TableLogToPhy      = 65 // logical port to OpenFlow port
-	TableMACBinding    = 66 // get_arp, get_nd
-	TableMACLookup     = 67 // lookup_arp, lookup_nd
+	TableMACBinding    = 66 // get_arp, get_nd: reg15 and reg0 or xxreg0 to eth_dst
+	TableMACLookup     = 67 // lookup_arp, lookup_nd: reg14, reg0 or xxreg0, and eth_src known?
 	TableGetFDB        = 71 // eth.dst to the port it was learned on
 	TableLookupFDB     = 72 // eth.src known on this port?
 	TableInPortSec     = 73 // port security on what a port sends
