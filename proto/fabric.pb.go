@@ -34,21 +34,23 @@ const (
 	Kind_KIND_NEIGHBOUR   Kind = 7
 	Kind_KIND_GROUP       Kind = 8
 	Kind_KIND_HA_GROUP    Kind = 9
+	Kind_KIND_HA_USER     Kind = 10 // key: datapath and chassis; to the members of its HA groups: the chassis has the datapath
 )
 
 // Enum value maps for Kind.
 var (
 	Kind_name = map[int32]string{
-		0: "KIND_UNSPECIFIED",
-		1: "KIND_BODY",
-		2: "KIND_UNIT",
-		3: "KIND_DATAPATH",
-		4: "KIND_PORT",
-		5: "KIND_CHASSIS",
-		6: "KIND_FDB",
-		7: "KIND_NEIGHBOUR",
-		8: "KIND_GROUP",
-		9: "KIND_HA_GROUP",
+		0:  "KIND_UNSPECIFIED",
+		1:  "KIND_BODY",
+		2:  "KIND_UNIT",
+		3:  "KIND_DATAPATH",
+		4:  "KIND_PORT",
+		5:  "KIND_CHASSIS",
+		6:  "KIND_FDB",
+		7:  "KIND_NEIGHBOUR",
+		8:  "KIND_GROUP",
+		9:  "KIND_HA_GROUP",
+		10: "KIND_HA_USER",
 	}
 	Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
@@ -61,6 +63,7 @@ var (
 		"KIND_NEIGHBOUR":   7,
 		"KIND_GROUP":       8,
 		"KIND_HA_GROUP":    9,
+		"KIND_HA_USER":     10,
 	}
 )
 
@@ -284,7 +287,7 @@ func (x Group_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Group_Type.Descriptor instead.
 func (Group_Type) EnumDescriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{28, 0}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{29, 0}
 }
 
 type FromChassis struct {
@@ -2133,8 +2136,8 @@ type Port struct {
 	PeerPort          uint32                 `protobuf:"varint,14,opt,name=peer_port,json=peerPort,proto3" json:"peer_port,omitempty"`             // ... by this port
 	HaGroup           []byte                 `protobuf:"bytes,15,opt,name=ha_group,json=haGroup,proto3" json:"ha_group,omitempty"`                 // key of the HA_GROUP item whose active chassis hosts the port
 	Distributed       uint32                 `protobuf:"varint,16,opt,name=distributed,proto3" json:"distributed,omitempty"`                       // of a chassisredirect port: the port that it stands for on the chassis that hosts it
-	Announce          []string               `protobuf:"bytes,17,rep,name=announce,proto3" json:"announce,omitempty"`                              // "MAC IP [IP...]" to announce where the port is hosted (gratuitous ARP)
-	Mac               uint64                 `protobuf:"varint,18,opt,name=mac,proto3" json:"mac,omitempty"`                                       // of a router port: its Ethernet address (low 48 bits)
+	Announce          []*Announcement        `protobuf:"bytes,17,rep,name=announce,proto3" json:"announce,omitempty"`
+	Mac               uint64                 `protobuf:"varint,18,opt,name=mac,proto3" json:"mac,omitempty"` // of a router port: its Ethernet address (low 48 bits)
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -2281,7 +2284,7 @@ func (x *Port) GetDistributed() uint32 {
 	return 0
 }
 
-func (x *Port) GetAnnounce() []string {
+func (x *Port) GetAnnounce() []*Announcement {
 	if x != nil {
 		return x.Announce
 	}
@@ -2291,6 +2294,68 @@ func (x *Port) GetAnnounce() []string {
 func (x *Port) GetMac() uint64 {
 	if x != nil {
 		return x.Mac
+	}
+	return 0
+}
+
+// Announcement is told to the network of a port by gratuitous ARP, which comes
+// in by the port (ovn-sb(5), Port_Binding, nat_addresses).
+type Announcement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Addresses     string                 `protobuf:"bytes,1,opt,name=addresses,proto3" json:"addresses,omitempty"` // "MAC IP [IP...]"
+	Datapath      uint32                 `protobuf:"varint,2,opt,name=datapath,proto3" json:"datapath,omitempty"`  // not 0: only where this port is resident; else where the announcing port is
+	Port          uint32                 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Announcement) Reset() {
+	*x = Announcement{}
+	mi := &file_proto_fabric_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Announcement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Announcement) ProtoMessage() {}
+
+func (x *Announcement) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fabric_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Announcement.ProtoReflect.Descriptor instead.
+func (*Announcement) Descriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Announcement) GetAddresses() string {
+	if x != nil {
+		return x.Addresses
+	}
+	return ""
+}
+
+func (x *Announcement) GetDatapath() uint32 {
+	if x != nil {
+		return x.Datapath
+	}
+	return 0
+}
+
+func (x *Announcement) GetPort() uint32 {
+	if x != nil {
+		return x.Port
 	}
 	return 0
 }
@@ -2306,7 +2371,7 @@ type Chassis struct {
 
 func (x *Chassis) Reset() {
 	*x = Chassis{}
-	mi := &file_proto_fabric_proto_msgTypes[25]
+	mi := &file_proto_fabric_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2318,7 +2383,7 @@ func (x *Chassis) String() string {
 func (*Chassis) ProtoMessage() {}
 
 func (x *Chassis) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[25]
+	mi := &file_proto_fabric_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2331,7 +2396,7 @@ func (x *Chassis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chassis.ProtoReflect.Descriptor instead.
 func (*Chassis) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{25}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Chassis) GetHostname() string {
@@ -2365,7 +2430,7 @@ type Fdb struct {
 
 func (x *Fdb) Reset() {
 	*x = Fdb{}
-	mi := &file_proto_fabric_proto_msgTypes[26]
+	mi := &file_proto_fabric_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2377,7 +2442,7 @@ func (x *Fdb) String() string {
 func (*Fdb) ProtoMessage() {}
 
 func (x *Fdb) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[26]
+	mi := &file_proto_fabric_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2390,7 +2455,7 @@ func (x *Fdb) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fdb.ProtoReflect.Descriptor instead.
 func (*Fdb) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{26}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Fdb) GetPort() uint32 {
@@ -2413,7 +2478,7 @@ type NeighbourValue struct {
 
 func (x *NeighbourValue) Reset() {
 	*x = NeighbourValue{}
-	mi := &file_proto_fabric_proto_msgTypes[27]
+	mi := &file_proto_fabric_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2490,7 @@ func (x *NeighbourValue) String() string {
 func (*NeighbourValue) ProtoMessage() {}
 
 func (x *NeighbourValue) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[27]
+	mi := &file_proto_fabric_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +2503,7 @@ func (x *NeighbourValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NeighbourValue.ProtoReflect.Descriptor instead.
 func (*NeighbourValue) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{27}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *NeighbourValue) GetMac() uint64 {
@@ -2476,7 +2541,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_proto_fabric_proto_msgTypes[28]
+	mi := &file_proto_fabric_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2488,7 +2553,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[28]
+	mi := &file_proto_fabric_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2501,7 +2566,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{28}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Group) GetType() Group_Type {
@@ -2554,7 +2619,7 @@ type Bucket struct {
 
 func (x *Bucket) Reset() {
 	*x = Bucket{}
-	mi := &file_proto_fabric_proto_msgTypes[29]
+	mi := &file_proto_fabric_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2566,7 +2631,7 @@ func (x *Bucket) String() string {
 func (*Bucket) ProtoMessage() {}
 
 func (x *Bucket) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[29]
+	mi := &file_proto_fabric_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2579,7 +2644,7 @@ func (x *Bucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bucket.ProtoReflect.Descriptor instead.
 func (*Bucket) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{29}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Bucket) GetId() uint32 {
@@ -2630,13 +2695,14 @@ type HAGroup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Members       []*HAMember            `protobuf:"bytes,2,rep,name=members,proto3" json:"members,omitempty"` // highest priority first
+	Bfd           *Bfd                   `protobuf:"bytes,3,opt,name=bfd,proto3" json:"bfd,omitempty"`         // of the tunnels from and to the members; absent: as the controller has it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HAGroup) Reset() {
 	*x = HAGroup{}
-	mi := &file_proto_fabric_proto_msgTypes[30]
+	mi := &file_proto_fabric_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2648,7 +2714,7 @@ func (x *HAGroup) String() string {
 func (*HAGroup) ProtoMessage() {}
 
 func (x *HAGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[30]
+	mi := &file_proto_fabric_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2661,7 +2727,7 @@ func (x *HAGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HAGroup.ProtoReflect.Descriptor instead.
 func (*HAGroup) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{30}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *HAGroup) GetName() string {
@@ -2678,6 +2744,83 @@ func (x *HAGroup) GetMembers() []*HAMember {
 	return nil
 }
 
+func (x *HAGroup) GetBfd() *Bfd {
+	if x != nil {
+		return x.Bfd
+	}
+	return nil
+}
+
+// Bfd is how bidirectional forwarding detection is to run on tunnels
+// (ovs-vswitchd.conf.db(5), Interface, bfd). 0: as the controller has it.
+type Bfd struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	MinRx         uint32                 `protobuf:"varint,1,opt,name=min_rx,json=minRx,proto3" json:"min_rx,omitempty"`                  // milliseconds
+	MinTx         uint32                 `protobuf:"varint,2,opt,name=min_tx,json=minTx,proto3" json:"min_tx,omitempty"`                  // milliseconds
+	DecayMinRx    uint32                 `protobuf:"varint,3,opt,name=decay_min_rx,json=decayMinRx,proto3" json:"decay_min_rx,omitempty"` // milliseconds
+	Mult          uint32                 `protobuf:"varint,4,opt,name=mult,proto3" json:"mult,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Bfd) Reset() {
+	*x = Bfd{}
+	mi := &file_proto_fabric_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bfd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bfd) ProtoMessage() {}
+
+func (x *Bfd) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fabric_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bfd.ProtoReflect.Descriptor instead.
+func (*Bfd) Descriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Bfd) GetMinRx() uint32 {
+	if x != nil {
+		return x.MinRx
+	}
+	return 0
+}
+
+func (x *Bfd) GetMinTx() uint32 {
+	if x != nil {
+		return x.MinTx
+	}
+	return 0
+}
+
+func (x *Bfd) GetDecayMinRx() uint32 {
+	if x != nil {
+		return x.DecayMinRx
+	}
+	return 0
+}
+
+func (x *Bfd) GetMult() uint32 {
+	if x != nil {
+		return x.Mult
+	}
+	return 0
+}
+
 type HAMember struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Chassis       string                 `protobuf:"bytes,1,opt,name=chassis,proto3" json:"chassis,omitempty"`
@@ -2688,7 +2831,7 @@ type HAMember struct {
 
 func (x *HAMember) Reset() {
 	*x = HAMember{}
-	mi := &file_proto_fabric_proto_msgTypes[31]
+	mi := &file_proto_fabric_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2700,7 +2843,7 @@ func (x *HAMember) String() string {
 func (*HAMember) ProtoMessage() {}
 
 func (x *HAMember) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[31]
+	mi := &file_proto_fabric_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2713,7 +2856,7 @@ func (x *HAMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HAMember.ProtoReflect.Descriptor instead.
 func (*HAMember) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{31}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *HAMember) GetChassis() string {
@@ -2739,7 +2882,7 @@ type Command_FlushZone struct {
 
 func (x *Command_FlushZone) Reset() {
 	*x = Command_FlushZone{}
-	mi := &file_proto_fabric_proto_msgTypes[35]
+	mi := &file_proto_fabric_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2751,7 +2894,7 @@ func (x *Command_FlushZone) String() string {
 func (*Command_FlushZone) ProtoMessage() {}
 
 func (x *Command_FlushZone) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[35]
+	mi := &file_proto_fabric_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2944,7 +3087,7 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\bDatapath\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\fR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04type\x18\x03 \x01(\tR\x04type\"\xb4\x04\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\"\xd2\x04\n" +
 	"\x04Port\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\fR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -2962,12 +3105,16 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\rpeer_datapath\x18\r \x01(\rR\fpeerDatapath\x12\x1b\n" +
 	"\tpeer_port\x18\x0e \x01(\rR\bpeerPort\x12\x19\n" +
 	"\bha_group\x18\x0f \x01(\fR\ahaGroup\x12 \n" +
-	"\vdistributed\x18\x10 \x01(\rR\vdistributed\x12\x1a\n" +
-	"\bannounce\x18\x11 \x03(\tR\bannounce\x12\x10\n" +
+	"\vdistributed\x18\x10 \x01(\rR\vdistributed\x128\n" +
+	"\bannounce\x18\x11 \x03(\v2\x1c.govn.fabric.v1.AnnouncementR\bannounce\x12\x10\n" +
 	"\x03mac\x18\x12 \x01(\x04R\x03mac\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"h\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\\\n" +
+	"\fAnnouncement\x12\x1c\n" +
+	"\taddresses\x18\x01 \x01(\tR\taddresses\x12\x1a\n" +
+	"\bdatapath\x18\x02 \x01(\rR\bdatapath\x12\x12\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\"h\n" +
 	"\aChassis\x12\x1a\n" +
 	"\bhostname\x18\x01 \x01(\tR\bhostname\x12-\n" +
 	"\x06encaps\x18\x02 \x03(\v2\x15.govn.fabric.v1.EncapR\x06encaps\x12\x12\n" +
@@ -2997,13 +3144,20 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\vrelocations\x18\x04 \x03(\v2\x1a.govn.fabric.v1.RelocationR\vrelocations\x12%\n" +
 	"\x0ewatch_datapath\x18\x05 \x01(\rR\rwatchDatapath\x12\x1d\n" +
 	"\n" +
-	"watch_port\x18\x06 \x01(\rR\twatchPort\"Q\n" +
+	"watch_port\x18\x06 \x01(\rR\twatchPort\"x\n" +
 	"\aHAGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x122\n" +
-	"\amembers\x18\x02 \x03(\v2\x18.govn.fabric.v1.HAMemberR\amembers\"@\n" +
+	"\amembers\x18\x02 \x03(\v2\x18.govn.fabric.v1.HAMemberR\amembers\x12%\n" +
+	"\x03bfd\x18\x03 \x01(\v2\x13.govn.fabric.v1.BfdR\x03bfd\"i\n" +
+	"\x03Bfd\x12\x15\n" +
+	"\x06min_rx\x18\x01 \x01(\rR\x05minRx\x12\x15\n" +
+	"\x06min_tx\x18\x02 \x01(\rR\x05minTx\x12 \n" +
+	"\fdecay_min_rx\x18\x03 \x01(\rR\n" +
+	"decayMinRx\x12\x12\n" +
+	"\x04mult\x18\x04 \x01(\rR\x04mult\"@\n" +
 	"\bHAMember\x12\x18\n" +
 	"\achassis\x18\x01 \x01(\tR\achassis\x12\x1a\n" +
-	"\bpriority\x18\x02 \x01(\rR\bpriority*\xb3\x01\n" +
+	"\bpriority\x18\x02 \x01(\rR\bpriority*\xc5\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_BODY\x10\x01\x12\r\n" +
@@ -3015,7 +3169,9 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\x0eKIND_NEIGHBOUR\x10\a\x12\x0e\n" +
 	"\n" +
 	"KIND_GROUP\x10\b\x12\x11\n" +
-	"\rKIND_HA_GROUP\x10\t2N\n" +
+	"\rKIND_HA_GROUP\x10\t\x12\x10\n" +
+	"\fKIND_HA_USER\x10\n" +
+	"2N\n" +
 	"\x06Fabric\x12D\n" +
 	"\x06Attach\x12\x1b.govn.fabric.v1.FromChassis\x1a\x19.govn.fabric.v1.ToChassis(\x010\x01B\fZ\n" +
 	"govn/protob\x06proto3"
@@ -3033,7 +3189,7 @@ func file_proto_fabric_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_fabric_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_proto_fabric_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_proto_fabric_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_proto_fabric_proto_goTypes = []any{
 	(Kind)(0),                 // 0: govn.fabric.v1.Kind
 	(Literal_Op)(0),           // 1: govn.fabric.v1.Literal.Op
@@ -3065,18 +3221,20 @@ var file_proto_fabric_proto_goTypes = []any{
 	(*Object)(nil),            // 27: govn.fabric.v1.Object
 	(*Datapath)(nil),          // 28: govn.fabric.v1.Datapath
 	(*Port)(nil),              // 29: govn.fabric.v1.Port
-	(*Chassis)(nil),           // 30: govn.fabric.v1.Chassis
-	(*Fdb)(nil),               // 31: govn.fabric.v1.Fdb
-	(*NeighbourValue)(nil),    // 32: govn.fabric.v1.NeighbourValue
-	(*Group)(nil),             // 33: govn.fabric.v1.Group
-	(*Bucket)(nil),            // 34: govn.fabric.v1.Bucket
-	(*HAGroup)(nil),           // 35: govn.fabric.v1.HAGroup
-	(*HAMember)(nil),          // 36: govn.fabric.v1.HAMember
-	nil,                       // 37: govn.fabric.v1.Hello.BridgeMappingsEntry
-	nil,                       // 38: govn.fabric.v1.Hello.OtherConfigEntry
-	nil,                       // 39: govn.fabric.v1.Encap.OptionsEntry
-	(*Command_FlushZone)(nil), // 40: govn.fabric.v1.Command.FlushZone
-	nil,                       // 41: govn.fabric.v1.Port.OptionsEntry
+	(*Announcement)(nil),      // 30: govn.fabric.v1.Announcement
+	(*Chassis)(nil),           // 31: govn.fabric.v1.Chassis
+	(*Fdb)(nil),               // 32: govn.fabric.v1.Fdb
+	(*NeighbourValue)(nil),    // 33: govn.fabric.v1.NeighbourValue
+	(*Group)(nil),             // 34: govn.fabric.v1.Group
+	(*Bucket)(nil),            // 35: govn.fabric.v1.Bucket
+	(*HAGroup)(nil),           // 36: govn.fabric.v1.HAGroup
+	(*Bfd)(nil),               // 37: govn.fabric.v1.Bfd
+	(*HAMember)(nil),          // 38: govn.fabric.v1.HAMember
+	nil,                       // 39: govn.fabric.v1.Hello.BridgeMappingsEntry
+	nil,                       // 40: govn.fabric.v1.Hello.OtherConfigEntry
+	nil,                       // 41: govn.fabric.v1.Encap.OptionsEntry
+	(*Command_FlushZone)(nil), // 42: govn.fabric.v1.Command.FlushZone
+	nil,                       // 43: govn.fabric.v1.Port.OptionsEntry
 }
 var file_proto_fabric_proto_depIdxs = []int32{
 	8,  // 0: govn.fabric.v1.FromChassis.hello:type_name -> govn.fabric.v1.Hello
@@ -3085,14 +3243,14 @@ var file_proto_fabric_proto_depIdxs = []int32{
 	10, // 3: govn.fabric.v1.ToChassis.welcome:type_name -> govn.fabric.v1.Welcome
 	20, // 4: govn.fabric.v1.ToChassis.frame:type_name -> govn.fabric.v1.Frame
 	9,  // 5: govn.fabric.v1.Hello.encaps:type_name -> govn.fabric.v1.Encap
-	37, // 6: govn.fabric.v1.Hello.bridge_mappings:type_name -> govn.fabric.v1.Hello.BridgeMappingsEntry
-	38, // 7: govn.fabric.v1.Hello.other_config:type_name -> govn.fabric.v1.Hello.OtherConfigEntry
+	39, // 6: govn.fabric.v1.Hello.bridge_mappings:type_name -> govn.fabric.v1.Hello.BridgeMappingsEntry
+	40, // 7: govn.fabric.v1.Hello.other_config:type_name -> govn.fabric.v1.Hello.OtherConfigEntry
 	7,  // 8: govn.fabric.v1.Hello.revision:type_name -> govn.fabric.v1.Revision
 	11, // 9: govn.fabric.v1.Hello.interfaces:type_name -> govn.fabric.v1.Interface
 	12, // 10: govn.fabric.v1.Hello.fdb:type_name -> govn.fabric.v1.FdbEntry
 	13, // 11: govn.fabric.v1.Hello.neighbours:type_name -> govn.fabric.v1.Neighbour
 	14, // 12: govn.fabric.v1.Hello.claims:type_name -> govn.fabric.v1.Claim
-	39, // 13: govn.fabric.v1.Encap.options:type_name -> govn.fabric.v1.Encap.OptionsEntry
+	41, // 13: govn.fabric.v1.Encap.options:type_name -> govn.fabric.v1.Encap.OptionsEntry
 	11, // 14: govn.fabric.v1.Report.interfaces_put:type_name -> govn.fabric.v1.Interface
 	12, // 15: govn.fabric.v1.Report.fdb_put:type_name -> govn.fabric.v1.FdbEntry
 	12, // 16: govn.fabric.v1.Report.fdb_gone:type_name -> govn.fabric.v1.FdbEntry
@@ -3112,7 +3270,7 @@ var file_proto_fabric_proto_depIdxs = []int32{
 	18, // 30: govn.fabric.v1.Frame.put:type_name -> govn.fabric.v1.Item
 	19, // 31: govn.fabric.v1.Frame.del:type_name -> govn.fabric.v1.ItemKey
 	21, // 32: govn.fabric.v1.Frame.commands:type_name -> govn.fabric.v1.Command
-	40, // 33: govn.fabric.v1.Command.flush_zone:type_name -> govn.fabric.v1.Command.FlushZone
+	42, // 33: govn.fabric.v1.Command.flush_zone:type_name -> govn.fabric.v1.Command.FlushZone
 	23, // 34: govn.fabric.v1.Body.flows:type_name -> govn.fabric.v1.Flow
 	24, // 35: govn.fabric.v1.Flow.guard:type_name -> govn.fabric.v1.Literal
 	25, // 36: govn.fabric.v1.Flow.relocations:type_name -> govn.fabric.v1.Relocation
@@ -3120,19 +3278,21 @@ var file_proto_fabric_proto_depIdxs = []int32{
 	2,  // 38: govn.fabric.v1.Relocation.where:type_name -> govn.fabric.v1.Relocation.Where
 	3,  // 39: govn.fabric.v1.Relocation.symbol:type_name -> govn.fabric.v1.Relocation.Symbol
 	27, // 40: govn.fabric.v1.Unit.objects:type_name -> govn.fabric.v1.Object
-	41, // 41: govn.fabric.v1.Port.options:type_name -> govn.fabric.v1.Port.OptionsEntry
-	9,  // 42: govn.fabric.v1.Chassis.encaps:type_name -> govn.fabric.v1.Encap
-	4,  // 43: govn.fabric.v1.Group.type:type_name -> govn.fabric.v1.Group.Type
-	34, // 44: govn.fabric.v1.Group.buckets:type_name -> govn.fabric.v1.Bucket
-	25, // 45: govn.fabric.v1.Bucket.relocations:type_name -> govn.fabric.v1.Relocation
-	36, // 46: govn.fabric.v1.HAGroup.members:type_name -> govn.fabric.v1.HAMember
-	5,  // 47: govn.fabric.v1.Fabric.Attach:input_type -> govn.fabric.v1.FromChassis
-	6,  // 48: govn.fabric.v1.Fabric.Attach:output_type -> govn.fabric.v1.ToChassis
-	48, // [48:49] is the sub-list for method output_type
-	47, // [47:48] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	43, // 41: govn.fabric.v1.Port.options:type_name -> govn.fabric.v1.Port.OptionsEntry
+	30, // 42: govn.fabric.v1.Port.announce:type_name -> govn.fabric.v1.Announcement
+	9,  // 43: govn.fabric.v1.Chassis.encaps:type_name -> govn.fabric.v1.Encap
+	4,  // 44: govn.fabric.v1.Group.type:type_name -> govn.fabric.v1.Group.Type
+	35, // 45: govn.fabric.v1.Group.buckets:type_name -> govn.fabric.v1.Bucket
+	25, // 46: govn.fabric.v1.Bucket.relocations:type_name -> govn.fabric.v1.Relocation
+	38, // 47: govn.fabric.v1.HAGroup.members:type_name -> govn.fabric.v1.HAMember
+	37, // 48: govn.fabric.v1.HAGroup.bfd:type_name -> govn.fabric.v1.Bfd
+	5,  // 49: govn.fabric.v1.Fabric.Attach:input_type -> govn.fabric.v1.FromChassis
+	6,  // 50: govn.fabric.v1.Fabric.Attach:output_type -> govn.fabric.v1.ToChassis
+	50, // [50:51] is the sub-list for method output_type
+	49, // [49:50] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_proto_fabric_proto_init() }
@@ -3158,7 +3318,7 @@ func file_proto_fabric_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fabric_proto_rawDesc), len(file_proto_fabric_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   37,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

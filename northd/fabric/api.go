@@ -60,9 +60,21 @@ type ChassisInfo struct {
 // Link connects two datapaths, as the two ends of a patch do. It has no
 // direction.
 type Link struct {
-	A, B   uint32 // tunnel keys
-	Border bool   // locality does not cross it
+	A, B   uint32   // tunnel keys
+	Port   uint32   // tells several links between the same two datapaths apart
+	Border bool     // locality does not cross it, but for Hosts
+	Hosts  []string // chassis for which it is no border: those that may host its far side. Not to be written to any more
 	Gone   bool
+}
+
+// HAGroup is chassis that may host ports, of which each chassis decides by what
+// it sees of the others. A PORT item that names the group in ha_group is
+// resident, as far as the fabric is concerned, on every member, whatever its
+// binding says: a member has to be ready to take over.
+type HAGroup struct {
+	Key     string   // of the HA_GROUP item
+	Members []string // names of chassis. Not to be written to any more
+	Value   []byte   // a proto.HAGroup; nil: gone. Not to be written to any more
 }
 
 // Batch is what one revision changed.
@@ -74,6 +86,7 @@ type Batch struct {
 	Bindings []Binding
 	Chassis  []ChassisInfo
 	Links    []Link
+	HAGroups []HAGroup
 }
 
 // Events is what northd learns from the chassis. The methods are called from

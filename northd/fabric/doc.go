@@ -29,7 +29,17 @@
 // that are no borders connect it to such a one. The chassis gets: the items of
 // its local datapaths, those of its resident ports, every body that a unit
 // among them names, and the other chassis that have a port there. It receives
-// nothing about anything else, not a byte.
+// nothing about anything else, not a byte. A link may be a border for all but a
+// few: the chassis that may host a distributed gateway port or a gateway router
+// see what is behind it, the others do not.
+//
+// # HA groups
+//
+// A port whose PORT item names an HA group has no chassis of its own: it counts
+// as bound to every member, so that each has what it needs to take over, and
+// which of them is active is not known here. HA_GROUP items are shared, like
+// those of chassis; a member also gets one HA_USER item for each other chassis
+// with the datapath, so that it knows who watches it.
 //
 // # Ports
 //

@@ -523,6 +523,10 @@ func TestLinks(t *testing.T) {
 		{[]Link{{A: 2, B: 1, Border: true}}, "1"},
 		{[]Link{{A: 1, B: 2, Gone: true}, {A: 4, B: 1}}, "134 2"},
 		{[]Link{{A: 3, B: 2, Gone: true}}, "134"},
+		{[]Link{{A: 2, B: 3, Border: true, Hosts: []string{"hv2"}}}, "134"},
+		{[]Link{{A: 2, B: 3, Border: true, Hosts: []string{"hv2", "hv1"}}}, "1234"},
+		{[]Link{{A: 2, B: 3, Port: 7}, {A: 2, B: 3, Gone: true}}, "1234"},
+		{[]Link{{A: 2, B: 3, Port: 7, Gone: true}}, "134"},
 	} {
 		n := int64(i + 2)
 		bed.Apply(Batch{Revision: uint64(n), NbCfg: n, Links: tt.links})

@@ -20,13 +20,21 @@ type item struct {
 	digest   state.Digest
 	critical bool
 	body     Key // of a unit: its body; the zero Key otherwise
+	ha       Key // of a port: its HA group; the zero Key otherwise
 }
 
 func newItem(key Key, value []byte, critical bool) *item {
 	it := &item{key: key, value: value, critical: critical}
 	it.digest = state.DigestOf(state.ItemHash(key.Kind, key.Key, value))
 	if key.Kind == proto.Kind_KIND_UNIT {
-		it.body, _ = bodyOfUnit(value)
+		if b, ok := bytesField(value, 1); ok {
+			it.body = Key{Kind: proto.Kind_KIND_BODY, Key: b}
+		}
+	}
+	if key.Kind == proto.Kind_KIND_PORT {
+		if g, ok := bytesField(value, 15); ok {
+			it.ha = haGroupKey(g)
+		}
 	}
 	return it
 }
@@ -37,32 +45,33 @@ func chassisKey(name string) Key { return Key{Kind: proto.Kind_KIND_CHASSIS, Key
 
 // shared tells whether items of the kind may be in several groups.
 func shared(kind proto.Kind) bool {
-	return kind == proto.Kind_KIND_BODY || kind == proto.Kind_KIND_CHASSIS
+	return kind == proto.Kind_KIND_BODY || kind == proto.Kind_KIND_CHASSIS || kind == proto.Kind_KIND_HA_GROUP
 }
 
-// bodyOfUnit reads Unit.body, field 1, without decoding the rest.
-func bodyOfUnit(unit []byte) (key Key, ok bool) {
-	for len(unit) > 0 {
-		num, typ, n := protowire.ConsumeTag(unit)
+// bytesField reads a field of a message that is bytes and not empty, Unit.body
+// or Port.ha_group, without decoding the rest.
+func bytesField(message []byte, field protowire.Number) (value string, ok bool) {
+	for len(message) > 0 {
+		num, typ, n := protowire.ConsumeTag(message)
 		if n < 0 {
-			return Key{}, false
+			return "", false
 		}
-		unit = unit[n:]
-		if num == 1 && typ == protowire.BytesType {
-			b, n := protowire.ConsumeBytes(unit)
+		message = message[n:]
+		if num == field && typ == protowire.BytesType {
+			b, n := protowire.ConsumeBytes(message)
 			if n < 0 {
-				return Key{}, false
+				return "", false
 			}
-			key, ok = Key{Kind: proto.Kind_KIND_BODY, Key: string(b)}, len(b) > 0
-			unit = unit[n:]
+			value, ok = string(b), len(b) > 0
+			message = message[n:]
 			continue
 		}
-		if n = protowire.ConsumeFieldValue(num, typ, unit); n < 0 {
-			return Key{}, false
+		if n = protowire.ConsumeFieldValue(num, typ, message); n < 0 {
+			return "", false
 		}
-		unit = unit[n:]
+		message = message[n:]
 	}
-	return key, ok
+	return value, ok
 }
 
 var seed = maphash.MakeSeed()

@@ -285,31 +285,35 @@ func TestGateAsksOnce(t *testing.T) {
 	})
 }
 
-func TestBodyOfUnit(t *testing.T) {
+func TestBytesField(t *testing.T) {
 	body := bodyOf("b")
 	unit := marshal(&proto.Unit{Objects: []*proto.Object{{Table: "ACL"}}, Body: body.Hash[:], Datapath: 3})
-	if k, ok := bodyOfUnit(unit); !ok || k != bodyKey(body.Hash) {
-		t.Errorf("got %v, %v", k, ok)
+	if it := newItem(Key{Kind: proto.Kind_KIND_UNIT}, unit, true); it.body != bodyKey(body.Hash) {
+		t.Errorf("got %v", it.body)
 	}
-	if _, ok := bodyOfUnit(marshal(&proto.Unit{Datapath: 3})); ok {
+	if it := newItem(Key{Kind: proto.Kind_KIND_UNIT}, marshal(&proto.Unit{Datapath: 3}), true); it.body != (Key{}) {
 		t.Error("a body out of nothing")
+	}
+	port := marshal(&proto.Port{Name: "cr-p", HaGroup: []byte("group"), Announce: []*proto.Announcement{{Port: 3}}})
+	if it := newItem(Key{Kind: proto.Kind_KIND_PORT}, port, true); it.ha != haGroupKey("group") {
+		t.Errorf("got %v", it.ha)
 	}
 }
 
-// The fast reader of a unit agrees with the decoder, whatever the bytes.
-func FuzzBodyOfUnit(f *testing.F) {
+// The fast reader of a field agrees with the decoder, whatever the bytes.
+func FuzzBytesField(f *testing.F) {
 	body := bodyOf("b")
 	f.Add(marshal(&proto.Unit{Objects: []*proto.Object{{Table: "ACL"}}, Body: body.Hash[:], Datapath: 3}))
 	f.Add([]byte{0x0a, 0xff})
 	f.Add([]byte{0x0b, 0x0c, 0x0a, 0x01, 'x'})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		k, ok := bodyOfUnit(data)
+		k, ok := bytesField(data, 1)
 		var u proto.Unit
 		if pb.Unmarshal(data, &u) != nil {
 			return
 		}
-		if ok != (len(u.Body) > 0) || ok && k.Key != string(u.Body) {
-			t.Fatalf("got %x, %v; decoded %x", k.Key, ok, u.Body)
+		if ok != (len(u.Body) > 0) || ok && k != string(u.Body) {
+			t.Fatalf("got %x, %v; decoded %x", k, ok, u.Body)
 		}
 	})
 }

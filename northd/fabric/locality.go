@@ -1,9 +1,11 @@
 package fabric
 
-// apply makes a batch the desired state. bodies and items are what the changes
+import "slices"
+
+// apply makes a batch the desired state. bodies, items and groups are what the changes
 // hold, nil where they take something back. It returns the streams that have
 // something to send.
-func (z *zone) apply(b *Batch, bodies, items []*item) []*stream {
+func (z *zone) apply(b *Batch, bodies, items, groups []*item) []*stream {
 	z.batches++
 	for _, it := range bodies {
 		if it != nil {
@@ -12,6 +14,9 @@ func (z *zone) apply(b *Batch, bodies, items []*item) []*stream {
 	}
 	for _, info := range b.Chassis {
 		z.putChassis(info)
+	}
+	for i := range b.HAGroups {
+		z.putHAGroup(&b.HAGroups[i], groups[i])
 	}
 	for i := range b.Items {
 		z.putItem(&b.Items[i], items[i])
@@ -72,10 +77,11 @@ func (z *zone) link(l Link) {
 	}
 	a, b := z.datapath(l.A), z.datapath(l.B)
 	if l.Gone {
-		delete(a.links, l.B)
-		delete(b.links, l.A)
+		delete(a.links, linkID{l.B, l.Port})
+		delete(b.links, linkID{l.A, l.Port})
 	} else {
-		a.links[l.B], b.links[l.A] = l.Border, l.Border
+		border := border{l.Border, l.Hosts}
+		a.links[linkID{l.B, l.Port}], b.links[linkID{l.A, l.Port}] = border, border
 	}
 	// A chassis whose local set changes has one of the ends in it already.
 	for _, d := range []*datapath{a, b} {
@@ -85,8 +91,21 @@ func (z *zone) link(l Link) {
 	}
 }
 
+// linkID names a link of a datapath: where it leads, and Link.Port.
+type linkID struct{ peer, port uint32 }
+
+// border says who a link is a border for.
+type border struct {
+	closed bool
+	hosts  []string
+}
+
+// lets tells whether locality of a chassis crosses.
+func (b border) lets(chassis string) bool { return !b.closed || slices.Contains(b.hosts, chassis) }
+
 // relocate computes the local datapaths of a chassis: those where a port is
-// bound to it, and what links that are no borders lead to from there.
+// bound to it or may be hosted by it, and what links that are no borders for it
+// lead to from there.
 func (z *zone) relocate(c *chassis) {
 	local := make(map[uint32]struct{}, len(c.bound))
 	var queue []uint32
@@ -100,22 +119,26 @@ func (z *zone) relocate(c *chassis) {
 		if d == nil {
 			continue
 		}
-		for next, border := range d.links {
-			if _, seen := local[next]; !border && !seen {
-				local[next] = struct{}{}
-				queue = append(queue, next)
+		for link, border := range d.links {
+			if _, seen := local[link.peer]; !seen && border.lets(c.name) {
+				local[link.peer] = struct{}{}
+				queue = append(queue, link.peer)
 			}
 		}
 	}
 	for key := range c.local {
 		if _, stays := local[key]; !stays {
-			delete(z.datapath(key).localTo, c.name)
+			d := z.datapath(key)
+			delete(d.localTo, c.name)
+			z.haUser(d, c.name, false)
 			z.mark(c, key)
 		}
 	}
 	for key := range local {
 		if _, was := c.local[key]; !was {
-			z.datapath(key).localTo[c.name] = c
+			d := z.datapath(key)
+			d.localTo[c.name] = c
+			z.haUser(d, c.name, true)
 			z.mark(c, key)
 		}
 	}

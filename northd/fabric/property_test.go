@@ -25,7 +25,8 @@ type model struct {
 	bindings  map[[2]uint32]Binding
 	published map[[2]uint32]string
 	infos     map[string]string
-	links     map[[2]uint32]bool // border
+	links     map[[3]uint32]Link
+	groups    map[string]HAGroup
 }
 
 // on tells whether a port is resident on a chassis.
@@ -46,7 +47,7 @@ func (b Binding) others() []string {
 
 func newModel() *model {
 	return &model{bodies: map[string]string{}, items: map[Key]ItemChange{}, bindings: map[[2]uint32]Binding{},
-		published: map[[2]uint32]string{}, infos: map[string]string{}, links: map[[2]uint32]bool{}}
+		published: map[[2]uint32]string{}, infos: map[string]string{}, links: map[[3]uint32]Link{}, groups: map[string]HAGroup{}}
 }
 
 func (m *model) apply(b Batch) {
@@ -65,11 +66,18 @@ func (m *model) apply(b Batch) {
 			m.items[ch.Key] = ch
 		}
 	}
+	for _, g := range b.HAGroups {
+		if g.Value == nil {
+			delete(m.groups, g.Key)
+		} else {
+			m.groups[g.Key] = g
+		}
+	}
 	for _, x := range b.Bindings {
 		m.bindings[[2]uint32{x.Datapath, x.Port}] = x
 	}
 	for id, x := range m.bindings {
-		if x.Chassis == "" {
+		if _, ha := m.group(id); ha || x.Chassis == "" {
 			m.published[id] = ""
 		} else if x.Up {
 			m.published[id] = x.Chassis
@@ -83,33 +91,100 @@ func (m *model) apply(b Batch) {
 		}
 	}
 	for _, l := range b.Links {
-		id := [2]uint32{min(l.A, l.B), max(l.A, l.B)}
+		id := [3]uint32{min(l.A, l.B), max(l.A, l.B), l.Port}
 		if l.Gone {
 			delete(m.links, id)
 		} else {
-			m.links[id] = l.Border
+			m.links[id] = l
 		}
 	}
 }
 
-func (m *model) spec(name string) map[Key]string {
+// group is the HA group of a port.
+func (m *model) group(id [2]uint32) (key string, ok bool) {
+	item, ok := m.items[Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(id[0], id[1])}]
+	if !ok {
+		return "", false
+	}
+	var p proto.Port
+	if err := pb.Unmarshal(item.Value, &p); err != nil {
+		panic(err)
+	}
+	return string(p.HaGroup), len(p.HaGroup) > 0
+}
+
+// hosts are the chassis where a port is, or may be.
+func (m *model) hosts(id [2]uint32) []string {
+	if key, ok := m.group(id); ok {
+		return m.groups[key].Members
+	}
+	var on []string
+	for _, name := range chassisNames {
+		if m.bindings[id].on(name) {
+			on = append(on, name)
+		}
+	}
+	return on
+}
+
+// portIDs are all ports that anything is said of.
+func (m *model) portIDs() map[[2]uint32]bool {
+	all := map[[2]uint32]bool{}
+	for id := range m.bindings {
+		all[id] = true
+	}
+	for k := range m.items {
+		if dp, port, ok := state.ParsePortKey(k.Key); ok && k.Kind == proto.Kind_KIND_PORT {
+			all[[2]uint32{dp, port}] = true
+		}
+	}
+	return all
+}
+
+func (m *model) local(name string) map[uint32]bool {
 	local := map[uint32]bool{}
-	for id, x := range m.bindings {
-		if x.on(name) {
+	for id := range m.portIDs() {
+		if slices.Contains(m.hosts(id), name) {
 			local[id[0]] = true
 		}
 	}
 	for range 20 { // more than there are datapaths
-		for l, border := range m.links {
-			if !border && (local[l[0]] || local[l[1]]) {
+		for l, link := range m.links {
+			if (!link.Border || slices.Contains(link.Hosts, name)) && (local[l[0]] || local[l[1]]) {
 				local[l[0]], local[l[1]] = true, true
 			}
 		}
 	}
+	return local
+}
+
+func (m *model) spec(name string) map[Key]string {
+	local := m.local(name)
 	want := map[Key]string{}
+	for id := range m.portIDs() {
+		key, ha := m.group(id)
+		if !ha || !local[id[0]] || m.groups[key].Value == nil {
+			continue
+		}
+		members := m.groups[key].Members
+		want[haGroupKey(key)] = string(m.groups[key].Value)
+		for _, c := range members {
+			if info, known := m.infos[c]; known && c != name {
+				want[Key{Kind: proto.Kind_KIND_CHASSIS, Key: c}] = info
+			}
+		}
+		if !slices.Contains(members, name) {
+			continue
+		}
+		for _, user := range chassisNames {
+			if user != name && m.local(user)[id[0]] {
+				want[Key{Kind: proto.Kind_KIND_HA_USER, Key: state.HAUserKey(id[0], user)}] = ""
+			}
+		}
+	}
 	for k, ch := range m.items {
 		sc := ch.Scope
-		if !local[sc.Datapath] || sc.Port != 0 && !m.bindings[[2]uint32{sc.Datapath, sc.Port}].on(name) {
+		if !local[sc.Datapath] || sc.Port != 0 && !slices.Contains(m.hosts([2]uint32{sc.Datapath, sc.Port}), name) {
 			continue
 		}
 		want[k] = string(ch.Value)
@@ -127,14 +202,19 @@ func (m *model) spec(name string) map[Key]string {
 				panic(err)
 			}
 			id := [2]uint32{dp, port}
-			if p.Chassis = m.published[id]; m.bindings[id].Chassis == name {
+			if p.Chassis = m.published[id]; len(p.HaGroup) == 0 && m.bindings[id].Chassis == name {
 				p.Chassis = name
 			}
-			p.Up, p.AdditionalChassis = p.Chassis != "", m.bindings[id].others()
+			if p.Up = p.Chassis != ""; len(p.HaGroup) == 0 {
+				p.AdditionalChassis = m.bindings[id].others()
+			}
 			want[k] = string(marshal(&p))
 		}
 	}
 	for id, x := range m.bindings {
+		if _, ha := m.group(id); ha {
+			continue
+		}
 		for _, c := range append(x.others(), x.Chassis, m.published[id]) {
 			if info, known := m.infos[c]; known && local[id[0]] && c != name {
 				want[Key{Kind: proto.Kind_KIND_CHASSIS, Key: c}] = info
@@ -179,7 +259,7 @@ func drawBatch(t *rapid.T, m *model) Batch {
 	port := rapid.Uint32Range(1, portsEach)
 	name := rapid.SampledFrom(chassisNames)
 	for range rapid.IntRange(1, 6).Draw(t, "changes") {
-		switch rapid.IntRange(0, 9).Draw(t, "what") {
+		switch rapid.IntRange(0, 11).Draw(t, "what") {
 		case 0, 1, 2: // a unit comes, changes its body or its scope
 			body := bodyOf(fmt.Sprint("body", rapid.IntRange(0, 5).Draw(t, "body")))
 			b.Bodies = append(b.Bodies, body)
@@ -206,8 +286,26 @@ func drawBatch(t *rapid.T, m *model) Batch {
 			info.Value = append(info.Value, marshal(&proto.Chassis{Hostname: fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "host"))})...)
 			info.Gone = rapid.IntRange(0, 3).Draw(t, "info gone") == 0
 			b.Chassis = append(b.Chassis, info)
+		case 10: // a port that several chassis may host
+			p := portOf(dp.Draw(t, "dp"), port.Draw(t, "port"), "cr")
+			p.Value = marshal(&proto.Port{Name: "cr", HaGroup: []byte(rapid.SampledFrom([]string{"g1", "g2"}).Draw(t, "group"))})
+			b.Items = append(b.Items, p)
+		case 11: // a group comes, changes or goes
+			g := HAGroup{Key: rapid.SampledFrom([]string{"g1", "g2"}).Draw(t, "group")}
+			if rapid.IntRange(0, 3).Draw(t, "group is there") > 0 {
+				g.Members = rapid.SliceOfNDistinct(name, 0, 3, rapid.ID).Draw(t, "members")
+				value := &proto.HAGroup{Name: g.Key}
+				for _, c := range g.Members {
+					value.Members = append(value.Members, &proto.HAMember{Chassis: c})
+				}
+				g.Value = marshal(value)
+			}
+			b.HAGroups = append(b.HAGroups, g)
 		case 9:
-			l := Link{A: dp.Draw(t, "a"), B: dp.Draw(t, "b"), Border: rapid.Bool().Draw(t, "border"), Gone: rapid.Bool().Draw(t, "link gone")}
+			l := Link{A: dp.Draw(t, "a"), B: dp.Draw(t, "b"), Border: rapid.Bool().Draw(t, "border"), Gone: rapid.Bool().Draw(t, "link gone"), Port: rapid.Uint32Range(1, 2).Draw(t, "link port")}
+			if l.Border {
+				l.Hosts = rapid.SliceOfNDistinct(name, 0, 2, rapid.ID).Draw(t, "hosts")
+			}
 			if l.A != l.B {
 				b.Links = append(b.Links, l)
 			}
@@ -319,7 +417,10 @@ func TestEveryChassisConverges(t *testing.T) {
 			last.Chassis = append(last.Chassis, ChassisInfo{Name: n, Gone: true})
 		}
 		for l := range m.links {
-			last.Links = append(last.Links, Link{A: l[0], B: l[1], Gone: true})
+			last.Links = append(last.Links, Link{A: l[0], B: l[1], Port: l[2], Gone: true})
+		}
+		for key := range m.groups {
+			last.HAGroups = append(last.HAGroups, HAGroup{Key: key})
 		}
 		bed.Apply(last)
 		for _, f := range fakes {
@@ -333,7 +434,7 @@ func TestEveryChassisConverges(t *testing.T) {
 		}
 		eventually(t, "end of streams", func() bool { return len(bed.Status()) == 0 })
 		z := bed.zone
-		if n := len(z.scopes) + len(z.bodies) + len(z.missing) + len(z.datapaths) + len(z.ports) + len(z.chassis); n != 0 {
+		if n := len(z.scopes) + len(z.bodies) + len(z.missing) + len(z.datapaths) + len(z.ports) + len(z.chassis) + len(z.haGroups); n != 0 {
 			t.Fatalf("the zone still holds %+v", z)
 		}
 	})

@@ -127,8 +127,14 @@ func (s *Server) Apply(b Batch) {
 			items[i] = newItem(ch.Key, ch.Value, ch.Critical)
 		}
 	}
+	groups := make([]*item, len(b.HAGroups))
+	for i, ch := range b.HAGroups {
+		if ch.Value != nil {
+			groups[i] = newItem(haGroupKey(ch.Key), ch.Value, true)
+		}
+	}
 	s.mu.Lock()
-	awake := s.zone.apply(&b, bodies, items)
+	awake := s.zone.apply(&b, bodies, items, groups)
 	if !s.begun {
 		s.begun = true
 		close(s.ready)

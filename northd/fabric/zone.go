@@ -26,6 +26,7 @@ type zone struct {
 	datapaths map[uint32]*datapath
 	ports     map[portID]*port
 	chassis   map[string]*chassis
+	haGroups  map[Key]*haGroup
 
 	// During apply.
 	touched   []*cell
@@ -43,8 +44,9 @@ type datapath struct {
 	all     *cell
 	own     map[string]*cell // by chassis
 	localTo map[string]*chassis
-	links   map[uint32]bool // neighbour -> border
+	links   map[linkID]border
 	ports   int
+	hosts   map[string]int // members of the HA groups of its ports, counted by group
 }
 
 // port is what the zone knows of a port.
@@ -55,6 +57,7 @@ type port struct {
 	up      bool
 	base    *item         // PORT item as northd made it
 	scoped  map[Key]*item // sent only where the port is resident
+	group   *haGroup      // whose members it is resident on instead
 
 	// As the cells have it: scoped and the own view are in the cell of placed.
 	placed    []string // chassis, then more
@@ -85,7 +88,7 @@ func newZone(logger *slog.Logger, logKeys int) *zone {
 	return &zone{
 		logger: logger, logKeys: logKeys,
 		scopes: map[Key]Scope{}, bodies: map[Key]*item{}, missing: map[Key]map[*cell]struct{}{},
-		datapaths: map[uint32]*datapath{}, ports: map[portID]*port{}, chassis: map[string]*chassis{},
+		datapaths: map[uint32]*datapath{}, ports: map[portID]*port{}, chassis: map[string]*chassis{}, haGroups: map[Key]*haGroup{},
 		unsettled: map[*port]struct{}{}, moved: map[*chassis]struct{}{}, visited: map[*datapath]struct{}{},
 	}
 }
@@ -93,7 +96,7 @@ func newZone(logger *slog.Logger, logKeys int) *zone {
 func (z *zone) datapath(key uint32) *datapath {
 	d := z.datapaths[key]
 	if d == nil {
-		d = &datapath{key: key, own: map[string]*cell{}, localTo: map[string]*chassis{}, links: map[uint32]bool{}}
+		d = &datapath{key: key, own: map[string]*cell{}, localTo: map[string]*chassis{}, links: map[linkID]border{}, hosts: map[string]int{}}
 		d.all = z.newCell(d, "")
 		z.datapaths[key] = d
 	}
@@ -185,6 +188,10 @@ func (z *zone) ref(c *cell, k Key) (first bool) {
 	}
 	if k.Kind == proto.Kind_KIND_CHASSIS {
 		z.share(c, k, z.chassisOf(k.Key).info)
+		return true
+	}
+	if k.Kind == proto.Kind_KIND_HA_GROUP {
+		z.share(c, k, z.haGroup(k).info)
 		return true
 	}
 	body := z.bodies[k]
@@ -306,13 +313,17 @@ func (p *port) hosts() []string {
 func (z *zone) settle(p *port) {
 	d := z.datapath(p.id.datapath)
 	published := p.published
+	z.joinHA(d, p)
+	hosts, bound, more := p.hosts(), p.chassis, p.more
+	if p.group != nil { // the members decide among themselves
+		hosts, bound, more = p.group.members, "", nil
+	}
 	switch {
-	case p.chassis == "":
+	case bound == "":
 		published = ""
 	case p.up:
-		published = p.chassis
+		published = bound
 	}
-	hosts := p.hosts()
 
 	// New references before the old ones go, so that what stays is not touched.
 	for _, name := range hosts {
@@ -325,7 +336,7 @@ func (z *zone) settle(p *port) {
 	z.present(d, p.published, -1)
 
 	key := Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(p.id.datapath, p.id.port)}
-	p.look(key, published)
+	p.look(key, published, bound, more)
 	z.set(d.all, key, p.view.pub)
 	for _, name := range p.placed {
 		if slices.Contains(hosts, name) {
@@ -345,13 +356,13 @@ func (z *zone) settle(p *port) {
 			z.reside(name, p.id.datapath, +1)
 		}
 		var own *item // of the chassis that it is bound to, as long as the others do not see it there
-		if name == p.chassis && p.chassis != published {
+		if name == bound && bound != published {
 			own = p.view.own
 		}
 		z.setOwn(d, name, key, own)
 	}
 	p.placed, p.published = hosts, published
-	if p.base == nil && len(p.scoped) == 0 && len(hosts) == 0 {
+	if p.base == nil && len(p.scoped) == 0 && p.chassis == "" && len(p.more) == 0 {
 		delete(z.ports, p.id)
 		d.ports--
 	}
@@ -359,8 +370,8 @@ func (z *zone) settle(p *port) {
 
 // look makes the PORT item for the chassis that the port is bound to and for
 // all others.
-func (p *port) look(key Key, published string) {
-	v := portView{base: p.base, pubName: published, bound: p.chassis, more: p.more}
+func (p *port) look(key Key, published, bound string, more []string) {
+	v := portView{base: p.base, pubName: published, bound: bound, more: more}
 	if p.base == nil {
 		p.view = v
 		return
@@ -368,10 +379,10 @@ func (p *port) look(key Key, published string) {
 	if v.base == p.view.base && v.pubName == p.view.pubName && v.bound == p.view.bound && slices.Equal(v.more, p.view.more) {
 		return
 	}
-	v.pub = newItem(key, portValue(p.base.value, published, p.more), p.base.critical)
+	v.pub = newItem(key, portValue(p.base.value, published, more), p.base.critical)
 	v.own = v.pub
-	if p.chassis != published {
-		v.own = newItem(key, portValue(p.base.value, p.chassis, p.more), p.base.critical)
+	if bound != published {
+		v.own = newItem(key, portValue(p.base.value, bound, more), p.base.critical)
 	}
 	p.view = v
 }

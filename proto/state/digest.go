@@ -106,3 +106,15 @@ func ParseFdbKey(key string) (datapath uint32, mac uint64, ok bool) {
 	mac = uint64(binary.BigEndian.Uint16([]byte(key[4:6])))<<32 | uint64(binary.BigEndian.Uint32([]byte(key[6:])))
 	return binary.BigEndian.Uint32([]byte(key[:4])), mac, true
 }
+
+// HAUserKey is the key of an HA_USER item.
+func HAUserKey(datapath uint32, chassis string) string { return DatapathKey(datapath) + chassis }
+
+// ParseHAUserKey is the inverse of HAUserKey; ok tells whether key is one.
+func ParseHAUserKey(key string) (datapath uint32, chassis string, ok bool) {
+	if len(key) <= 4 {
+		return 0, "", false
+	}
+	datapath, ok = ParseDatapathKey(key[:4])
+	return datapath, key[4:], ok
+}

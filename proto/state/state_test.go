@@ -250,6 +250,12 @@ func TestKeys(t *testing.T) {
 	if got := fmt.Sprintf("%x", FdbKey(7, 0x0a0b0c0d0e0f)); got != "000000070a0b0c0d0e0f" {
 		t.Error(got)
 	}
+	if dp, name, ok := ParseHAUserKey(HAUserKey(7, "hv1")); !ok || dp != 7 || name != "hv1" {
+		t.Error(dp, name, ok)
+	}
+	if _, _, ok := ParseHAUserKey("1234"); ok {
+		t.Error("HA_USER key without a chassis")
+	}
 	if _, _, ok := ParsePortKey("short"); ok {
 		t.Error("short port key")
 	}
