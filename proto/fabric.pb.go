@@ -35,6 +35,7 @@ const (
 	Kind_KIND_GROUP       Kind = 8
 	Kind_KIND_HA_GROUP    Kind = 9
 	Kind_KIND_HA_USER     Kind = 10 // key: datapath and chassis; to the members of its HA groups: the chassis has the datapath
+	Kind_KIND_BFD         Kind = 11
 )
 
 // Enum value maps for Kind.
@@ -51,6 +52,7 @@ var (
 		8:  "KIND_GROUP",
 		9:  "KIND_HA_GROUP",
 		10: "KIND_HA_USER",
+		11: "KIND_BFD",
 	}
 	Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
@@ -64,6 +66,7 @@ var (
 		"KIND_GROUP":       8,
 		"KIND_HA_GROUP":    9,
 		"KIND_HA_USER":     10,
+		"KIND_BFD":         11,
 	}
 )
 
@@ -137,7 +140,7 @@ func (x Literal_Op) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Literal_Op.Descriptor instead.
 func (Literal_Op) EnumDescriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{19, 0}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{20, 0}
 }
 
 type Relocation_Where int32
@@ -186,7 +189,7 @@ func (x Relocation_Where) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Relocation_Where.Descriptor instead.
 func (Relocation_Where) EnumDescriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{20, 0}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{21, 0}
 }
 
 type Relocation_Symbol int32
@@ -232,7 +235,7 @@ func (x Relocation_Symbol) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Relocation_Symbol.Descriptor instead.
 func (Relocation_Symbol) EnumDescriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{20, 1}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{21, 1}
 }
 
 type Group_Type int32
@@ -287,7 +290,7 @@ func (x Group_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Group_Type.Descriptor instead.
 func (Group_Type) EnumDescriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{29, 0}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{30, 0}
 }
 
 type FromChassis struct {
@@ -549,6 +552,7 @@ type Hello struct {
 	Fdb            []*FdbEntry            `protobuf:"bytes,13,rep,name=fdb,proto3" json:"fdb,omitempty"`                                                                                                                      // level: all MAC addresses learned here
 	Neighbours     []*Neighbour           `protobuf:"bytes,14,rep,name=neighbours,proto3" json:"neighbours,omitempty"`                                                                                                        // level: all bindings learned here that northd has not confirmed
 	Claims         []*Claim               `protobuf:"bytes,15,rep,name=claims,proto3" json:"claims,omitempty"`                                                                                                                // level: ports without interface that this chassis hosts now
+	Bfd            []*BfdStatus           `protobuf:"bytes,16,rep,name=bfd,proto3" json:"bfd,omitempty"`                                                                                                                      // level: all BFD sessions that this chassis runs
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -684,6 +688,13 @@ func (x *Hello) GetNeighbours() []*Neighbour {
 func (x *Hello) GetClaims() []*Claim {
 	if x != nil {
 		return x.Claims
+	}
+	return nil
+}
+
+func (x *Hello) GetBfd() []*BfdStatus {
+	if x != nil {
+		return x.Bfd
 	}
 	return nil
 }
@@ -1065,6 +1076,83 @@ func (x *Claim) GetParent() uint32 {
 	return 0
 }
 
+// BfdStatus is the state of a BFD session of a router port.
+type BfdStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Datapath      uint32                 `protobuf:"varint,1,opt,name=datapath,proto3" json:"datapath,omitempty"`
+	Port          uint32                 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	Peer          []byte                 `protobuf:"bytes,3,opt,name=peer,proto3" json:"peer,omitempty"`                    // its IP address, 4 or 16 bytes
+	Discriminator uint32                 `protobuf:"varint,4,opt,name=discriminator,proto3" json:"discriminator,omitempty"` // of this side: tells the session from an earlier one of the same peer
+	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`                  // as BFD:status (ovn-sb(5)): down, init, up or admin_down
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BfdStatus) Reset() {
+	*x = BfdStatus{}
+	mi := &file_proto_fabric_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BfdStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BfdStatus) ProtoMessage() {}
+
+func (x *BfdStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fabric_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BfdStatus.ProtoReflect.Descriptor instead.
+func (*BfdStatus) Descriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *BfdStatus) GetDatapath() uint32 {
+	if x != nil {
+		return x.Datapath
+	}
+	return 0
+}
+
+func (x *BfdStatus) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *BfdStatus) GetPeer() []byte {
+	if x != nil {
+		return x.Peer
+	}
+	return nil
+}
+
+func (x *BfdStatus) GetDiscriminator() uint32 {
+	if x != nil {
+		return x.Discriminator
+	}
+	return 0
+}
+
+func (x *BfdStatus) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
 // Report tells what changed on the chassis since Hello or the last Report.
 type Report struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -1079,13 +1167,14 @@ type Report struct {
 	ClaimsGone     []*Claim               `protobuf:"bytes,9,rep,name=claims_gone,json=claimsGone,proto3" json:"claims_gone,omitempty"`
 	FdbSeen        []*FdbEntry            `protobuf:"bytes,10,rep,name=fdb_seen,json=fdbSeen,proto3" json:"fdb_seen,omitempty"`                      // entries of northd that traffic used since they were last told
 	NeighboursSeen []*Neighbour           `protobuf:"bytes,11,rep,name=neighbours_seen,json=neighboursSeen,proto3" json:"neighbours_seen,omitempty"` // likewise
+	Bfd            []*BfdStatus           `protobuf:"bytes,12,rep,name=bfd,proto3" json:"bfd,omitempty"`                                             // sessions whose state changed
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_proto_fabric_proto_msgTypes[10]
+	mi := &file_proto_fabric_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1186,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[10]
+	mi := &file_proto_fabric_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1199,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{10}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Report) GetInterfacesPut() []*Interface {
@@ -1190,6 +1279,13 @@ func (x *Report) GetNeighboursSeen() []*Neighbour {
 	return nil
 }
 
+func (x *Report) GetBfd() []*BfdStatus {
+	if x != nil {
+		return x.Bfd
+	}
+	return nil
+}
+
 // Ack tells how far a chassis is.
 type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1204,7 +1300,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_proto_fabric_proto_msgTypes[11]
+	mi := &file_proto_fabric_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +1312,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[11]
+	mi := &file_proto_fabric_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +1325,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{11}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Ack) GetReceived() *Revision {
@@ -1283,7 +1379,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_proto_fabric_proto_msgTypes[12]
+	mi := &file_proto_fabric_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1391,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[12]
+	mi := &file_proto_fabric_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1404,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{12}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Failure) GetUnit() []byte {
@@ -1372,7 +1468,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_proto_fabric_proto_msgTypes[13]
+	mi := &file_proto_fabric_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1480,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[13]
+	mi := &file_proto_fabric_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1493,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{13}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Item) GetKind() Kind {
@@ -1438,7 +1534,7 @@ type ItemKey struct {
 
 func (x *ItemKey) Reset() {
 	*x = ItemKey{}
-	mi := &file_proto_fabric_proto_msgTypes[14]
+	mi := &file_proto_fabric_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1546,7 @@ func (x *ItemKey) String() string {
 func (*ItemKey) ProtoMessage() {}
 
 func (x *ItemKey) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[14]
+	mi := &file_proto_fabric_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1559,7 @@ func (x *ItemKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemKey.ProtoReflect.Descriptor instead.
 func (*ItemKey) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{14}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ItemKey) GetKind() Kind {
@@ -1497,7 +1593,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_proto_fabric_proto_msgTypes[15]
+	mi := &file_proto_fabric_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1509,7 +1605,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[15]
+	mi := &file_proto_fabric_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1522,7 +1618,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{15}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Frame) GetRevision() *Revision {
@@ -1601,7 +1697,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_proto_fabric_proto_msgTypes[16]
+	mi := &file_proto_fabric_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +1709,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[16]
+	mi := &file_proto_fabric_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +1722,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{16}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Command) GetCmd() isCommand_Cmd {
@@ -1665,7 +1761,7 @@ type Body struct {
 
 func (x *Body) Reset() {
 	*x = Body{}
-	mi := &file_proto_fabric_proto_msgTypes[17]
+	mi := &file_proto_fabric_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1773,7 @@ func (x *Body) String() string {
 func (*Body) ProtoMessage() {}
 
 func (x *Body) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[17]
+	mi := &file_proto_fabric_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1786,7 @@ func (x *Body) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Body.ProtoReflect.Descriptor instead.
 func (*Body) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{17}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Body) GetFlows() []*Flow {
@@ -1716,7 +1812,7 @@ type Flow struct {
 
 func (x *Flow) Reset() {
 	*x = Flow{}
-	mi := &file_proto_fabric_proto_msgTypes[18]
+	mi := &file_proto_fabric_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1728,7 +1824,7 @@ func (x *Flow) String() string {
 func (*Flow) ProtoMessage() {}
 
 func (x *Flow) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[18]
+	mi := &file_proto_fabric_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1741,7 +1837,7 @@ func (x *Flow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flow.ProtoReflect.Descriptor instead.
 func (*Flow) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{18}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Flow) GetTable() uint32 {
@@ -1812,7 +1908,7 @@ type Literal struct {
 
 func (x *Literal) Reset() {
 	*x = Literal{}
-	mi := &file_proto_fabric_proto_msgTypes[19]
+	mi := &file_proto_fabric_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1824,7 +1920,7 @@ func (x *Literal) String() string {
 func (*Literal) ProtoMessage() {}
 
 func (x *Literal) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[19]
+	mi := &file_proto_fabric_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1837,7 +1933,7 @@ func (x *Literal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Literal.ProtoReflect.Descriptor instead.
 func (*Literal) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{19}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Literal) GetOp() Literal_Op {
@@ -1879,7 +1975,7 @@ type Relocation struct {
 
 func (x *Relocation) Reset() {
 	*x = Relocation{}
-	mi := &file_proto_fabric_proto_msgTypes[20]
+	mi := &file_proto_fabric_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +1987,7 @@ func (x *Relocation) String() string {
 func (*Relocation) ProtoMessage() {}
 
 func (x *Relocation) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[20]
+	mi := &file_proto_fabric_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +2000,7 @@ func (x *Relocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Relocation.ProtoReflect.Descriptor instead.
 func (*Relocation) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{20}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Relocation) GetWhere() Relocation_Where {
@@ -1941,7 +2037,7 @@ type Unit struct {
 
 func (x *Unit) Reset() {
 	*x = Unit{}
-	mi := &file_proto_fabric_proto_msgTypes[21]
+	mi := &file_proto_fabric_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1953,7 +2049,7 @@ func (x *Unit) String() string {
 func (*Unit) ProtoMessage() {}
 
 func (x *Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[21]
+	mi := &file_proto_fabric_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1966,7 +2062,7 @@ func (x *Unit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unit.ProtoReflect.Descriptor instead.
 func (*Unit) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{21}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Unit) GetBody() []byte {
@@ -2009,7 +2105,7 @@ type Object struct {
 
 func (x *Object) Reset() {
 	*x = Object{}
-	mi := &file_proto_fabric_proto_msgTypes[22]
+	mi := &file_proto_fabric_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2021,7 +2117,7 @@ func (x *Object) String() string {
 func (*Object) ProtoMessage() {}
 
 func (x *Object) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[22]
+	mi := &file_proto_fabric_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2034,7 +2130,7 @@ func (x *Object) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Object.ProtoReflect.Descriptor instead.
 func (*Object) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{22}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Object) GetTable() string {
@@ -2069,7 +2165,7 @@ type Datapath struct {
 
 func (x *Datapath) Reset() {
 	*x = Datapath{}
-	mi := &file_proto_fabric_proto_msgTypes[23]
+	mi := &file_proto_fabric_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2081,7 +2177,7 @@ func (x *Datapath) String() string {
 func (*Datapath) ProtoMessage() {}
 
 func (x *Datapath) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[23]
+	mi := &file_proto_fabric_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2094,7 +2190,7 @@ func (x *Datapath) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Datapath.ProtoReflect.Descriptor instead.
 func (*Datapath) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{23}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Datapath) GetUuid() []byte {
@@ -2144,7 +2240,7 @@ type Port struct {
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_proto_fabric_proto_msgTypes[24]
+	mi := &file_proto_fabric_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2156,7 +2252,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[24]
+	mi := &file_proto_fabric_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2169,7 +2265,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{24}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Port) GetUuid() []byte {
@@ -2311,7 +2407,7 @@ type Announcement struct {
 
 func (x *Announcement) Reset() {
 	*x = Announcement{}
-	mi := &file_proto_fabric_proto_msgTypes[25]
+	mi := &file_proto_fabric_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2323,7 +2419,7 @@ func (x *Announcement) String() string {
 func (*Announcement) ProtoMessage() {}
 
 func (x *Announcement) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[25]
+	mi := &file_proto_fabric_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2336,7 +2432,7 @@ func (x *Announcement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Announcement.ProtoReflect.Descriptor instead.
 func (*Announcement) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{25}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Announcement) GetAddresses() string {
@@ -2371,7 +2467,7 @@ type Chassis struct {
 
 func (x *Chassis) Reset() {
 	*x = Chassis{}
-	mi := &file_proto_fabric_proto_msgTypes[26]
+	mi := &file_proto_fabric_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2383,7 +2479,7 @@ func (x *Chassis) String() string {
 func (*Chassis) ProtoMessage() {}
 
 func (x *Chassis) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[26]
+	mi := &file_proto_fabric_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2396,7 +2492,7 @@ func (x *Chassis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chassis.ProtoReflect.Descriptor instead.
 func (*Chassis) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{26}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Chassis) GetHostname() string {
@@ -2430,7 +2526,7 @@ type Fdb struct {
 
 func (x *Fdb) Reset() {
 	*x = Fdb{}
-	mi := &file_proto_fabric_proto_msgTypes[27]
+	mi := &file_proto_fabric_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2442,7 +2538,7 @@ func (x *Fdb) String() string {
 func (*Fdb) ProtoMessage() {}
 
 func (x *Fdb) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[27]
+	mi := &file_proto_fabric_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2455,7 +2551,7 @@ func (x *Fdb) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fdb.ProtoReflect.Descriptor instead.
 func (*Fdb) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{27}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Fdb) GetPort() uint32 {
@@ -2478,7 +2574,7 @@ type NeighbourValue struct {
 
 func (x *NeighbourValue) Reset() {
 	*x = NeighbourValue{}
-	mi := &file_proto_fabric_proto_msgTypes[28]
+	mi := &file_proto_fabric_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2490,7 +2586,7 @@ func (x *NeighbourValue) String() string {
 func (*NeighbourValue) ProtoMessage() {}
 
 func (x *NeighbourValue) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[28]
+	mi := &file_proto_fabric_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2503,7 +2599,7 @@ func (x *NeighbourValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NeighbourValue.ProtoReflect.Descriptor instead.
 func (*NeighbourValue) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{28}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *NeighbourValue) GetMac() uint64 {
@@ -2541,7 +2637,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_proto_fabric_proto_msgTypes[29]
+	mi := &file_proto_fabric_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2553,7 +2649,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[29]
+	mi := &file_proto_fabric_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,7 +2662,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{29}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Group) GetType() Group_Type {
@@ -2619,7 +2715,7 @@ type Bucket struct {
 
 func (x *Bucket) Reset() {
 	*x = Bucket{}
-	mi := &file_proto_fabric_proto_msgTypes[30]
+	mi := &file_proto_fabric_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2631,7 +2727,7 @@ func (x *Bucket) String() string {
 func (*Bucket) ProtoMessage() {}
 
 func (x *Bucket) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[30]
+	mi := &file_proto_fabric_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2644,7 +2740,7 @@ func (x *Bucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bucket.ProtoReflect.Descriptor instead.
 func (*Bucket) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{30}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Bucket) GetId() uint32 {
@@ -2702,7 +2798,7 @@ type HAGroup struct {
 
 func (x *HAGroup) Reset() {
 	*x = HAGroup{}
-	mi := &file_proto_fabric_proto_msgTypes[31]
+	mi := &file_proto_fabric_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2714,7 +2810,7 @@ func (x *HAGroup) String() string {
 func (*HAGroup) ProtoMessage() {}
 
 func (x *HAGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[31]
+	mi := &file_proto_fabric_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2727,7 +2823,7 @@ func (x *HAGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HAGroup.ProtoReflect.Descriptor instead.
 func (*HAGroup) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{31}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *HAGroup) GetName() string {
@@ -2765,7 +2861,7 @@ type Bfd struct {
 
 func (x *Bfd) Reset() {
 	*x = Bfd{}
-	mi := &file_proto_fabric_proto_msgTypes[32]
+	mi := &file_proto_fabric_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2777,7 +2873,7 @@ func (x *Bfd) String() string {
 func (*Bfd) ProtoMessage() {}
 
 func (x *Bfd) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[32]
+	mi := &file_proto_fabric_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2790,7 +2886,7 @@ func (x *Bfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bfd.ProtoReflect.Descriptor instead.
 func (*Bfd) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{32}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Bfd) GetMinRx() uint32 {
@@ -2831,7 +2927,7 @@ type HAMember struct {
 
 func (x *HAMember) Reset() {
 	*x = HAMember{}
-	mi := &file_proto_fabric_proto_msgTypes[33]
+	mi := &file_proto_fabric_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2843,7 +2939,7 @@ func (x *HAMember) String() string {
 func (*HAMember) ProtoMessage() {}
 
 func (x *HAMember) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[33]
+	mi := &file_proto_fabric_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2856,7 +2952,7 @@ func (x *HAMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HAMember.ProtoReflect.Descriptor instead.
 func (*HAMember) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{33}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *HAMember) GetChassis() string {
@@ -2873,6 +2969,116 @@ func (x *HAMember) GetPriority() uint32 {
 	return 0
 }
 
+// BfdSession is a BFD session of a router port (ovn-sb(5), BFD; RFC 5881); the
+// key of the item holds datapath, port and IP address of the peer.
+type BfdSession struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Discriminator uint32                 `protobuf:"varint,1,opt,name=discriminator,proto3" json:"discriminator,omitempty"`
+	SourcePort    uint32                 `protobuf:"varint,2,opt,name=source_port,json=sourcePort,proto3" json:"source_port,omitempty"` // UDP
+	Source        []byte                 `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`                            // IP address of the port, of the family of the peer's
+	Mac           uint64                 `protobuf:"varint,4,opt,name=mac,proto3" json:"mac,omitempty"`                                 // of the port, low 48 bits
+	MinTx         uint32                 `protobuf:"varint,5,opt,name=min_tx,json=minTx,proto3" json:"min_tx,omitempty"`                // milliseconds
+	MinRx         uint32                 `protobuf:"varint,6,opt,name=min_rx,json=minRx,proto3" json:"min_rx,omitempty"`                // milliseconds
+	DetectMult    uint32                 `protobuf:"varint,7,opt,name=detect_mult,json=detectMult,proto3" json:"detect_mult,omitempty"`
+	AdminDown     bool                   `protobuf:"varint,8,opt,name=admin_down,json=adminDown,proto3" json:"admin_down,omitempty"`
+	Host          uint32                 `protobuf:"varint,9,opt,name=host,proto3" json:"host,omitempty"` // the port that has to be resident on a chassis for the session to run there
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BfdSession) Reset() {
+	*x = BfdSession{}
+	mi := &file_proto_fabric_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BfdSession) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BfdSession) ProtoMessage() {}
+
+func (x *BfdSession) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fabric_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BfdSession.ProtoReflect.Descriptor instead.
+func (*BfdSession) Descriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *BfdSession) GetDiscriminator() uint32 {
+	if x != nil {
+		return x.Discriminator
+	}
+	return 0
+}
+
+func (x *BfdSession) GetSourcePort() uint32 {
+	if x != nil {
+		return x.SourcePort
+	}
+	return 0
+}
+
+func (x *BfdSession) GetSource() []byte {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *BfdSession) GetMac() uint64 {
+	if x != nil {
+		return x.Mac
+	}
+	return 0
+}
+
+func (x *BfdSession) GetMinTx() uint32 {
+	if x != nil {
+		return x.MinTx
+	}
+	return 0
+}
+
+func (x *BfdSession) GetMinRx() uint32 {
+	if x != nil {
+		return x.MinRx
+	}
+	return 0
+}
+
+func (x *BfdSession) GetDetectMult() uint32 {
+	if x != nil {
+		return x.DetectMult
+	}
+	return 0
+}
+
+func (x *BfdSession) GetAdminDown() bool {
+	if x != nil {
+		return x.AdminDown
+	}
+	return false
+}
+
+func (x *BfdSession) GetHost() uint32 {
+	if x != nil {
+		return x.Host
+	}
+	return 0
+}
+
 type Command_FlushZone struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -2882,7 +3088,7 @@ type Command_FlushZone struct {
 
 func (x *Command_FlushZone) Reset() {
 	*x = Command_FlushZone{}
-	mi := &file_proto_fabric_proto_msgTypes[37]
+	mi := &file_proto_fabric_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2894,7 +3100,7 @@ func (x *Command_FlushZone) String() string {
 func (*Command_FlushZone) ProtoMessage() {}
 
 func (x *Command_FlushZone) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[37]
+	mi := &file_proto_fabric_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2907,7 +3113,7 @@ func (x *Command_FlushZone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command_FlushZone.ProtoReflect.Descriptor instead.
 func (*Command_FlushZone) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{16, 0}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{17, 0}
 }
 
 func (x *Command_FlushZone) GetName() string {
@@ -2934,7 +3140,7 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\bRevision\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\fR\acluster\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x16\n" +
-	"\x06number\x18\x03 \x01(\x04R\x06number\"\x8f\x06\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\"\xbc\x06\n" +
 	"\x05Hello\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bhostname\x18\x02 \x01(\tR\bhostname\x12-\n" +
@@ -2955,7 +3161,8 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\n" +
 	"neighbours\x18\x0e \x03(\v2\x19.govn.fabric.v1.NeighbourR\n" +
 	"neighbours\x12-\n" +
-	"\x06claims\x18\x0f \x03(\v2\x15.govn.fabric.v1.ClaimR\x06claims\x1aA\n" +
+	"\x06claims\x18\x0f \x03(\v2\x15.govn.fabric.v1.ClaimR\x06claims\x12+\n" +
+	"\x03bfd\x18\x10 \x03(\v2\x19.govn.fabric.v1.BfdStatusR\x03bfd\x1aA\n" +
 	"\x13BridgeMappingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a>\n" +
@@ -2989,7 +3196,13 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\bdatapath\x18\x01 \x01(\rR\bdatapath\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x12\x14\n" +
 	"\x05since\x18\x03 \x01(\x03R\x05since\x12\x16\n" +
-	"\x06parent\x18\x04 \x01(\rR\x06parent\"\xf7\x04\n" +
+	"\x06parent\x18\x04 \x01(\rR\x06parent\"\x8b\x01\n" +
+	"\tBfdStatus\x12\x1a\n" +
+	"\bdatapath\x18\x01 \x01(\rR\bdatapath\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\x12\x12\n" +
+	"\x04peer\x18\x03 \x01(\fR\x04peer\x12$\n" +
+	"\rdiscriminator\x18\x04 \x01(\rR\rdiscriminator\x12\x14\n" +
+	"\x05state\x18\x05 \x01(\tR\x05state\"\xa4\x05\n" +
 	"\x06Report\x12@\n" +
 	"\x0einterfaces_put\x18\x01 \x03(\v2\x19.govn.fabric.v1.InterfaceR\rinterfacesPut\x12'\n" +
 	"\x0finterfaces_gone\x18\x02 \x03(\tR\x0einterfacesGone\x121\n" +
@@ -3004,7 +3217,8 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"claimsGone\x123\n" +
 	"\bfdb_seen\x18\n" +
 	" \x03(\v2\x18.govn.fabric.v1.FdbEntryR\afdbSeen\x12B\n" +
-	"\x0fneighbours_seen\x18\v \x03(\v2\x19.govn.fabric.v1.NeighbourR\x0eneighboursSeen\"\xd7\x01\n" +
+	"\x0fneighbours_seen\x18\v \x03(\v2\x19.govn.fabric.v1.NeighbourR\x0eneighboursSeen\x12+\n" +
+	"\x03bfd\x18\f \x03(\v2\x19.govn.fabric.v1.BfdStatusR\x03bfd\"\xd7\x01\n" +
 	"\x03Ack\x124\n" +
 	"\breceived\x18\x01 \x01(\v2\x18.govn.fabric.v1.RevisionR\breceived\x122\n" +
 	"\aapplied\x18\x02 \x01(\v2\x18.govn.fabric.v1.RevisionR\aapplied\x12/\n" +
@@ -3157,7 +3371,21 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\x04mult\x18\x04 \x01(\rR\x04mult\"@\n" +
 	"\bHAMember\x12\x18\n" +
 	"\achassis\x18\x01 \x01(\tR\achassis\x12\x1a\n" +
-	"\bpriority\x18\x02 \x01(\rR\bpriority*\xc5\x01\n" +
+	"\bpriority\x18\x02 \x01(\rR\bpriority\"\xff\x01\n" +
+	"\n" +
+	"BfdSession\x12$\n" +
+	"\rdiscriminator\x18\x01 \x01(\rR\rdiscriminator\x12\x1f\n" +
+	"\vsource_port\x18\x02 \x01(\rR\n" +
+	"sourcePort\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\fR\x06source\x12\x10\n" +
+	"\x03mac\x18\x04 \x01(\x04R\x03mac\x12\x15\n" +
+	"\x06min_tx\x18\x05 \x01(\rR\x05minTx\x12\x15\n" +
+	"\x06min_rx\x18\x06 \x01(\rR\x05minRx\x12\x1f\n" +
+	"\vdetect_mult\x18\a \x01(\rR\n" +
+	"detectMult\x12\x1d\n" +
+	"\n" +
+	"admin_down\x18\b \x01(\bR\tadminDown\x12\x12\n" +
+	"\x04host\x18\t \x01(\rR\x04host*\xd3\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_BODY\x10\x01\x12\r\n" +
@@ -3171,7 +3399,8 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"KIND_GROUP\x10\b\x12\x11\n" +
 	"\rKIND_HA_GROUP\x10\t\x12\x10\n" +
 	"\fKIND_HA_USER\x10\n" +
-	"2N\n" +
+	"\x12\f\n" +
+	"\bKIND_BFD\x10\v2N\n" +
 	"\x06Fabric\x12D\n" +
 	"\x06Attach\x12\x1b.govn.fabric.v1.FromChassis\x1a\x19.govn.fabric.v1.ToChassis(\x010\x01B\fZ\n" +
 	"govn/protob\x06proto3"
@@ -3189,7 +3418,7 @@ func file_proto_fabric_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_fabric_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_proto_fabric_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_proto_fabric_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_proto_fabric_proto_goTypes = []any{
 	(Kind)(0),                 // 0: govn.fabric.v1.Kind
 	(Literal_Op)(0),           // 1: govn.fabric.v1.Literal.Op
@@ -3206,93 +3435,97 @@ var file_proto_fabric_proto_goTypes = []any{
 	(*FdbEntry)(nil),          // 12: govn.fabric.v1.FdbEntry
 	(*Neighbour)(nil),         // 13: govn.fabric.v1.Neighbour
 	(*Claim)(nil),             // 14: govn.fabric.v1.Claim
-	(*Report)(nil),            // 15: govn.fabric.v1.Report
-	(*Ack)(nil),               // 16: govn.fabric.v1.Ack
-	(*Failure)(nil),           // 17: govn.fabric.v1.Failure
-	(*Item)(nil),              // 18: govn.fabric.v1.Item
-	(*ItemKey)(nil),           // 19: govn.fabric.v1.ItemKey
-	(*Frame)(nil),             // 20: govn.fabric.v1.Frame
-	(*Command)(nil),           // 21: govn.fabric.v1.Command
-	(*Body)(nil),              // 22: govn.fabric.v1.Body
-	(*Flow)(nil),              // 23: govn.fabric.v1.Flow
-	(*Literal)(nil),           // 24: govn.fabric.v1.Literal
-	(*Relocation)(nil),        // 25: govn.fabric.v1.Relocation
-	(*Unit)(nil),              // 26: govn.fabric.v1.Unit
-	(*Object)(nil),            // 27: govn.fabric.v1.Object
-	(*Datapath)(nil),          // 28: govn.fabric.v1.Datapath
-	(*Port)(nil),              // 29: govn.fabric.v1.Port
-	(*Announcement)(nil),      // 30: govn.fabric.v1.Announcement
-	(*Chassis)(nil),           // 31: govn.fabric.v1.Chassis
-	(*Fdb)(nil),               // 32: govn.fabric.v1.Fdb
-	(*NeighbourValue)(nil),    // 33: govn.fabric.v1.NeighbourValue
-	(*Group)(nil),             // 34: govn.fabric.v1.Group
-	(*Bucket)(nil),            // 35: govn.fabric.v1.Bucket
-	(*HAGroup)(nil),           // 36: govn.fabric.v1.HAGroup
-	(*Bfd)(nil),               // 37: govn.fabric.v1.Bfd
-	(*HAMember)(nil),          // 38: govn.fabric.v1.HAMember
-	nil,                       // 39: govn.fabric.v1.Hello.BridgeMappingsEntry
-	nil,                       // 40: govn.fabric.v1.Hello.OtherConfigEntry
-	nil,                       // 41: govn.fabric.v1.Encap.OptionsEntry
-	(*Command_FlushZone)(nil), // 42: govn.fabric.v1.Command.FlushZone
-	nil,                       // 43: govn.fabric.v1.Port.OptionsEntry
+	(*BfdStatus)(nil),         // 15: govn.fabric.v1.BfdStatus
+	(*Report)(nil),            // 16: govn.fabric.v1.Report
+	(*Ack)(nil),               // 17: govn.fabric.v1.Ack
+	(*Failure)(nil),           // 18: govn.fabric.v1.Failure
+	(*Item)(nil),              // 19: govn.fabric.v1.Item
+	(*ItemKey)(nil),           // 20: govn.fabric.v1.ItemKey
+	(*Frame)(nil),             // 21: govn.fabric.v1.Frame
+	(*Command)(nil),           // 22: govn.fabric.v1.Command
+	(*Body)(nil),              // 23: govn.fabric.v1.Body
+	(*Flow)(nil),              // 24: govn.fabric.v1.Flow
+	(*Literal)(nil),           // 25: govn.fabric.v1.Literal
+	(*Relocation)(nil),        // 26: govn.fabric.v1.Relocation
+	(*Unit)(nil),              // 27: govn.fabric.v1.Unit
+	(*Object)(nil),            // 28: govn.fabric.v1.Object
+	(*Datapath)(nil),          // 29: govn.fabric.v1.Datapath
+	(*Port)(nil),              // 30: govn.fabric.v1.Port
+	(*Announcement)(nil),      // 31: govn.fabric.v1.Announcement
+	(*Chassis)(nil),           // 32: govn.fabric.v1.Chassis
+	(*Fdb)(nil),               // 33: govn.fabric.v1.Fdb
+	(*NeighbourValue)(nil),    // 34: govn.fabric.v1.NeighbourValue
+	(*Group)(nil),             // 35: govn.fabric.v1.Group
+	(*Bucket)(nil),            // 36: govn.fabric.v1.Bucket
+	(*HAGroup)(nil),           // 37: govn.fabric.v1.HAGroup
+	(*Bfd)(nil),               // 38: govn.fabric.v1.Bfd
+	(*HAMember)(nil),          // 39: govn.fabric.v1.HAMember
+	(*BfdSession)(nil),        // 40: govn.fabric.v1.BfdSession
+	nil,                       // 41: govn.fabric.v1.Hello.BridgeMappingsEntry
+	nil,                       // 42: govn.fabric.v1.Hello.OtherConfigEntry
+	nil,                       // 43: govn.fabric.v1.Encap.OptionsEntry
+	(*Command_FlushZone)(nil), // 44: govn.fabric.v1.Command.FlushZone
+	nil,                       // 45: govn.fabric.v1.Port.OptionsEntry
 }
 var file_proto_fabric_proto_depIdxs = []int32{
 	8,  // 0: govn.fabric.v1.FromChassis.hello:type_name -> govn.fabric.v1.Hello
-	15, // 1: govn.fabric.v1.FromChassis.report:type_name -> govn.fabric.v1.Report
-	16, // 2: govn.fabric.v1.FromChassis.ack:type_name -> govn.fabric.v1.Ack
+	16, // 1: govn.fabric.v1.FromChassis.report:type_name -> govn.fabric.v1.Report
+	17, // 2: govn.fabric.v1.FromChassis.ack:type_name -> govn.fabric.v1.Ack
 	10, // 3: govn.fabric.v1.ToChassis.welcome:type_name -> govn.fabric.v1.Welcome
-	20, // 4: govn.fabric.v1.ToChassis.frame:type_name -> govn.fabric.v1.Frame
+	21, // 4: govn.fabric.v1.ToChassis.frame:type_name -> govn.fabric.v1.Frame
 	9,  // 5: govn.fabric.v1.Hello.encaps:type_name -> govn.fabric.v1.Encap
-	39, // 6: govn.fabric.v1.Hello.bridge_mappings:type_name -> govn.fabric.v1.Hello.BridgeMappingsEntry
-	40, // 7: govn.fabric.v1.Hello.other_config:type_name -> govn.fabric.v1.Hello.OtherConfigEntry
+	41, // 6: govn.fabric.v1.Hello.bridge_mappings:type_name -> govn.fabric.v1.Hello.BridgeMappingsEntry
+	42, // 7: govn.fabric.v1.Hello.other_config:type_name -> govn.fabric.v1.Hello.OtherConfigEntry
 	7,  // 8: govn.fabric.v1.Hello.revision:type_name -> govn.fabric.v1.Revision
 	11, // 9: govn.fabric.v1.Hello.interfaces:type_name -> govn.fabric.v1.Interface
 	12, // 10: govn.fabric.v1.Hello.fdb:type_name -> govn.fabric.v1.FdbEntry
 	13, // 11: govn.fabric.v1.Hello.neighbours:type_name -> govn.fabric.v1.Neighbour
 	14, // 12: govn.fabric.v1.Hello.claims:type_name -> govn.fabric.v1.Claim
-	41, // 13: govn.fabric.v1.Encap.options:type_name -> govn.fabric.v1.Encap.OptionsEntry
-	11, // 14: govn.fabric.v1.Report.interfaces_put:type_name -> govn.fabric.v1.Interface
-	12, // 15: govn.fabric.v1.Report.fdb_put:type_name -> govn.fabric.v1.FdbEntry
-	12, // 16: govn.fabric.v1.Report.fdb_gone:type_name -> govn.fabric.v1.FdbEntry
-	8,  // 17: govn.fabric.v1.Report.config:type_name -> govn.fabric.v1.Hello
-	13, // 18: govn.fabric.v1.Report.neighbours_put:type_name -> govn.fabric.v1.Neighbour
-	13, // 19: govn.fabric.v1.Report.neighbours_gone:type_name -> govn.fabric.v1.Neighbour
-	14, // 20: govn.fabric.v1.Report.claims_put:type_name -> govn.fabric.v1.Claim
-	14, // 21: govn.fabric.v1.Report.claims_gone:type_name -> govn.fabric.v1.Claim
-	12, // 22: govn.fabric.v1.Report.fdb_seen:type_name -> govn.fabric.v1.FdbEntry
-	13, // 23: govn.fabric.v1.Report.neighbours_seen:type_name -> govn.fabric.v1.Neighbour
-	7,  // 24: govn.fabric.v1.Ack.received:type_name -> govn.fabric.v1.Revision
-	7,  // 25: govn.fabric.v1.Ack.applied:type_name -> govn.fabric.v1.Revision
-	17, // 26: govn.fabric.v1.Ack.failed:type_name -> govn.fabric.v1.Failure
-	0,  // 27: govn.fabric.v1.Item.kind:type_name -> govn.fabric.v1.Kind
-	0,  // 28: govn.fabric.v1.ItemKey.kind:type_name -> govn.fabric.v1.Kind
-	7,  // 29: govn.fabric.v1.Frame.revision:type_name -> govn.fabric.v1.Revision
-	18, // 30: govn.fabric.v1.Frame.put:type_name -> govn.fabric.v1.Item
-	19, // 31: govn.fabric.v1.Frame.del:type_name -> govn.fabric.v1.ItemKey
-	21, // 32: govn.fabric.v1.Frame.commands:type_name -> govn.fabric.v1.Command
-	42, // 33: govn.fabric.v1.Command.flush_zone:type_name -> govn.fabric.v1.Command.FlushZone
-	23, // 34: govn.fabric.v1.Body.flows:type_name -> govn.fabric.v1.Flow
-	24, // 35: govn.fabric.v1.Flow.guard:type_name -> govn.fabric.v1.Literal
-	25, // 36: govn.fabric.v1.Flow.relocations:type_name -> govn.fabric.v1.Relocation
-	1,  // 37: govn.fabric.v1.Literal.op:type_name -> govn.fabric.v1.Literal.Op
-	2,  // 38: govn.fabric.v1.Relocation.where:type_name -> govn.fabric.v1.Relocation.Where
-	3,  // 39: govn.fabric.v1.Relocation.symbol:type_name -> govn.fabric.v1.Relocation.Symbol
-	27, // 40: govn.fabric.v1.Unit.objects:type_name -> govn.fabric.v1.Object
-	43, // 41: govn.fabric.v1.Port.options:type_name -> govn.fabric.v1.Port.OptionsEntry
-	30, // 42: govn.fabric.v1.Port.announce:type_name -> govn.fabric.v1.Announcement
-	9,  // 43: govn.fabric.v1.Chassis.encaps:type_name -> govn.fabric.v1.Encap
-	4,  // 44: govn.fabric.v1.Group.type:type_name -> govn.fabric.v1.Group.Type
-	35, // 45: govn.fabric.v1.Group.buckets:type_name -> govn.fabric.v1.Bucket
-	25, // 46: govn.fabric.v1.Bucket.relocations:type_name -> govn.fabric.v1.Relocation
-	38, // 47: govn.fabric.v1.HAGroup.members:type_name -> govn.fabric.v1.HAMember
-	37, // 48: govn.fabric.v1.HAGroup.bfd:type_name -> govn.fabric.v1.Bfd
-	5,  // 49: govn.fabric.v1.Fabric.Attach:input_type -> govn.fabric.v1.FromChassis
-	6,  // 50: govn.fabric.v1.Fabric.Attach:output_type -> govn.fabric.v1.ToChassis
-	50, // [50:51] is the sub-list for method output_type
-	49, // [49:50] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	15, // 13: govn.fabric.v1.Hello.bfd:type_name -> govn.fabric.v1.BfdStatus
+	43, // 14: govn.fabric.v1.Encap.options:type_name -> govn.fabric.v1.Encap.OptionsEntry
+	11, // 15: govn.fabric.v1.Report.interfaces_put:type_name -> govn.fabric.v1.Interface
+	12, // 16: govn.fabric.v1.Report.fdb_put:type_name -> govn.fabric.v1.FdbEntry
+	12, // 17: govn.fabric.v1.Report.fdb_gone:type_name -> govn.fabric.v1.FdbEntry
+	8,  // 18: govn.fabric.v1.Report.config:type_name -> govn.fabric.v1.Hello
+	13, // 19: govn.fabric.v1.Report.neighbours_put:type_name -> govn.fabric.v1.Neighbour
+	13, // 20: govn.fabric.v1.Report.neighbours_gone:type_name -> govn.fabric.v1.Neighbour
+	14, // 21: govn.fabric.v1.Report.claims_put:type_name -> govn.fabric.v1.Claim
+	14, // 22: govn.fabric.v1.Report.claims_gone:type_name -> govn.fabric.v1.Claim
+	12, // 23: govn.fabric.v1.Report.fdb_seen:type_name -> govn.fabric.v1.FdbEntry
+	13, // 24: govn.fabric.v1.Report.neighbours_seen:type_name -> govn.fabric.v1.Neighbour
+	15, // 25: govn.fabric.v1.Report.bfd:type_name -> govn.fabric.v1.BfdStatus
+	7,  // 26: govn.fabric.v1.Ack.received:type_name -> govn.fabric.v1.Revision
+	7,  // 27: govn.fabric.v1.Ack.applied:type_name -> govn.fabric.v1.Revision
+	18, // 28: govn.fabric.v1.Ack.failed:type_name -> govn.fabric.v1.Failure
+	0,  // 29: govn.fabric.v1.Item.kind:type_name -> govn.fabric.v1.Kind
+	0,  // 30: govn.fabric.v1.ItemKey.kind:type_name -> govn.fabric.v1.Kind
+	7,  // 31: govn.fabric.v1.Frame.revision:type_name -> govn.fabric.v1.Revision
+	19, // 32: govn.fabric.v1.Frame.put:type_name -> govn.fabric.v1.Item
+	20, // 33: govn.fabric.v1.Frame.del:type_name -> govn.fabric.v1.ItemKey
+	22, // 34: govn.fabric.v1.Frame.commands:type_name -> govn.fabric.v1.Command
+	44, // 35: govn.fabric.v1.Command.flush_zone:type_name -> govn.fabric.v1.Command.FlushZone
+	24, // 36: govn.fabric.v1.Body.flows:type_name -> govn.fabric.v1.Flow
+	25, // 37: govn.fabric.v1.Flow.guard:type_name -> govn.fabric.v1.Literal
+	26, // 38: govn.fabric.v1.Flow.relocations:type_name -> govn.fabric.v1.Relocation
+	1,  // 39: govn.fabric.v1.Literal.op:type_name -> govn.fabric.v1.Literal.Op
+	2,  // 40: govn.fabric.v1.Relocation.where:type_name -> govn.fabric.v1.Relocation.Where
+	3,  // 41: govn.fabric.v1.Relocation.symbol:type_name -> govn.fabric.v1.Relocation.Symbol
+	28, // 42: govn.fabric.v1.Unit.objects:type_name -> govn.fabric.v1.Object
+	45, // 43: govn.fabric.v1.Port.options:type_name -> govn.fabric.v1.Port.OptionsEntry
+	31, // 44: govn.fabric.v1.Port.announce:type_name -> govn.fabric.v1.Announcement
+	9,  // 45: govn.fabric.v1.Chassis.encaps:type_name -> govn.fabric.v1.Encap
+	4,  // 46: govn.fabric.v1.Group.type:type_name -> govn.fabric.v1.Group.Type
+	36, // 47: govn.fabric.v1.Group.buckets:type_name -> govn.fabric.v1.Bucket
+	26, // 48: govn.fabric.v1.Bucket.relocations:type_name -> govn.fabric.v1.Relocation
+	39, // 49: govn.fabric.v1.HAGroup.members:type_name -> govn.fabric.v1.HAMember
+	38, // 50: govn.fabric.v1.HAGroup.bfd:type_name -> govn.fabric.v1.Bfd
+	5,  // 51: govn.fabric.v1.Fabric.Attach:input_type -> govn.fabric.v1.FromChassis
+	6,  // 52: govn.fabric.v1.Fabric.Attach:output_type -> govn.fabric.v1.ToChassis
+	52, // [52:53] is the sub-list for method output_type
+	51, // [51:52] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_proto_fabric_proto_init() }
@@ -3309,7 +3542,7 @@ func file_proto_fabric_proto_init() {
 		(*ToChassis_Welcome)(nil),
 		(*ToChassis_Frame)(nil),
 	}
-	file_proto_fabric_proto_msgTypes[16].OneofWrappers = []any{
+	file_proto_fabric_proto_msgTypes[17].OneofWrappers = []any{
 		(*Command_FlushZone_)(nil),
 	}
 	type x struct{}
@@ -3318,7 +3551,7 @@ func file_proto_fabric_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fabric_proto_rawDesc), len(file_proto_fabric_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   39,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

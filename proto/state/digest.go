@@ -3,6 +3,7 @@ package state
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"net/netip"
 
 	"govn/proto"
 )
@@ -117,4 +118,19 @@ func ParseHAUserKey(key string) (datapath uint32, chassis string, ok bool) {
 	}
 	datapath, ok = ParseDatapathKey(key[:4])
 	return datapath, key[4:], ok
+}
+
+// BFDKey is the key of a BFD item: a router port, and the address of the peer.
+func BFDKey(datapath, port uint32, peer netip.Addr) string {
+	return PortKey(datapath, port) + string(peer.AsSlice())
+}
+
+// ParseBFDKey is the inverse of BFDKey; ok tells whether key is one.
+func ParseBFDKey(key string) (datapath, port uint32, peer netip.Addr, ok bool) {
+	if len(key) < 8 {
+		return 0, 0, peer, false
+	}
+	datapath, port, _ = ParsePortKey(key[:8])
+	peer, ok = netip.AddrFromSlice([]byte(key[8:]))
+	return datapath, port, peer, ok
 }

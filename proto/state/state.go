@@ -89,7 +89,8 @@ func (s *State) SetMaxFrame(n int) { s.maxFrame = n }
 
 // Known tells whether this version of the package knows a kind.
 func Known(kind proto.Kind) bool {
-	return kind >= proto.Kind_KIND_BODY && kind <= proto.Kind_KIND_HA_USER
+	_, named := proto.Kind_name[int32(kind)]
+	return named && kind != proto.Kind_KIND_UNSPECIFIED
 }
 
 // Apply takes the next chunk. complete tells that it was the last one of its

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -246,6 +247,15 @@ func TestKeys(t *testing.T) {
 	}
 	if dp, mac, ok := ParseFdbKey(FdbKey(7, 0x0a0b0c0d0e0f)); !ok || dp != 7 || mac != 0x0a0b0c0d0e0f {
 		t.Errorf("%d %x %v", dp, mac, ok)
+	}
+	for _, ip := range []string{"10.0.0.1", "fd00::1"} {
+		peer := netip.MustParseAddr(ip)
+		if dp, port, got, ok := ParseBFDKey(BFDKey(7, 9, peer)); !ok || dp != 7 || port != 9 || got != peer {
+			t.Errorf("BFD key of %s: %d %d %s %v", ip, dp, port, got, ok)
+		}
+	}
+	if _, _, _, ok := ParseBFDKey("12345678abc"); ok {
+		t.Error("an address of three bytes")
 	}
 	if got := fmt.Sprintf("%x", FdbKey(7, 0x0a0b0c0d0e0f)); got != "000000070a0b0c0d0e0f" {
 		t.Error(got)
