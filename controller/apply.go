@@ -62,6 +62,7 @@ func (c *controller) evaluate() {
 	for id, r := range ch.Bodies {
 		c.table.Set(flows.Source(id), unitFlows(r))
 	}
+	again := c.setGroups(ch.Groups)
 	for o, f := range ch.Flows {
 		c.owners[flows.Source(o.Source())] = o
 		if f == nil {
@@ -82,6 +83,9 @@ func (c *controller) evaluate() {
 		}
 	}
 	c.m.executed.Add(float64(ch.Executed))
+	if again {
+		c.evaluate() // what is out of quarantine
+	}
 }
 
 // forgetLearned drops the MAC addresses learned on a port that left.
@@ -166,7 +170,7 @@ func (c *controller) install(ctx context.Context) bool {
 		return false
 	}
 	for try := 0; try < maxRetries; try++ {
-		messages, err := c.table.Diff(!c.cautious())
+		messages, err := c.messages()
 		if err == nil && len(messages) == 0 {
 			return true
 		}
@@ -176,9 +180,14 @@ func (c *controller) install(ctx context.Context) bool {
 			c.m.bundles.Observe(time.Since(began).Seconds())
 			if err == nil {
 				c.table.Committed()
+				c.groups.Committed()
 				c.log.Debug("flows installed", "messages", len(messages), "took", time.Since(began), "revision", c.state.Revision().GetNumber())
 				return true
 			}
+		}
+		if group := c.blameGroup(err); group != nil {
+			c.barGroup(group)
+			continue
 		}
 		bad := c.blame(err)
 		if bad == nil {
@@ -204,7 +213,16 @@ func (c *controller) blame(err error) *flows.BadFlow {
 	}
 	var refused *openflow.BundleError
 	if errors.As(err, &refused) {
-		return c.table.Blame(refused.Index, refused.Err)
+		return c.table.Blame(refused.Index-c.leading, refused.Err)
+	}
+	return nil
+}
+
+// blameGroup finds the group that an error is about; nil: it is not about one.
+func (c *controller) blameGroup(err error) *flows.BadGroup {
+	var refused *openflow.BundleError
+	if errors.As(err, &refused) && refused.Index < c.leading {
+		return c.groups.Blame(refused.Index, refused.Err)
 	}
 	return nil
 }

@@ -49,6 +49,10 @@ type controller struct {
 
 	host  *physical.Host
 	table *flows.Table
+
+	groups  *flows.Groups
+	leading int // messages of groups before those of flows in the bundle
+
 	punts *punt.Dispatcher
 	fdb   *punt.FDB
 
@@ -153,7 +157,7 @@ func newController(ctx context.Context, o Options) *controller {
 	c := &controller{
 		o: o, log: o.Logger, ctx: ctx,
 		vs: vswitch.NewClient(o.OVS, o.Logger), st: newStream(o.Logger), of: flows.NewSwitch(o.Logger),
-		m: newMetrics(), host: physical.New(o.Logger), table: flows.NewTable(),
+		m: newMetrics(), host: physical.New(o.Logger), table: flows.NewTable(), groups: flows.NewGroups(),
 		punts: punt.New(nil), ifaces: map[string]*vswitch.Interface{}, claims: map[string]map[string]bool{},
 		reported: map[string]*proto.Interface{}, unreported: map[string]bool{}, since: map[string]int64{}, unwritten: map[string]bool{},
 		state: state.New(), failures: map[state.Hash]*proto.Failure{}, barred: map[physical.Owner]barredOwner{},
@@ -452,7 +456,8 @@ func (c *controller) switched(e flows.Event) {
 		c.session = e.Up
 		c.host.SetOption(e.Up.Option)
 		c.inherited = c.table.Reset(e.Up.Dump)
-		e.Up.Dump = nil
+		c.groups.Reset(e.Up.Groups)
+		e.Up.Dump, e.Up.Groups = nil, nil
 		c.retryBarred()
 		c.m.connects.Inc()
 		c.log.Info("connected to Open vSwitch", "bridge", e.Up.Target, "flows", c.inherited, "tun_metadata", e.Up.Option)

@@ -95,6 +95,7 @@ func (c *controller) failed() []*proto.Failure {
 	for _, key := range sortedKeys(c.badItems) {
 		out = append(out, c.badItems[key])
 	}
+	out = append(out, c.failedGroups()...)
 	for _, o := range slices.SortedFunc(maps.Keys(c.barred), physical.CompareOwner) {
 		out = append(out, &proto.Failure{Error: fmt.Sprintf("%v: %s", o, c.barred[o].error)})
 	}

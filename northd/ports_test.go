@@ -77,14 +77,15 @@ func TestTagsRunOut(t *testing.T) {
 	}
 }
 
-// Lint names what is not there yet, and containers that no VLAN leads to.
+// Lint names what is not there yet, containers that no VLAN leads to, and what a
+// forwarding group cannot reach.
 func TestLintFeatures(t *testing.T) {
 	z := newZone(t, "")
 	ls, _ := z.addSwitch(t, "sw0", port("vm1"), with(port("r"), "type", "router"), with(port("ln"), "type", "localnet"),
 		with(port("c1"), "parent_name", ovsdb.NewSet("vm1")), nestedIn("vm1", 0, port("c2")))
 	z.nb(t, func(tx *ovsdb.Txn) error {
 		u := tx.Insert(z.schemas.NB.Table("Forwarding_Group"), ovsdb.UUID{}, map[string]ovsdb.Value{
-			"name": "fwd", "vip": "10.0.0.100", "vmac": "50:54:00:00:00:64", "child_port": ovsdb.NewSet("vm1")})
+			"name": "fwd", "vip": "10.0.0.100", "vmac": "50:54:00:00:00:64", "child_port": ovsdb.NewSet("vm1", "vm9")})
 		tx.SetColumn(z.columns.LS.Table, ls, "forwarding_groups", ovsdb.NewSet(u))
 		return tx.Err()
 	})
@@ -94,7 +95,7 @@ func TestLintFeatures(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s: %s", p.Name, p.Column, p.Reason))
 	}
 	want := []string{
-		"fwd : forwarding groups are not there yet",
+		`fwd child_port: switch "sw0" has no port of this name; nothing is sent to it`,
 		"c1 tag: a nested port needs a VLAN; tag_request 0 asks for any",
 		"ln options: a localnet port needs network_name",
 		`r type: "router": ports of this type are not there yet`,

@@ -35,6 +35,7 @@ type Zone struct {
 	aging     *southbound.Aging
 	nudges    chan struct{}
 	tags      *topology.Tags
+	groups    *topology.Groups
 	writer    *southbound.Writer
 	progress  *southbound.Progress
 	fabric    sink
@@ -90,6 +91,7 @@ func NewZone(o ZoneOptions) *Zone {
 		nudges:   make(chan struct{}, 1),
 		ipam:     ipam.New(o.Columns, o.Schemas.NB, o.Store.ClusterID(), o.Log),
 		tags:     topology.NewTags(o.Columns, o.Schemas.NB, sn),
+		groups:   topology.NewGroups(o.Columns, o.Schemas.Private, sn),
 		writer:   southbound.NewWriter(o.Store, o.Schemas.SB, o.Columns, o.Registry),
 		progress: o.Progress, fabric: o.Fabric, bodies: newBodyStore(), flows: o.Flows,
 		fresh: true, stats: o.Observe, acked: o.Acked, problems: make(map[string]problem),
@@ -113,6 +115,9 @@ func (z *Zone) Start(ctx context.Context) error {
 	}
 	if err := z.tags.All(ctx, z.store, sn); err != nil {
 		z.log.Error("a port gets no VLAN tag", "err", err)
+	}
+	if _, err := z.groups.All(ctx, z.store, sn); err != nil {
+		z.log.Error("a forwarding group gets no id", "err", err)
 	}
 	return z.round(ctx, nil)
 }
@@ -277,7 +282,14 @@ func (z *Zone) follow(ctx context.Context, commits []ovsdb.Commit, sn *ovsdb.Sna
 		}
 		z.log.Error("a port gets no VLAN tag", "err", err)
 	}
-	return wrote || keys || addresses || tags, nil
+	groups, err := z.groups.Follow(ctx, z.store, commits, sn)
+	if err != nil {
+		if ctx.Err() != nil {
+			return false, err
+		}
+		z.log.Error("a forwarding group gets no id", "err", err)
+	}
+	return wrote || keys || addresses || tags || groups, nil
 }
 
 // touchesGlobals reports whether a client changed the options of one of the

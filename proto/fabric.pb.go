@@ -2623,14 +2623,15 @@ func (x *NeighbourValue) GetTimestamp() int64 {
 	return 0
 }
 
-// Group is an OpenFlow group; the key of the item is its id.
+// Group is an OpenFlow group; the key of the item is the datapath and the id of
+// the group. Datapaths that share a group have equal values.
 type Group struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Type            Group_Type             `protobuf:"varint,1,opt,name=type,proto3,enum=govn.fabric.v1.Group_Type" json:"type,omitempty"`
 	Buckets         []*Bucket              `protobuf:"bytes,2,rep,name=buckets,proto3" json:"buckets,omitempty"`
 	SelectionMethod string                 `protobuf:"bytes,3,opt,name=selection_method,json=selectionMethod,proto3" json:"selection_method,omitempty"` // select groups: "dp_hash", "hash" or empty (ovs-ofctl(8))
 	Fields          []string               `protobuf:"bytes,4,rep,name=fields,proto3" json:"fields,omitempty"`                                          // of selection method "hash", as ovs-ofctl writes them
-	Datapath        uint32                 `protobuf:"varint,5,opt,name=datapath,proto3" json:"datapath,omitempty"`                                     // the datapath that relocations of buckets stand for
+	Objects         []*Object              `protobuf:"bytes,6,rep,name=objects,proto3" json:"objects,omitempty"`                                        // northbound rows that it is of; none where it is shared
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -2693,11 +2694,11 @@ func (x *Group) GetFields() []string {
 	return nil
 }
 
-func (x *Group) GetDatapath() uint32 {
+func (x *Group) GetObjects() []*Object {
 	if x != nil {
-		return x.Datapath
+		return x.Objects
 	}
-	return 0
+	return nil
 }
 
 // Bucket is one of the things that a group does.
@@ -2706,7 +2707,6 @@ type Bucket struct {
 	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Weight        uint32                 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`                                    // of select groups
 	Actions       []byte                 `protobuf:"bytes,3,opt,name=actions,proto3" json:"actions,omitempty"`                                   // OpenFlow 1.5 actions
-	Relocations   []*Relocation          `protobuf:"bytes,4,rep,name=relocations,proto3" json:"relocations,omitempty"`                           // in actions
 	WatchDatapath uint32                 `protobuf:"varint,5,opt,name=watch_datapath,json=watchDatapath,proto3" json:"watch_datapath,omitempty"` // not 0: alive while this port can be reached from the chassis
 	WatchPort     uint32                 `protobuf:"varint,6,opt,name=watch_port,json=watchPort,proto3" json:"watch_port,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2760,13 +2760,6 @@ func (x *Bucket) GetWeight() uint32 {
 func (x *Bucket) GetActions() []byte {
 	if x != nil {
 		return x.Actions
-	}
-	return nil
-}
-
-func (x *Bucket) GetRelocations() []*Relocation {
-	if x != nil {
-		return x.Relocations
 	}
 	return nil
 }
@@ -3338,24 +3331,23 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\x0eNeighbourValue\x12\x10\n" +
 	"\x03mac\x18\x01 \x01(\x04R\x03mac\x12\x14\n" +
 	"\x05fixed\x18\x02 \x01(\bR\x05fixed\x12\x1c\n" +
-	"\ttimestamp\x18\x03 \x01(\x03R\ttimestamp\"\xb0\x02\n" +
+	"\ttimestamp\x18\x03 \x01(\x03R\ttimestamp\"\xc6\x02\n" +
 	"\x05Group\x12.\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1a.govn.fabric.v1.Group.TypeR\x04type\x120\n" +
 	"\abuckets\x18\x02 \x03(\v2\x16.govn.fabric.v1.BucketR\abuckets\x12)\n" +
 	"\x10selection_method\x18\x03 \x01(\tR\x0fselectionMethod\x12\x16\n" +
-	"\x06fields\x18\x04 \x03(\tR\x06fields\x12\x1a\n" +
-	"\bdatapath\x18\x05 \x01(\rR\bdatapath\"f\n" +
+	"\x06fields\x18\x04 \x03(\tR\x06fields\x120\n" +
+	"\aobjects\x18\x06 \x03(\v2\x16.govn.fabric.v1.ObjectR\aobjects\"f\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bTYPE_ALL\x10\x01\x12\x0f\n" +
 	"\vTYPE_SELECT\x10\x02\x12\x11\n" +
 	"\rTYPE_INDIRECT\x10\x03\x12\x16\n" +
-	"\x12TYPE_FAST_FAILOVER\x10\x04\"\xce\x01\n" +
+	"\x12TYPE_FAST_FAILOVER\x10\x04\"\x90\x01\n" +
 	"\x06Bucket\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\rR\x06weight\x12\x18\n" +
-	"\aactions\x18\x03 \x01(\fR\aactions\x12<\n" +
-	"\vrelocations\x18\x04 \x03(\v2\x1a.govn.fabric.v1.RelocationR\vrelocations\x12%\n" +
+	"\aactions\x18\x03 \x01(\fR\aactions\x12%\n" +
 	"\x0ewatch_datapath\x18\x05 \x01(\rR\rwatchDatapath\x12\x1d\n" +
 	"\n" +
 	"watch_port\x18\x06 \x01(\rR\twatchPort\"x\n" +
@@ -3516,7 +3508,7 @@ var file_proto_fabric_proto_depIdxs = []int32{
 	9,  // 45: govn.fabric.v1.Chassis.encaps:type_name -> govn.fabric.v1.Encap
 	4,  // 46: govn.fabric.v1.Group.type:type_name -> govn.fabric.v1.Group.Type
 	36, // 47: govn.fabric.v1.Group.buckets:type_name -> govn.fabric.v1.Bucket
-	26, // 48: govn.fabric.v1.Bucket.relocations:type_name -> govn.fabric.v1.Relocation
+	28, // 48: govn.fabric.v1.Group.objects:type_name -> govn.fabric.v1.Object
 	39, // 49: govn.fabric.v1.HAGroup.members:type_name -> govn.fabric.v1.HAMember
 	38, // 50: govn.fabric.v1.HAGroup.bfd:type_name -> govn.fabric.v1.Bfd
 	5,  // 51: govn.fabric.v1.Fabric.Attach:input_type -> govn.fabric.v1.FromChassis

@@ -25,6 +25,7 @@ type Session struct {
 	Target string
 	Option int // N of tun_metadataN that the Geneve option is mapped to
 	Dump   []openflow.FlowStats
+	Groups []openflow.GroupDesc
 	conn   *openflow.Conn
 }
 
@@ -165,6 +166,9 @@ func (s *Switch) connect(ctx context.Context, path string) (*Session, error) {
 func (s *Session) prepare(ctx context.Context) error {
 	var err error
 	if s.Option, err = mapOption(ctx, s.conn); err != nil {
+		return err
+	}
+	if s.Groups, err = s.conn.DumpGroups(ctx); err != nil {
 		return err
 	}
 	s.Dump, err = s.conn.DumpFlows(ctx)

@@ -29,11 +29,17 @@ type Host struct {
 	unitUnit   *incr.Unit[UnitID]
 	macUnit    *incr.Unit[MACID]
 
+	ofgroupUnit *incr.Unit[uint32]
+
 	placements *incr.Sink[PortID, Placement]
 	flows      *incr.Sink[Owner, Flows]
 	bodies     *incr.Sink[UnitID, Resolved]
+	ofgroups   *incr.Sink[uint32, OFGroup]
 
-	emitted   map[Owner]*Flows
+	emitted map[Owner]*Flows
+
+	emittedGroups map[uint32]*OFGroup
+
 	macRoots  map[MACID]bool
 	learnedIn map[uint32]int // by datapath
 	placed    map[PortID]Placement
@@ -84,11 +90,12 @@ func flag(b bool) uint64 {
 func New(log *slog.Logger) *Host {
 	h := &Host{
 		e: incr.New(incr.Options{Workers: 1, Logger: log}), in: newInputs(),
-		emitted: map[Owner]*Flows{}, macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{}, serving: map[string]service{}, localnets: map[uint32]map[uint32]bool{},
+		emitted: map[Owner]*Flows{}, emittedGroups: map[uint32]*OFGroup{}, macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{}, serving: map[string]service{}, localnets: map[uint32]map[uint32]bool{},
 	}
 	h.placements = incr.NewSink(h.e, "placements", Placement.hash, incr.Order(comparePortID))
 	h.flows = incr.NewSink(h.e, "flows", Flows.hash, incr.Order(CompareOwner))
 	h.bodies = incr.NewSink(h.e, "bodies", Resolved.hash, incr.Order(compareUnitID))
+	h.ofgroups = incr.NewSink(h.e, "ofgroups", OFGroup.hash, incr.Order(cmp.Compare[uint32]))
 	h.place = incr.NewQuery(h.e, "placement", Placement.hash, h.placement, incr.Order(comparePortID))
 	h.resident = incr.NewQuery(h.e, "resident", func(b bool) incr.Hash { return incr.CellOf(flag(b)) },
 		func(c *incr.Ctx, id PortID) (bool, error) {
@@ -102,6 +109,7 @@ func New(log *slog.Logger) *Host {
 	h.groupUnit = incr.NewUnit(h.e, "group", h.group, incr.Order(compareGroupID))
 	h.unitUnit = incr.NewUnit(h.e, "unit", h.unit, incr.Order(compareUnitID))
 	h.macUnit = incr.NewUnit(h.e, "mac", h.mac, incr.Order(compareMACID))
+	h.ofgroupUnit = incr.NewUnit(h.e, "ofgroup", h.ofgroup, incr.Order(cmp.Compare[uint32]))
 	h.fixedUnit.Root(struct{}{})
 	return h
 }
@@ -114,6 +122,8 @@ type Change struct {
 	Flows map[Owner]*Flows
 	// Bodies by unit; nil: not on this chassis any more.
 	Bodies map[UnitID]*Resolved
+	// Groups are OpenFlow groups by id; nil: not on this chassis any more.
+	Groups map[uint32]*OFGroup
 	// Zones are the conntrack zones that were given, by port name; 0: freed.
 	Zones map[string]int
 	// Serving are the interfaces that serve a port now, or (false) no more.
@@ -130,7 +140,7 @@ type Change struct {
 
 // Round evaluates what changed.
 func (h *Host) Round() Change {
-	ch := Change{Flows: map[Owner]*Flows{}, Bodies: map[UnitID]*Resolved{}, Placed: map[PortID]Placement{}, Zones: map[string]int{}, Serving: map[string]bool{}}
+	ch := Change{Flows: map[Owner]*Flows{}, Bodies: map[UnitID]*Resolved{}, Groups: map[uint32]*OFGroup{}, Placed: map[PortID]Placement{}, Zones: map[string]int{}, Serving: map[string]bool{}}
 	ch.Chassis, h.chassisChanged = h.chassisChanged, false
 	ch.Executed = h.e.Run().Total
 	if h.settle(&ch) {
@@ -142,6 +152,10 @@ func (h *Host) Round() Change {
 	}
 	for _, d := range h.bodies.Drain() {
 		ch.Bodies[d.Key] = d.New
+	}
+	for _, d := range h.ofgroups.Drain() {
+		ch.Groups[d.Key] = d.New
+		put(h.emittedGroups, d.Key, d.New)
 	}
 	ch.Errors = h.e.DrainErrors()
 	return ch

@@ -57,6 +57,8 @@ type inputs struct {
 	learned map[MACID]uint32          // here, not confirmed yet
 	zones   *Zones
 	groups  map[GroupID]*members
+
+	ofgroups map[uint32]map[uint32]*proto.Group // by id and datapath
 }
 
 func newInputs() inputs {
@@ -64,7 +66,7 @@ func newInputs() inputs {
 		ports: map[PortID]*proto.Port{}, chassis: map[string]*proto.Chassis{}, units: map[UnitID]*proto.Unit{},
 		bodies: map[state.Hash]*Body{}, barred: map[state.Hash]bool{}, ifaces: map[string]map[string]int{},
 		tunnels: map[string]int{}, patches: map[string]int{}, fdb: map[MACID]uint32{}, learned: map[MACID]uint32{},
-		zones: NewZones(), groups: map[GroupID]*members{},
+		zones: NewZones(), groups: map[GroupID]*members{}, ofgroups: map[uint32]map[uint32]*proto.Group{},
 	}
 }
 
@@ -122,6 +124,8 @@ func (h *Host) Item(kind proto.Kind, key string, value []byte) error {
 		return h.bodyItem(key, value)
 	case proto.Kind_KIND_FDB:
 		return h.fdbItem(key, value)
+	case proto.Kind_KIND_GROUP:
+		return h.groupItem(key, value)
 	}
 	return nil
 }

@@ -39,6 +39,8 @@ type Program struct {
 
 	c       *topology.Columns
 	ports   *topology.List
+	fwds    *topology.List               // forwarding groups
+	groups  *incr.Collection[group]      // OpenFlow groups in use
 	unknown *incr.Collection[ovsdb.UUID] // by switch: enabled ports with unknown addresses
 
 	datapathKey *incr.Query[ovsdb.UUID, uint32]
@@ -53,6 +55,8 @@ type Program struct {
 	chassis  *incr.Unit[ovsdb.UUID]
 	fdb      *incr.Unit[ovsdb.UUID]
 	age      *incr.Unit[ovsdb.UUID]
+	fwd      *incr.Unit[topology.Member]
+	group    *incr.Unit[group]
 }
 
 // New registers the queries on the engine. Nothing runs before Engine.Run.
@@ -70,6 +74,8 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 	p.Ages = incr.NewSink[uint32](e, "fdb-ages", hashKey)
 
 	p.ports = p.Reader.List(c.LS.Ports)
+	p.fwds = p.Reader.List(c.LS.ForwardingGroups)
+	p.groups = incr.NewRelation(e, "groups", incr.Order(compareGroups))
 	p.unknown = incr.NewRelation(e, "unknown", incr.Order(compareUUIDs))
 
 	p.datapathKey = incr.NewQuery(e, "datapath-key", hashKey, p.readDatapathKey, incr.Order(compareUUIDs))
@@ -83,6 +89,8 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 	p.chassis = incr.NewUnit(e, "chassis", p.runChassis, incr.Order(compareUUIDs))
 	p.fdb = incr.NewUnit(e, "fdb", p.runFDB, incr.Order(compareUUIDs))
 	p.age = incr.NewUnit(e, "fdb-age", p.runAge, incr.Order(compareUUIDs))
+	p.fwd = incr.NewUnit(e, "forwarding-group", p.runFwdGroup, incr.Order(compareMember))
+	p.group = incr.NewUnit(e, "group", p.runGroup, incr.Order(compareGroups))
 	p.zone = incr.NewUnit(e, "zone", p.runZone)
 	p.Reader.Rows(c.LS.Table)
 	p.Reader.Rows(c.Chassis.Table)
@@ -146,6 +154,7 @@ func (p *Program) runZone(c *incr.Ctx, _ struct{}) error {
 	incr.Each(c, p.Reader.Rows(p.c.Chassis.Table), topology.AllRows, p.chassis)
 	incr.Each(c, p.Reader.Rows(p.c.FDB.Table), topology.AllRows, p.fdb)
 	incr.Each(c, switches, topology.AllRows, p.age)
+	incr.Each(c, p.groups, topology.AllRows, p.group)
 	return nil
 }
 
@@ -171,6 +180,7 @@ func (p *Program) readPort(c *incr.Ctx, m topology.Member) (*topology.Port, erro
 func (p *Program) runDatapath(c *incr.Ctx, ls ovsdb.UUID) error {
 	p.ports.Each(c, ls, p.member)
 	p.ports.Each(c, ls, p.binding)
+	p.fwds.Each(c, ls, p.fwd)
 	key, err := p.datapathKey.Get(c, ls)
 	if err != nil || key == 0 {
 		return err

@@ -74,6 +74,9 @@ func NewAllocator(c *Columns, private *ovsdb.DatabaseSchema, sn *ovsdb.Snapshot)
 		patient: make(map[identity]bool)}
 	t := &c.Allocation
 	for row := range sn.Rows(t.Table) {
+		if row.Str(t.Kind) == KindGroup {
+			continue // of Groups
+		}
 		scope, _ := ovsdb.ParseUUID(row.Str(t.Scope))
 		owner, _ := row.Ref(t.Owner)
 		k := a.scope(scope)

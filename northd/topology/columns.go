@@ -25,6 +25,10 @@ type Columns struct {
 		Name, Type, Options, ParentName, Tag, TagRequest, Addresses *ovsdb.ColumnSchema
 		DynamicAddresses, PortSecurity, Up, Enabled, XID            *ovsdb.ColumnSchema
 	}
+	FwdGroup struct {
+		Table                                *ovsdb.TableSchema
+		Name, VIP, VMAC, Liveness, ChildPort *ovsdb.ColumnSchema
+	}
 	LRP struct {
 		Table               *ovsdb.TableSchema
 		Name, MAC, Networks *ovsdb.ColumnSchema
@@ -91,6 +95,10 @@ func NewColumns(s Schemas) *Columns {
 	resolve(p.Table, cols{"name": &p.Name, "type": &p.Type, "options": &p.Options, "parent_name": &p.ParentName,
 		"tag": &p.Tag, "tag_request": &p.TagRequest, "addresses": &p.Addresses, "dynamic_addresses": &p.DynamicAddresses,
 		"port_security": &p.PortSecurity, "up": &p.Up, "enabled": &p.Enabled, "external_ids": &p.XID})
+
+	fg := &c.FwdGroup
+	fg.Table = s.NB.Table("Forwarding_Group")
+	resolve(fg.Table, cols{"name": &fg.Name, "vip": &fg.VIP, "vmac": &fg.VMAC, "liveness": &fg.Liveness, "child_port": &fg.ChildPort})
 
 	lrp := &c.LRP
 	lrp.Table = s.NB.Table("Logical_Router_Port")

@@ -265,6 +265,7 @@ func (r *Reader) touch(ch *ovsdb.Change) {
 		r.touchAllocation(ch.New)
 		return
 	}
+	r.touchName(ch)
 	if (ch.Old == nil) != (ch.New == nil) {
 		r.engine.Touch(mix(ch.UUID, 0, tableNumber(ch.Table)))
 		if c := r.rows[ch.Table]; c != nil {

@@ -17,6 +17,9 @@ type compiler struct {
 	out      []openflow.Action
 	nested   logical.NestKind // of the actions inside of another one; "": none
 	argument uint32           // for the userdata of that one
+
+	group  uint32  // allocated id for the group of the flow; 0: none
+	groups []Group // that the actions use
 }
 
 func (c *compiler) add(a ...openflow.Action) { c.out = append(c.out, a...) }

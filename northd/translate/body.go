@@ -22,7 +22,9 @@ import (
 type Body struct {
 	Hash  [16]byte // key of the BODY item
 	Bytes []byte   // proto.Body
-	flows int
+	// Groups are those that the flows use, as far as their ids and contents tell.
+	Groups []Group
+	flows  int
 }
 
 // Len is the number of OpenFlow flows.
@@ -40,15 +42,16 @@ type Extra struct {
 
 // Compile makes the body of the flows. keys resolves the names of ports; nil
 // knows none but the names that every datapath has.
-func Compile(flows []pipeline.Flow, keys PortKeys, extra []Extra) (*Body, error) {
+func Compile(flows []pipeline.Flow, keys PortKeys, extra []Extra, opts ...Option) (*Body, error) {
+	var groups []Group
 	list := make([]*proto.Flow, 0, len(flows)+len(extra))
 	for i := range flows {
 		f := &flows[i]
-		of, err := compileFlow(f, keys)
+		of, used, err := compileFlow(f, keys, opts)
 		if err != nil {
 			return nil, fmt.Errorf("%s, priority %d: %w", f.Stage.Name, f.Priority, err)
 		}
-		list = append(list, of...)
+		list, groups = append(list, of...), append(groups, used...)
 	}
 	for i := range extra {
 		x := &extra[i]
@@ -65,7 +68,7 @@ func Compile(flows []pipeline.Flow, keys PortKeys, extra []Extra) (*Body, error)
 	if err != nil {
 		return nil, err
 	}
-	return &Body{Hash: state.BodyHash(b), Bytes: b, flows: len(list)}, nil
+	return &Body{Hash: state.BodyHash(b), Bytes: b, Groups: groups, flows: len(list)}, nil
 }
 
 func compareFlows(a, b *proto.Flow) int {
@@ -73,19 +76,22 @@ func compareFlows(a, b *proto.Flow) int {
 		bytes.Compare(a.Match, b.Match), cmp.Compare(a.Cookie, b.Cookie), bytes.Compare(a.Actions, b.Actions))
 }
 
-func compileFlow(f *pipeline.Flow, keys PortKeys) ([]*proto.Flow, error) {
+func compileFlow(f *pipeline.Flow, keys PortKeys, opts []Option) ([]*proto.Flow, []Group, error) {
 	conjs, err := f.Match.Normalize()
 	if err != nil {
-		return nil, fmt.Errorf("match: %w", err)
+		return nil, nil, fmt.Errorf("match: %w", err)
 	}
 	if need := f.Actions.Prerequisites(); len(need) > 0 {
 		if conjs, err = logical.And(conjs, need); err != nil {
-			return nil, fmt.Errorf("prerequisites of the actions: %w", err)
+			return nil, nil, fmt.Errorf("prerequisites of the actions: %w", err)
 		}
 	}
 	c := &compiler{stage: f.Stage, keys: keys}
+	for _, o := range opts {
+		o(c)
+	}
 	if err := c.all(f.Actions.Actions()); err != nil {
-		return nil, fmt.Errorf("actions: %w", err)
+		return nil, nil, fmt.Errorf("actions: %w", err)
 	}
 	acts := openflow.EncodeActions(c.out)
 	id := FlowID(f)
@@ -93,15 +99,15 @@ func compileFlow(f *pipeline.Flow, keys PortKeys) ([]*proto.Flow, error) {
 	for _, conj := range conjs {
 		m, err := toMatch(conj, keys)
 		if err != nil {
-			return nil, fmt.Errorf("match: %w", err)
+			return nil, nil, fmt.Errorf("match: %w", err)
 		}
 		of, err := encode(f.Stage, id, base(f.Stage.Direction)+f.Stage.Table, f.Priority, m, acts)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		out = append(out, of)
 	}
-	return out, nil
+	return out, c.groups, nil
 }
 
 // FlowID is the 28 bits of cookies that name a logical flow.

@@ -14,8 +14,11 @@ import (
 
 // options compiles an action whose arguments have names.
 func (c *compiler) options(a *logical.Options) error {
-	if a.Func == logical.PutNDRAOpts {
+	switch a.Func {
+	case logical.PutNDRAOpts:
 		return c.routerAdvertisement(a)
+	case logical.FwdGroup:
+		return c.forward(a)
 	}
 	return fmt.Errorf("the action %q cannot be compiled", a.Func)
 }

@@ -23,6 +23,19 @@ const (
 	GeneveOptionLength = 4
 )
 
+// Ids of OpenFlow groups. The upper two bits say who numbers them, as the owner
+// in a flow's cookie does, because a group has no cookie: groups with other ids
+// are not govn's.
+const (
+	MinAllocatedGroup = 1 << 30   // given out by northd
+	MaxAllocatedGroup = 1<<31 - 1 //
+	MinSelectGroup    = 1 << 31   // the id says what the group does; see northd/translate
+	MaxSelectGroup    = 1<<31 + 1<<30 - 1
+)
+
+// OwnGroup reports whether a group id is one of govn's.
+func OwnGroup(id uint32) bool { return id >= MinAllocatedGroup && id <= MaxSelectGroup }
+
 // Owners of a flow: the upper 4 bits of its cookie.
 const (
 	OwnerNorthd   = 1 // a body of northd

@@ -60,6 +60,13 @@ func (d Digest) Bytes() [16]byte {
 	return b
 }
 
+// GroupKey is the key of a GROUP item: groups are shared by the datapaths that
+// use them, and each has its own item.
+func GroupKey(datapath, id uint32) string { return PortKey(datapath, id) }
+
+// ParseGroupKey is the inverse of GroupKey; ok tells whether key is one.
+func ParseGroupKey(key string) (datapath, id uint32, ok bool) { return ParsePortKey(key) }
+
 // PortKey is the key of a PORT item.
 func PortKey(datapath, port uint32) string {
 	var b [8]byte

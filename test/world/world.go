@@ -258,6 +258,9 @@ func (w *World) edit() string {
 		})
 		return "add switch " + name
 	}
+	if w.r.IntN(12) == 0 {
+		return w.forwarding(s)
+	}
 	if w.r.IntN(3) == 0 {
 		if what := w.addressing(s, p); what != "" {
 			return what
