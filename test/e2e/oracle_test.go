@@ -47,7 +47,7 @@ func compare(t *testing.T, cfg *lab.Config, seed uint64, n int) {
 		if control == lab.ControlStock || oracle.Outside(cfg) {
 			continue
 		}
-		trace, err := oracle.StartOVNTrace(t.Context(), "ovn-trace on govn", l.SB(), l.Dir())
+		trace, err := oracle.StartOVNTrace(t.Context(), "ovn-trace on govn", l)
 		if err != nil {
 			t.Fatal(err)
 		}

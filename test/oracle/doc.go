@@ -32,6 +32,21 @@
 // from a copy. An ovn-trace block such as "nd_na { ... }" and a punt of that kind
 // agree.
 //
+// # Routers
+//
+// Routers come from the nbctl commands of a topology: from lrp-add the generator
+// knows what to send to them, from lr-route-add and lr-policy-add where to.
+//
+// A select group has no one verdict: an [Answer] has one for each way that the
+// packet can go. ovn-trace is asked with each --select-id, ofproto/trace with each
+// bucket of the groups left alone; the simulator takes one way, which must be
+// among those of the others.
+//
+// What a judge cannot judge is left to the others, by a proof in each case: a
+// [Quirk] that the packet fits, an assertion of ovn-trace that failed, a line of
+// the trace (such as is_chassis_resident, which ovn-trace takes for true). The
+// report counts these by cause.
+//
 // # Debugging
 //
 // A [Difference] prints the microflow in the syntax of both tools, ready to be

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -32,6 +33,7 @@ type lswitch struct {
 	name    string
 	ingress []lport
 	all     []endpoint
+	routers []*rport // at its ports of type router
 }
 
 // Generate makes n microflows for a topology, the same for the same seed. They
@@ -39,7 +41,9 @@ type lswitch struct {
 // topology of a test is wrong then.
 func Generate(cfg *lab.Config, seed uint64, n int) []Microflow {
 	g := &generator{r: rand.New(rand.NewPCG(seed, 0))}
-	g.read(cfg)
+	if err := g.read(cfg); err != nil {
+		panic(fmt.Sprintf("oracle: %q: %v", cfg.File, err))
+	}
 	if len(g.switches) == 0 {
 		panic(fmt.Sprintf("oracle: no workload of %q is on a switch of the topology", cfg.File))
 	}
@@ -54,13 +58,27 @@ type generator struct {
 	r        *rand.Rand
 	switches []lswitch
 	every    []endpoint // of all switches
+	ports    []*rport   // of all routers
+	prefixes []netip.Prefix
 }
 
-func (g *generator) read(cfg *lab.Config) {
+func (g *generator) read(cfg *lab.Config) error {
 	learned := stations(cfg)
+	routing, err := readRouting(cfg)
+	if err != nil {
+		return err
+	}
+	g.prefixes = routing.prefixes
+	for _, name := range slices.Sorted(maps.Keys(routing.ports)) {
+		g.ports = append(g.ports, routing.ports[name])
+	}
 	for _, sw := range cfg.Topology.Switches {
 		s := lswitch{name: sw.Name}
 		for _, p := range sw.Ports {
+			if r := routing.ports[p.Options["router-port"]]; r != nil && p.Type == "router" {
+				s.routers, s.all = append(s.routers, r), append(s.all, r.endpoint())
+				continue
+			}
 			lp := lport{name: p.Name, nested: p.Parent != ""}
 			for _, text := range slices.Concat(p.Addresses, p.PortSecurity) {
 				if e, ok := parseEndpoint(text); ok {
@@ -95,6 +113,7 @@ func (g *generator) read(cfg *lab.Config) {
 			g.switches = append(g.switches, s)
 		}
 	}
+	return nil
 }
 
 // machines are those outside that are on the physical network of a localnet
@@ -107,7 +126,15 @@ func machines(cfg *lab.Config, p *lab.Port) []lport {
 			if p.Type != "localnet" || ch.Name != w.Chassis || !strings.Contains(mapping, ","+p.Options["network_name"]+":"+w.Bridge+",") {
 				continue
 			}
-			lp := lport{name: w.Port, own: []endpoint{{mac: w.MAC}}}
+			e := endpoint{mac: w.MAC}
+			for _, n := range w.IPs {
+				if a := n.Addr(); a.Is4() {
+					e.ip4 = append(e.ip4, a)
+				} else {
+					e.ip6 = append(e.ip6, a)
+				}
+			}
+			lp := lport{name: w.Port, own: []endpoint{e}}
 			if p.Tag != 0 {
 				lp.tci = tci(p.Tag)
 			}
@@ -245,6 +272,8 @@ func (g *generator) microflow() Microflow {
 	s := g.sender(p)
 	m := Microflow{Switch: sw.name, Inport: p.name, At: p.at, Packet: Packet{"eth.src": s.mac}}
 	switch n := g.r.IntN(100); {
+	case len(sw.routers) > 0 && g.chance(75):
+		g.routed(&m, sw, s)
 	case n < 25:
 		g.arp(&m, sw, p, s)
 	case n < 45:

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
-	"govn/pkg/abi"
 	"govn/sim/lab"
 	"govn/sim/lab/unixctl"
 )
@@ -18,6 +18,7 @@ import (
 type OFProto struct {
 	name    string
 	role    Role
+	lab     *lab.Lab
 	chassis map[string]*bridge // by chassis name
 	home    map[string]*bridge // of a logical port
 	byEncap map[string]*bridge
@@ -41,10 +42,15 @@ const maxHops = 4
 // ErrLoop is returned for a packet that goes from tunnel to tunnel.
 var ErrLoop = errors.New("the packet goes through too many tunnels")
 
+var (
+	errCircle = errors.New(circle)
+	errBack   = errors.New("stock OVN does not send a packet back by the tunnel that it came by")
+)
+
 // NewOFProto connects to the chassis of a lab that is up. The ports' places are
 // read once.
 func NewOFProto(ctx context.Context, name string, l *lab.Lab) (*OFProto, error) {
-	o := &OFProto{name: name, role: RoleGovn, chassis: map[string]*bridge{}, home: map[string]*bridge{}, byEncap: map[string]*bridge{},
+	o := &OFProto{name: name, lab: l, role: RoleGovn, chassis: map[string]*bridge{}, home: map[string]*bridge{}, byEncap: map[string]*bridge{},
 		nested: newNesting(l.Config())}
 	if l.Config().Control == lab.ControlStock {
 		o.role = RoleStock
@@ -166,26 +172,46 @@ func (o *OFProto) Name() string { return o.name }
 // Role implements [Engine].
 func (o *OFProto) Role() Role { return o.role }
 
-// Trace implements [Engine].
-func (o *OFProto) Trace(ctx context.Context, flows []Microflow) ([]Verdict, error) {
-	verdicts := make([]Verdict, len(flows))
-	for i := range flows {
-		m := &flows[i]
-		port, p := o.nested.enter(m)
-		b := o.home[port]
-		if m.At != "" {
-			b = o.chassis[m.At]
-		}
-		if b == nil || b.names[port] == "" {
-			return nil, fmt.Errorf("microflow %d: port %q is on no chassis", i, port)
-		}
-		v, err := o.follow(ctx, b, b.on[port], "in_port="+b.names[port], m.Packet, p, 0)
-		if err != nil {
-			return nil, fmt.Errorf("microflow %d: %w", i, err)
-		}
-		verdicts[i] = v.sorted()
+// Trace implements [Engine]. Where chassis have select groups, it traces once for
+// each bucket of the largest, with every group cut down to one bucket.
+func (o *OFProto) Trace(ctx context.Context, flows []Microflow) ([]Answer, error) {
+	groups, n, err := o.groups(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return verdicts, nil
+	answers := make([]Answer, len(flows))
+	for k := range n {
+		if err := o.choose(ctx, groups, k); err != nil {
+			return nil, err
+		}
+		for i := range flows {
+			v, err := o.trace(ctx, &flows[i])
+			if errors.Is(err, errCircle) || errors.Is(err, errBack) {
+				answers[i].Unjudged = err.Error()
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("microflow %d: %w", i, err)
+			}
+			if !slices.ContainsFunc(answers[i].Verdicts, v.Equal) {
+				answers[i].Verdicts = append(answers[i].Verdicts, v)
+			}
+		}
+	}
+	return answers, o.restore(ctx, groups)
+}
+
+func (o *OFProto) trace(ctx context.Context, m *Microflow) (Verdict, error) {
+	port, p := o.nested.enter(m)
+	b := o.home[port]
+	if m.At != "" {
+		b = o.chassis[m.At]
+	}
+	if b == nil || b.names[port] == "" {
+		return nil, fmt.Errorf("port %q is on no chassis", port)
+	}
+	v, err := o.follow(ctx, b, b.on[port], "in_port="+b.names[port], m.Packet, p, 0)
+	return v.sorted(), err
 }
 
 // follow traces packet p on one chassis and goes on where it is tunnelled to;
@@ -198,6 +224,12 @@ func (o *OFProto) follow(ctx context.Context, b *bridge, onto, from string, in, 
 	text, err := b.ctl.Call(ctx, "ofproto/trace", onto, spec)
 	if err != nil {
 		return nil, fmt.Errorf("chassis %q: %s: %w", b.chassis, spec, err)
+	}
+	switch {
+	case strings.Contains(text, tooDeep):
+		return nil, errCircle
+	case o.role == RoleStock && hops > 0 && strings.Contains(text, "skipping output to input port"):
+		return nil, errBack
 	}
 	eff, punts, err := readTrace(text, p)
 	if err != nil {
@@ -230,72 +262,4 @@ func (o *OFProto) follow(ctx context.Context, b *bridge, onto, from string, in, 
 		v = append(v, next...)
 	}
 	return v, nil
-}
-
-const actionsLine = "Datapath actions: "
-
-// readTrace reads the output of ofproto/trace: the last line of datapath
-// actions, and what goes to a controller in between.
-func readTrace(text string, p Packet) (*effects, []string, error) {
-	i := strings.LastIndex(text, actionsLine)
-	if i < 0 {
-		return nil, nil, fmt.Errorf("ofproto/trace: %w: no datapath actions in %q", ErrSyntax, text)
-	}
-	if strings.Count(text, actionsLine) > 1 {
-		return nil, nil, fmt.Errorf("ofproto/trace: %w: the packet recirculates", ErrSyntax)
-	}
-	if strings.Contains(text, "native tunnel routing failed") || strings.Contains(text, "neighbor cache miss") {
-		return nil, nil, fmt.Errorf("ofproto/trace: %w: the underlay does not know the tunnel endpoint", ErrSyntax)
-	}
-	line, _, _ := strings.Cut(text[i+len(actionsLine):], "\n")
-	list, err := parseActions(strings.TrimSpace(line))
-	if err != nil {
-		return nil, nil, err
-	}
-	var e effects
-	if err := e.execute(list, clone(p)); err != nil {
-		return nil, nil, err
-	}
-	return &e, punts(text), nil
-}
-
-// controllerAction is how the trace prints the action that hands a packet to
-// the controller.
-var controllerAction = regexp.MustCompile(`\bcontroller\((?:[^)]*\b)?userdata=([0-9a-f.]+)`)
-
-// Kinds of packets to the controller. Those with no kind only learn: the packet
-// itself goes on in the tables.
-var (
-	// stockPunts is by the first four bytes of userdata in stock OVN 23.03.
-	stockPunts = map[string]string{
-		"00.00.00.03": "nd_na",
-		"00.00.00.19": "", // put_fdb
-	}
-	// govnPunts is by the first two bytes, which are zero in none.
-	govnPunts = map[string]string{
-		opcode(abi.PuntPutFDB): "",
-		opcode(abi.PuntNDNA):   "nd_na",
-	}
-)
-
-func opcode(n uint16) string { return fmt.Sprintf("%02x.%02x", n>>8, n&0xff) }
-
-// punts lists the kinds of what goes to a controller. One that is not known is
-// its number, so that it differs from everything.
-func punts(text string) []string {
-	var kinds []string
-	for _, m := range controllerAction.FindAllStringSubmatch(text, -1) {
-		data := m[1]
-		kind, ok := stockPunts[data[:min(len(data), 11)]]
-		if !ok {
-			kind, ok = govnPunts[data[:min(len(data), 5)]]
-		}
-		if !ok {
-			kind = "punt " + data[:min(len(data), 11)]
-		}
-		if kind != "" {
-			kinds = append(kinds, kind)
-		}
-	}
-	return kinds
 }

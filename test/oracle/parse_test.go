@@ -2,35 +2,61 @@ package oracle
 
 import (
 	"errors"
+	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"govn/sim/lab"
 )
 
-func TestParseMinimal(t *testing.T) {
-	in := Packet{"eth.src": "0a:00:00:00:00:01", "eth.dst": "ff:ff:ff:ff:ff:ff", "arp.op": "1"}
+// text is what ovn-trace prints, of the two forms.
+func text(summary, minimal string) string {
+	return "# x\n" + summaryMark + summary + minimalMark + minimal
+}
+
+func TestParseText(t *testing.T) {
+	in := Packet{"eth.src": "0a:00:00:00:00:01", "eth.dst": "ff:ff:ff:ff:ff:ff", "arp.op": "1", "ip.ttl": "64"}
+	const toA, toB = "/* output to \"a\", type \"\" */;\n", "/* output to \"b\", type \"\" */;\n"
+	const outA, outB = "output(\"a\");\n", "output(\"b\");\n"
 	for _, tc := range []struct {
-		name, text string
-		want       Verdict
+		name, summary, minimal string
+		want                   Verdict
 	}{
-		{"drop", "# reg14=0x3\n", nil},
-		{"flood", "# x\noutput(\"b\");\noutput(\"a\");\n", Verdict{{Port: "a"}, {Port: "b"}}},
-		{"arp reply", "# x\neth.dst = 0A:00:00:00:00:01;\neth.src = 0a:00:00:00:00:01;\narp.op = 2;\noutput(\"a\");\n",
+		{"drop", "ingress(dp=\"s\", inport=\"a\") {\ndrop;\n};\n", "", nil},
+		{"flood", "multicast(dp=\"s\") {\negress(x) {\n" + toB + "};\negress(x) {\n" + toA + "};\n};\n", outB + outA, Verdict{{Port: "a"}, {Port: "b"}}},
+		{"arp reply", "eth.dst = eth.src;\narp.op = 2;\n" + toA, "eth.dst = 0A:00:00:00:00:01;\narp.op = 2;\n" + outA,
 			Verdict{{Port: "a", Rewrites: []string{"arp.op=2", "eth.dst=0a:00:00:00:00:01"}}}},
-		{"registers do not count", "# x\nreg0 = 7;\noutput(\"a\");\n", Verdict{{Port: "a"}}},
-		{"block", "# x\nnd_na {\n    eth.src = 0a:00:00:00:00:09;\n    output(\"b\");\n};\n",
-			Verdict{{Port: "b", Punt: "nd_na", Rewrites: []string{"eth.src=0a:00:00:00:00:09"}}}},
+		{"exchange", "eth.dst <-> eth.src;\n" + toA, "eth.dst = 0a:00:00:00:00:01;\neth.src = ff:ff:ff:ff:ff:ff;\n" + outA,
+			Verdict{{Port: "a", Rewrites: []string{"eth.dst=0a:00:00:00:00:01", "eth.src=ff:ff:ff:ff:ff:ff"}}}},
+		{"TTL", "ip.ttl--;\n" + toA, "ip.ttl--;\n" + outA, Verdict{{Port: "a", Rewrites: []string{"ip.ttl=63"}}}},
+		{"registers do not count", "reg0 = 7;\n" + toA, outA, Verdict{{Port: "a"}}},
+		{"inside is no output", "/* output to \"p\", type \"patch\" */;\n" + toA, outA, Verdict{{Port: "a"}}},
+		{"what a copy changes stays there", "clone { eth.src = eth.dst; output; };\nclone {\neth.src = eth.dst;\n" + toB + "};\n" + toA,
+			"clone;\neth.src = ff:ff:ff:ff:ff:ff;\n" + outB + outA, Verdict{{Port: "a"}, {Port: "b", Rewrites: []string{"eth.src=ff:ff:ff:ff:ff:ff"}}}},
+		{"lookup", "get_arp(outport, reg0);\n/* No MAC binding. */\n" + toA, "eth.dst = 00:00:00:00:00:00;\n" + outA,
+			Verdict{{Port: "a", Rewrites: []string{"eth.dst=00:00:00:00:00:00"}}}},
+		{"select", "select: reg8[16..31] = 2 {\n" + toA + "};\n", "select: reg8[16..31] = 2 {\n" + outA + "};\n", Verdict{{Port: "a"}}},
+		{"block", "nd_na { x; };\nnd_na {\neth.src = eth.dst;\n" + toB + "};\n", "nd_na {\n    eth.src = 0a:00:00:00:00:09;\n    " + outB + "};\n",
+			Verdict{{Punt: "nd_na", Inner: Verdict{{Port: "b", Rewrites: []string{"eth.src=0a:00:00:00:00:09"}}}}}},
 	} {
-		got, err := parseMinimal(tc.text, in)
+		got, err := parseText(text(tc.summary, tc.minimal), in)
 		if err != nil || !reflect.DeepEqual(got, tc.want) {
 			t.Errorf("%s: %v, %v, want %v", tc.name, got, err, tc.want)
 		}
 	}
-	for _, text := range []string{"gibberish", "nd_na {\n", "};\n", "output(a);"} {
-		if v, err := parseMinimal(text, in); !errors.Is(err, ErrSyntax) {
-			t.Errorf("%q: %v, %v, want ErrSyntax", text, v, err)
+	for _, bad := range []string{"gibberish", text("", "gibberish"), text("x {\n", ""), text("};\n", ""), text("", outA), text("x {\n};\n", "x {\n")} {
+		if v, err := parseText(bad, in); !errors.Is(err, ErrSyntax) {
+			t.Errorf("%q: %v, %v, want ErrSyntax", bad, v, err)
+		}
+	}
+}
+
+func TestChoices(t *testing.T) {
+	for text, want := range map[string]int{"next;": 1, "reg8[16..31] = select(1=100, 2=100);": 2, "select(1=1, 2=1)\nselect(1=1, 2=1, 3=1)": 3} {
+		if got := choices(text); got != want {
+			t.Errorf("choices(%q) = %d, want %d", text, got, want)
 		}
 	}
 }
@@ -128,11 +154,31 @@ func TestVerdictEqual(t *testing.T) {
 		{Verdict{{Port: "a"}}, Verdict{{Port: "a"}, {Port: "a"}}, false},
 		{Verdict{{Port: "a"}, {Port: "b"}}, Verdict{{Port: "b"}, {Port: "a"}}, true},
 		{Verdict{{Port: "a", Rewrites: []string{"ip.ttl=63"}}}, Verdict{{Port: "a"}}, false},
-		{Verdict{{Punt: "nd_na"}}, Verdict{{Punt: "nd_na", Port: "a", Rewrites: []string{"x=1"}}}, true},
+		{Verdict{{Punt: "nd_na"}}, Verdict{{Punt: "nd_na", Inner: Verdict{{Port: "a", Rewrites: []string{"x=1"}}}}}, true},
 		{Verdict{{Punt: "nd_na"}}, Verdict{{Port: "a"}}, false},
 	} {
 		if got := tc.a.Equal(tc.b); got != tc.want {
 			t.Errorf("%v == %v: %v", tc.a, tc.b, got)
+		}
+	}
+}
+
+func TestAnswerAgrees(t *testing.T) {
+	a, b, c := Verdict{{Port: "a"}}, Verdict{{Port: "b"}}, Verdict{{Port: "c"}}
+	for _, tc := range []struct {
+		x, y []Verdict
+		want bool
+	}{
+		{[]Verdict{a}, []Verdict{a}, true},
+		{[]Verdict{a}, []Verdict{b}, false},
+		{[]Verdict{a}, []Verdict{b, a}, true},
+		{[]Verdict{a, b}, []Verdict{b, a}, true},
+		{[]Verdict{a, b}, []Verdict{b, c}, false},
+		{[]Verdict{a, b}, []Verdict{a, b, c}, false},
+	} {
+		x, y := Answer{Verdicts: tc.x}, Answer{Verdicts: tc.y}
+		if x.Agrees(y) != tc.want || y.Agrees(x) != tc.want {
+			t.Errorf("%v and %v: %v", x, y, !tc.want)
 		}
 	}
 }
@@ -154,13 +200,50 @@ func FuzzReadTrace(f *testing.F) {
 	})
 }
 
-func FuzzParseMinimal(f *testing.F) {
-	f.Add("# x\nnd_na {\n    eth.src = 0a:00:00:00:00:09;\n    output(\"b\");\n};\n")
-	f.Add("eth.dst = eth.src;\noutput(\"")
+func FuzzParseText(f *testing.F) {
+	f.Add(text("nd_na {\n    eth.src = eth.dst;\n    /* output to \"b\", type \"\" */;\n};\n", "nd_na {\n    eth.src = 0a:00:00:00:00:09;\n    output(\"b\");\n};\n"))
+	f.Add(text("eth.dst = eth.src;\n", "eth.dst = \noutput(\""))
+	f.Add(text("ip.ttl--;", "ip.ttl--;"))
 	f.Add("};\n};")
 	f.Fuzz(func(t *testing.T, text string) {
-		if v, err := parseMinimal(text, Packet{"eth.src": "a"}); err != nil && v != nil {
+		if v, err := parseText(text, Packet{"eth.src": "a"}); err != nil && v != nil {
 			t.Fatal("a verdict and an error")
 		}
 	})
+}
+
+// Packets for routers are among those of a topology that has some.
+func TestGenerateRouted(t *testing.T) {
+	cfg, err := lab.Load("testdata/routing/routes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flows := Generate(cfg, 7, 1000)
+	for _, want := range []string{"arp-router", "arp-router-reply", "nd-ns-router", "nd-na-router", "router-solicitation", "routed4-known", "routed4-router",
+		"routed4-router-elsewhere", "routed4-prefix", "routed4-outside", "routed4-special", "routed6-hairpin", "routed6-prefix", "ttl-0", "ttl-1", "ttl-255"} {
+		if !slices.ContainsFunc(flows, func(m Microflow) bool { return strings.Contains(m.Kind, want) }) {
+			t.Errorf("no microflow of kind %q", want)
+		}
+	}
+	discard := netip.MustParsePrefix("172.16.1.128/25") // of a route
+	if !slices.ContainsFunc(flows, func(m Microflow) bool {
+		a, err := netip.ParseAddr(m.Packet["ip4.dst"])
+		return err == nil && discard.Contains(a) && m.Packet["eth.dst"] == "0a:00:00:00:ff:01"
+	}) {
+		t.Error("no microflow goes to a network that a route names")
+	}
+}
+
+func TestUnhex(t *testing.T) {
+	for _, tc := range []struct{ name, value, want string }{
+		{"eth.src", "0xa000000ff01", "0a:00:00:00:ff:01"},
+		{"ip4.src", "0xa0000fe", "10.0.0.254"},
+		{"nd.target", "0xfd000000000000010000000000000099", "fd00:0:0:1::99"},
+		{"ip.ttl", "0x40", "64"},
+		{"eth.src", "0A:00:00:00:00:01", "0a:00:00:00:00:01"},
+	} {
+		if got := unhex(tc.name, tc.value); got != tc.want {
+			t.Errorf("unhex(%s, %s) = %q, want %q", tc.name, tc.value, got, tc.want)
+		}
+	}
 }

@@ -88,16 +88,16 @@ func (e *Simulator) Role() Role { return RoleSimulator }
 const stationAge = 10 * time.Minute
 
 // Trace implements [Engine].
-func (e *Simulator) Trace(ctx context.Context, flows []Microflow) ([]Verdict, error) {
-	verdicts := make([]Verdict, len(flows))
+func (e *Simulator) Trace(ctx context.Context, flows []Microflow) ([]Answer, error) {
+	answers := make([]Answer, len(flows))
 	for i := range flows {
 		v, err := e.follow(ctx, &flows[i])
 		if err != nil {
 			return nil, fmt.Errorf("microflow %d: %w", i, err)
 		}
-		verdicts[i] = v.sorted()
+		answers[i].Verdicts = []Verdict{v.sorted()}
 	}
-	return verdicts, nil
+	return answers, nil
 }
 
 func (e *Simulator) follow(ctx context.Context, m *Microflow) (Verdict, error) {

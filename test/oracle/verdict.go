@@ -17,13 +17,17 @@ import (
 type Output struct {
 	Port     string   // logical port; "" for a copy that a controller deals with
 	Punt     string   // kind of punt, "" for an output to a port
+	Inner    Verdict  // of a punt: what the controller makes of it, as far as the engine says
 	Rewrites []string // "name=value" of the fields that differ from the packet at its ingress, sorted
 }
 
 func (o Output) String() string {
 	s := o.Port
 	if o.Punt != "" {
-		s = o.Punt + "{" + o.Port + "}"
+		s = o.Punt + "{}"
+		if len(o.Inner) > 0 {
+			s = o.Punt + "{" + o.Inner.String() + "}"
+		}
 	}
 	if len(o.Rewrites) > 0 {
 		s += " [" + strings.Join(o.Rewrites, " ") + "]"
@@ -70,22 +74,61 @@ func (v Verdict) comparable() []string {
 	return list
 }
 
+// Answer is what an engine says about a microflow.
+type Answer struct {
+	Verdicts []Verdict // one, or one for each choice that a select group has
+	Unjudged string    // the quirk by which the engine does not judge, or ""
+}
+
+func (a Answer) String() string {
+	words := make([]string, len(a.Verdicts))
+	for i, v := range a.Verdicts {
+		words[i] = v.String()
+	}
+	s := strings.Join(slices.Compact(words), "  OR  ")
+	if a.Unjudged != "" {
+		s += " (does not judge: " + a.Unjudged + ")"
+	}
+	return s
+}
+
+// within tells whether every verdict of a is one of b's.
+func (a Answer) within(b Answer) bool {
+	for _, v := range a.Verdicts {
+		if !slices.ContainsFunc(b.Verdicts, v.Equal) {
+			return false
+		}
+	}
+	return true
+}
+
+// Agrees tells whether two engines say the same. One that took a single way, where
+// the other tells all, agrees if that is one of them.
+func (a Answer) Agrees(b Answer) bool {
+	switch {
+	case len(a.Verdicts) == 1:
+		return a.within(b)
+	case len(b.Verdicts) == 1:
+		return b.within(a)
+	}
+	return a.within(b) && b.within(a)
+}
+
 // Engine answers what happens to packets.
 type Engine interface {
 	// Name is how differences call the engine.
 	Name() string
 	// Role says which quirks to expect.
 	Role() Role
-	// Trace gives one verdict per microflow, in order.
-	Trace(ctx context.Context, flows []Microflow) ([]Verdict, error)
+	// Trace gives one answer per microflow, in order.
+	Trace(ctx context.Context, flows []Microflow) ([]Answer, error)
 }
 
 // Difference is a microflow on which engines disagree.
 type Difference struct {
-	Index    int
-	Flow     Microflow
-	Verdicts []Verdict // of each engine, in order
-	Excused  []string  // of each engine: the quirk by which it does not judge, or ""
+	Index   int
+	Flow    Microflow
+	Answers []Answer // of each engine, in order
 }
 
 // Report is the outcome of a comparison.
@@ -93,7 +136,7 @@ type Report struct {
 	Engines     []string
 	Took        []time.Duration // of each engine
 	Flows       int
-	Verdicts    [][]Verdict    // of each engine, of each microflow
+	Answers     [][]Answer     // of each engine, of each microflow
 	Kinds       map[string]int // microflows by kind
 	Delivered   int            // microflows that the first engine did not drop
 	Excused     map[string]int // microflows by quirk that kept an engine from judging
@@ -106,7 +149,7 @@ type Report struct {
 func Compare(ctx context.Context, cfg *lab.Config, flows []Microflow, engines ...Engine) (*Report, error) {
 	r := &Report{
 		Flows: len(flows), Kinds: map[string]int{}, Excused: map[string]int{},
-		Took: make([]time.Duration, len(engines)), Verdicts: make([][]Verdict, len(engines)),
+		Took: make([]time.Duration, len(engines)), Answers: make([][]Answer, len(engines)),
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	for i, e := range engines {
@@ -114,11 +157,11 @@ func Compare(ctx context.Context, cfg *lab.Config, flows []Microflow, engines ..
 		g.Go(func() error {
 			start := time.Now()
 			var err error
-			if r.Verdicts[i], err = e.Trace(gctx, flows); err != nil {
+			if r.Answers[i], err = e.Trace(gctx, flows); err != nil {
 				return fmt.Errorf("%s: %w", e.Name(), err)
 			}
-			if len(r.Verdicts[i]) != len(flows) {
-				return fmt.Errorf("%s: %d verdicts for %d microflows", e.Name(), len(r.Verdicts[i]), len(flows))
+			if len(r.Answers[i]) != len(flows) {
+				return fmt.Errorf("%s: %d answers for %d microflows", e.Name(), len(r.Answers[i]), len(flows))
 			}
 			r.Took[i] = time.Since(start)
 			return nil
@@ -131,26 +174,36 @@ func Compare(ctx context.Context, cfg *lab.Config, flows []Microflow, engines ..
 	for i := range flows {
 		r.Kinds[flows[i].Kind]++
 		d := Difference{Index: i, Flow: flows[i]}
-		var agreed *Verdict
+		var agreed *Answer
 		differ, judges := false, 0
+		inCircle := r.circle(engines, i)
 		for e, engine := range engines {
-			v := &r.Verdicts[e][i]
-			*v = j.placed(*v)
-			excuse := j.excuse(engine.Role(), &flows[i])
-			d.Verdicts, d.Excused = append(d.Verdicts, *v), append(d.Excused, excuse)
-			if excuse == "" {
-				judges++
+			a := r.Answers[e][i]
+			for k := range a.Verdicts {
+				a.Verdicts[k] = j.placed(a.Verdicts[k])
 			}
+			if a.Unjudged == "" {
+				a.Unjudged = j.excuse(engine.Role(), &flows[i])
+			}
+			if inCircle {
+				a.Unjudged = circle
+			}
+			d.Answers = append(d.Answers, a)
 			switch {
-			case excuse != "":
-				r.Excused[excuse]++
+			case a.Unjudged == circle && !inCircle:
+				judges++
+				differ = true // one Open vSwitch drops it, another one does not
+			case a.Unjudged != "":
+				r.Excused[a.Unjudged]++
 			case agreed == nil:
-				agreed = v
-			case !v.Equal(*agreed):
-				differ = true
+				agreed = &a
+				judges++
+			default:
+				judges++
+				differ = differ || !a.Agrees(*agreed)
 			}
 		}
-		if len(r.Verdicts[0][i]) > 0 {
+		if slices.ContainsFunc(d.Answers[0].Verdicts, func(v Verdict) bool { return len(v) > 0 }) {
 			r.Delivered++
 		}
 		if judges < 2 {
@@ -161,6 +214,21 @@ func Compare(ctx context.Context, cfg *lab.Config, flows []Microflow, engines ..
 		}
 	}
 	return r, nil
+}
+
+// circle tells whether every Open vSwitch that was asked about a microflow says that
+// it goes in a circle.
+func (r *Report) circle(engines []Engine, i int) bool {
+	n := 0
+	for e, engine := range engines {
+		if engine.Role() == RoleGovn || engine.Role() == RoleStock {
+			if r.Answers[e][i].Unjudged != circle {
+				return false
+			}
+			n++
+		}
+	}
+	return n > 0
 }
 
 // maxPrinted is how many differences a report prints.
@@ -184,12 +252,8 @@ func (r *Report) String() string {
 		}
 		fmt.Fprintf(&b, "microflow %d (%s) from %q:\n  ovn-trace %s '%s'\n  ofproto/trace br-int '%s'\n",
 			d.Index, d.Flow.Kind, d.Flow.Inport, d.Flow.Switch, d.Flow.OVN(), d.Flow.Packet.OpenFlow())
-		for e, v := range d.Verdicts {
-			fmt.Fprintf(&b, "    %-28s %v", r.Engines[e], v)
-			if d.Excused[e] != "" {
-				fmt.Fprintf(&b, " (does not judge: %s)", d.Excused[e])
-			}
-			b.WriteByte('\n')
+		for e, a := range d.Answers {
+			fmt.Fprintf(&b, "    %-28s %v\n", r.Engines[e], a)
 		}
 	}
 	return b.String()

@@ -1,0 +1,95 @@
+package oracle
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"govn/pkg/abi"
+)
+
+const actionsLine = "Datapath actions: "
+
+// circle is what Open vSwitch and ovn-trace cannot judge. Open vSwitch drops a
+// packet that passes too many ports in one translation; ovn-trace follows it until
+// its TTL is used up, if its stack suffices.
+const circle = "the packet goes in a circle"
+
+const tooDeep = "Translation failed (Recursion too deep)"
+
+// readTrace reads the output of ofproto/trace: the last line of datapath
+// actions, and what goes to a controller in between.
+func readTrace(text string, p Packet) (*effects, []string, error) {
+	i := strings.LastIndex(text, actionsLine)
+	if i < 0 {
+		return nil, nil, fmt.Errorf("ofproto/trace: %w: no datapath actions in %q", ErrSyntax, text)
+	}
+	if strings.Count(text, actionsLine) > 1 {
+		return nil, nil, fmt.Errorf("ofproto/trace: %w: the packet recirculates", ErrSyntax)
+	}
+	if strings.Contains(text, "native tunnel routing failed") || strings.Contains(text, "neighbor cache miss") {
+		return nil, nil, fmt.Errorf("ofproto/trace: %w: the underlay does not know the tunnel endpoint", ErrSyntax)
+	}
+	line, _, _ := strings.Cut(text[i+len(actionsLine):], "\n")
+	list, err := parseActions(strings.TrimSpace(line))
+	if err != nil {
+		return nil, nil, err
+	}
+	var e effects
+	if err := e.execute(list, clone(p)); err != nil {
+		return nil, nil, err
+	}
+	return &e, punts(text), nil
+}
+
+// controllerAction is how the trace prints the action that hands a packet to
+// the controller.
+var controllerAction = regexp.MustCompile(`\bcontroller\((?:[^)]*\b)?userdata=([0-9a-f.]+)`)
+
+// Kinds of packets to the controller. Those with no kind only learn: the packet
+// itself goes on in the tables.
+var (
+	// stockPunts is by the first four bytes of userdata in stock OVN 23.03, the
+	// codes of ovn's include/ovn/actions.h.
+	stockPunts = map[string]string{
+		"00.00.00.00": "arp",
+		"00.00.00.01": "", // put_arp
+		"00.00.00.03": "nd_na",
+		"00.00.00.04": "", // put_nd
+		"00.00.00.08": "put_nd_ra_opts",
+		"00.00.00.09": "nd_ns",
+		"00.00.00.0a": "icmp",
+		"00.00.00.0b": "tcp_reset",
+		"00.00.00.0c": "nd_na_router",
+		"00.00.00.0e": "icmp4_error",
+		"00.00.00.14": "icmp6_error",
+		"00.00.00.19": "", // put_fdb
+	}
+	// govnPunts is by the first two bytes, which are zero in none.
+	govnPunts = map[string]string{
+		opcode(abi.PuntPutFDB): "",
+		opcode(abi.PuntNDNA):   "nd_na",
+	}
+)
+
+func opcode(n uint16) string { return fmt.Sprintf("%02x.%02x", n>>8, n&0xff) }
+
+// punts lists the kinds of what goes to a controller. One that is not known is
+// its number, so that it differs from everything.
+func punts(text string) []string {
+	var kinds []string
+	for _, m := range controllerAction.FindAllStringSubmatch(text, -1) {
+		data := m[1]
+		kind, ok := stockPunts[data[:min(len(data), 11)]]
+		if !ok {
+			kind, ok = govnPunts[data[:min(len(data), 5)]]
+		}
+		if !ok {
+			kind = "punt " + data[:min(len(data), 11)]
+		}
+		if kind != "" {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
