@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -300,7 +301,7 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 		if id := old.PortIDs[vswitch.KeyChassisID]; id != "" && (now == nil || now.PortIDs[vswitch.KeyChassisID] != id) {
 			c.host.SetTunnel(id, 0)
 		}
-		if ln := localnetOf(old); ln != "" && (now == nil || localnetOf(now) != ln) {
+		if ln := patchOf(old); ln != "" && (now == nil || patchOf(now) != ln) {
 			c.host.SetPatch(ln, 0)
 		}
 	}
@@ -337,7 +338,7 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 			c.log.Warn("Open vSwitch cannot make a tunnel", "tunnel", name, "to", id, "err", now.Error)
 		}
 	}
-	if ln := localnetOf(now); ln != "" {
+	if ln := patchOf(now); ln != "" {
 		c.host.SetPatch(ln, ofport)
 		if now.OFPort != 0 {
 			delete(c.waiting, patchWait(ln))
@@ -345,13 +346,12 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 	}
 }
 
-// localnetOf is the localnet port that an interface is the patch port of; only
-// the one on the integration bridge counts, and only those are known here.
-func localnetOf(i *vswitch.Interface) string {
+// patchOf is the localnet or l2gateway port whose patch port an interface is.
+func patchOf(i *vswitch.Interface) string {
 	if i.Type != "patch" {
 		return ""
 	}
-	return i.PortIDs[vswitch.KeyLocalnetPort]
+	return cmp.Or(i.PortIDs[vswitch.KeyLocalnetPort], i.PortIDs[vswitch.KeyL2GatewayPort])
 }
 
 func (c *controller) restoreZones() {

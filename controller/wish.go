@@ -138,40 +138,40 @@ func (c *controller) haveTunnel(id string) bool {
 	return false
 }
 
-// patches are the patch ports of the localnet ports whose network is mapped to
-// a bridge here.
+// patches are the patch ports of the localnet and l2gateway ports whose network
+// is mapped to a bridge here.
 func (c *controller) patches() vswitch.Patches {
-	want := map[string]string{}
-	for _, p := range c.host.Localnets() {
+	want := map[string]vswitch.Patch{}
+	for _, p := range c.host.Provided() {
 		if bridge := c.cfg.BridgeMappings[physical.Network(p)]; bridge != "" {
-			want[p.Name] = bridge
+			want[p.Name] = vswitch.Patch{Bridge: bridge, Gateway: physical.IsL2Gateway(p)}
 		}
 	}
 	if maps.Equal(want, maps.Collect(c.wanted.Patches.All())) {
 		return c.wanted.Patches
 	}
 	for port := range c.wanted.Patches.All() {
-		if want[port] == "" {
+		if _, ok := want[port]; !ok {
 			delete(c.waiting, patchWait(port))
 		}
 	}
 	var all vswitch.Patches
-	for port, bridge := range want {
-		all = all.With(port, bridge)
-		if had, _ := c.wanted.Patches.Get(port); had == "" && !c.havePatch(port) {
+	for port, patch := range want {
+		all = all.With(port, patch)
+		if _, had := c.wanted.Patches.Get(port); !had && !c.havePatch(port) {
 			c.waiting[patchWait(port)] = time.Now().Add(tunnelPatience)
 		}
 	}
 	return all
 }
 
-// patchWait is what is waited for until the patch port of a localnet port is
+// patchWait is what is waited for until the patch port of a logical port is
 // there.
 func patchWait(port string) string { return "patch of " + port }
 
 func (c *controller) havePatch(port string) bool {
 	for _, i := range c.ifaces {
-		if localnetOf(i) == port && i.OFPort != 0 {
+		if patchOf(i) == port && i.OFPort != 0 {
 			return true
 		}
 	}

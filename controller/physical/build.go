@@ -12,6 +12,7 @@ const (
 	prioDefault = 0
 	prioMatch   = 100
 	prioTagged  = 150 // a VLAN on an interface before the interface itself
+	prioOverlay = 110 // by a tunnel, though a physical network leads there, too
 	prioStay    = 150 // must not leave this chassis
 	prioConfine = 160 // must not leave by a localnet port
 )
@@ -134,7 +135,9 @@ func forgetInPort() []openflow.Action {
 //	64  reg15 = nested port: forget in_port, -> 65
 //	65  reg15 = port -> (VLAN) output
 func (b *builder) localPort(id PortID, p Placement, zone int) {
-	b.classify(id, p, zone)
+	if p.Kind != KindVirtual { // what its workload sends is of the parent
+		b.classify(id, p, zone)
+	}
 
 	b.add(abi.TableLocalOutput, prioMatch, onOutport(id.Datapath, id.Port),
 		setReg(abi.RegZone, uint32(zone)), resubmit(abi.TableCheckLoopback))
@@ -157,16 +160,7 @@ func (b *builder) localPort(id PortID, p Placement, zone int) {
 		b.add(abi.TableSaveInport, prioMatch, onOutport(id.Datapath, id.Port), forgetInPort()...)
 	}
 
-	out := []openflow.Action{output(p.OFPort)}
-	if p.Tag != 0 {
-		out = []openflow.Action{
-			openflow.PushVLAN{EthType: 0x8100},
-			openflow.SetUint(openflow.FieldVLANVID, uint64(vlanPresent|p.Tag)),
-			output(p.OFPort),
-			openflow.PopVLAN{},
-		}
-	}
-	b.add(abi.TableLogToPhy, prioMatch, onOutport(id.Datapath, id.Port), out...)
+	b.add(abi.TableLogToPhy, prioMatch, onOutport(id.Datapath, id.Port), p.out()...)
 }
 
 // tunnelKeys load what goes on the wire: the datapath as VNI, and the option
@@ -200,6 +194,10 @@ func (b *builder) classify(id PortID, p Placement, zone int) {
 		to = append(to, setFlag(abi.FlagNested))
 	case KindLocalport:
 		to = append(to, setFlag(abi.FlagLocalport))
+	case KindVIF:
+		if len(p.Also) > 0 && p.Via != 0 {
+			to = append(to, setFlag(abi.FlagOverlay))
+		}
 	}
 	to = append(to, resubmit(abi.TableIngress))
 	untag := append([]openflow.Action{openflow.PopVLAN{}}, to...)
@@ -208,7 +206,7 @@ func (b *builder) classify(id PortID, p Placement, zone int) {
 	case p.Tag != 0:
 		in.Set(openflow.FieldVLANVID, uint64(vlanPresent|p.Tag))
 		b.add(abi.TablePhyToLog, prioTagged, in, untag...)
-	case p.Kind == KindLocalnet && !p.Any:
+	case p.Kind == KindLocalnet && !p.Any, p.Kind == KindL2Gateway && !p.Any:
 		in.Set(openflow.FieldVLANVID, 0) // without a tag
 		b.add(abi.TablePhyToLog, prioMatch, in, to...)
 		in = onInput(p.OFPort)
@@ -217,18 +215,6 @@ func (b *builder) classify(id PortID, p Placement, zone int) {
 	default:
 		b.add(abi.TablePhyToLog, prioMatch, in, to...)
 	}
-}
-
-// bridgedPort is the flow to a port that the localnet port of its switch leads
-// to: the packet leaves by that one instead.
-func (b *builder) bridgedPort(id PortID, p Placement) {
-	b.add(abi.TableLocalOutput, prioMatch, onOutport(id.Datapath, id.Port), setReg(abi.RegOutport, p.Via), resubmit(abi.TableLocalOutput))
-}
-
-// remotePort is the flow to a port on another chassis.
-func (b *builder) remotePort(id PortID, p Placement, option *openflow.Field) {
-	b.add(abi.TableRemoteOutput, prioMatch, onOutport(id.Datapath, id.Port),
-		append(tunnelKeys(id.Datapath, id.Port, option), output(p.OFPort))...)
 }
 
 // fromTunnel is the flow of what comes in by a tunnel.

@@ -65,9 +65,12 @@ func (h *Host) regroup(id PortID, old, now Placement) (changed []GroupID) {
 	return changed
 }
 
-func (h *Host) join(g GroupID, port uint32, p Placement) bool {
-	if p.Where != Here && p.Where != Remote {
-		return false // what is bridged gets its copy from the physical network
+// join makes a port a member as it is placed. What is bridged gets its copy from
+// the physical network.
+func (h *Host) join(g GroupID, port uint32, p Placement) (changed bool) {
+	others := p.elsewhere()
+	if p.Where != Here && len(others) == 0 {
+		return false
 	}
 	m := h.in.groups[g]
 	if m == nil {
@@ -77,24 +80,30 @@ func (h *Host) join(g GroupID, port uint32, p Placement) bool {
 	}
 	if p.Where == Here {
 		m.local[port] = localMember{p.Name, p.Kind == KindLocalport}
-		return true
+		changed = true
 	}
-	m.remote[p.Chassis]++
-	return m.remote[p.Chassis] == 1
+	for _, chassis := range others {
+		m.remote[chassis]++
+		changed = changed || m.remote[chassis] == 1
+	}
+	return changed
 }
 
-func (h *Host) leave(g GroupID, port uint32, p Placement) bool {
+func (h *Host) leave(g GroupID, port uint32, p Placement) (changed bool) {
 	m := h.in.groups[g]
-	if m == nil || p.Where != Here && p.Where != Remote {
+	others := p.elsewhere()
+	if m == nil || p.Where != Here && len(others) == 0 {
 		return false
 	}
-	changed := false
 	if p.Where == Here {
 		delete(m.local, port)
 		changed = true
-	} else if m.remote[p.Chassis]--; m.remote[p.Chassis] <= 0 {
-		delete(m.remote, p.Chassis)
-		changed = true
+	}
+	for _, chassis := range others {
+		if m.remote[chassis]--; m.remote[chassis] <= 0 {
+			delete(m.remote, chassis)
+			changed = true
+		}
 	}
 	if m.empty() {
 		delete(h.in.groups, g)

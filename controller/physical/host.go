@@ -46,6 +46,8 @@ type Host struct {
 	residents map[string]int             // names of ports placed here, counted
 	serving   map[string]service         // by interface name
 	localnets map[uint32]map[uint32]bool // localnet ports by datapath
+	gateways  map[PortID]bool            // l2gateway ports
+	multis    map[uint32]int             // ports with additional chassis, by datapath
 
 	chassisChanged bool
 }
@@ -69,14 +71,20 @@ type Placement struct {
 	Tag       uint32 // VLAN on the interface
 	Kind      PortKind
 	Any       bool   // frames of every VLAN come in: an untagged localnet port with vlan-passthru
-	Via       uint32 // key of the localnet port; Bridged
+	Via       uint32 // key of the localnet port that the switch leaves by; Bridged, and where Also is not empty
+	EthType   uint16 // of the VLAN tag; 0: 802.1Q
 	Chassis   string // that the port is on; Remote
+	Also      []Hop  // further chassis that the port is on; Here, Remote
 	Groups    string // keys of its multicast groups, in order, as text
 	Learn     bool
 }
 
 func (p Placement) hash() incr.Hash {
-	return incr.CellOf(uint64(p.Where), p.Name, p.Interface, uint64(p.OFPort), uint64(p.Tag), p.Chassis, p.Groups, uint64(p.Kind), flag(p.Any), uint64(p.Via), flag(p.Learn))
+	h := incr.CellOf(uint64(p.Where), p.Name, p.Interface, uint64(p.OFPort), uint64(p.Tag), p.Chassis, p.Groups, uint64(p.Kind), flag(p.Any), uint64(p.Via), flag(p.Learn), uint64(p.EthType))
+	for _, hop := range p.Also {
+		h = incr.CellOf(h, hop.Chassis, uint64(hop.OFPort))
+	}
+	return h
 }
 
 func flag(b bool) uint64 {
@@ -90,7 +98,7 @@ func flag(b bool) uint64 {
 func New(log *slog.Logger) *Host {
 	h := &Host{
 		e: incr.New(incr.Options{Workers: 1, Logger: log}), in: newInputs(),
-		emitted: map[Owner]*Flows{}, emittedGroups: map[uint32]*OFGroup{}, macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{}, serving: map[string]service{}, localnets: map[uint32]map[uint32]bool{},
+		emitted: map[Owner]*Flows{}, emittedGroups: map[uint32]*OFGroup{}, macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{}, serving: map[string]service{}, localnets: map[uint32]map[uint32]bool{}, gateways: map[PortID]bool{}, multis: map[uint32]int{},
 	}
 	h.placements = incr.NewSink(h.e, "placements", Placement.hash, incr.Order(comparePortID))
 	h.flows = incr.NewSink(h.e, "flows", Flows.hash, incr.Order(CompareOwner))
@@ -221,23 +229,28 @@ func (h *Host) placement(c *incr.Ctx, id PortID) (Placement, error) {
 		return Placement{}, nil
 	}
 	p := Placement{Name: port.Name, Groups: groupsText(port.Groups), Learn: port.Learn}
-	if h.local(c, port, &p) {
+	local := h.local(c, port, &p)
+	if local && len(port.AdditionalChassis) == 0 {
 		return p, nil
 	}
 	via, err := h.bridged.Get(c, id.Datapath)
 	if err != nil {
 		return p, err
 	}
-	if via != 0 {
+	if p.Kind == KindLocalport {
+		return p, nil
+	}
+	hops := h.hops(c, port)
+	switch {
+	case local:
+		p.Also, p.Via = hops, via
+	case via != 0 && len(port.AdditionalChassis) == 0:
 		p.Where, p.Via = Bridged, via
-		return p, nil
-	}
-	if port.Chassis == "" || p.Kind == KindLocalport {
-		return p, nil
-	}
-	ofport := h.reach(c, port.Chassis, port.EncapIp)
-	if ofport > 0 {
-		p.Where, p.OFPort, p.Chassis = Remote, ofport, port.Chassis
+		if h.overlaid(c, id.Datapath) {
+			p.Also = hops
+		}
+	case len(hops) > 0:
+		p.Where, p.OFPort, p.Chassis, p.Also, p.Via = Remote, hops[0].OFPort, hops[0].Chassis, hops[1:], via
 	}
 	return p, nil
 }
@@ -291,7 +304,7 @@ type service struct {
 
 // serve keeps track of which interfaces serve ports.
 func (h *Host) serve(ch *Change, p Placement, by int) {
-	if p.Where != Here || p.Interface == "" || p.Tag != 0 {
+	if p.Where != Here || p.Interface == "" || p.Tag != 0 || p.Kind == KindVirtual {
 		return
 	}
 	s := h.serving[p.Interface]
@@ -333,17 +346,6 @@ func (h *Host) Port(id PortID) *proto.Port { return h.in.ports[id] }
 // Chassis are the other chassis that were received.
 func (h *Host) Chassis() map[string]*proto.Chassis { return h.in.chassis }
 
-// Localnets are the ports of type localnet that were received.
-func (h *Host) Localnets() []*proto.Port {
-	var out []*proto.Port
-	for _, dp := range slices.Sorted(maps.Keys(h.localnets)) {
-		for _, key := range slices.Sorted(maps.Keys(h.localnets[dp])) {
-			out = append(out, h.in.ports[PortID{dp, key}])
-		}
-	}
-	return out
-}
-
 // Errors are the units that fail now.
 func (h *Host) Errors() []incr.UnitError { return h.e.Errors() }
 
@@ -362,7 +364,7 @@ func (h *Host) port(c *incr.Ctx, id PortID) error {
 	case Remote:
 		b.remotePort(id, p, h.option(c))
 	case Bridged:
-		b.bridgedPort(id, p)
+		b.bridgedPort(id, p, h.option(c))
 	case Here:
 		c.Read(cellZone(p.Name))
 		zone := h.in.zones.Of(p.Name)
@@ -370,6 +372,9 @@ func (h *Host) port(c *incr.Ctx, id PortID) error {
 			return nil // it gets one between the passes; with none left, the port stays down
 		}
 		b.localPort(id, p, zone)
+		if len(p.Also) > 0 {
+			b.copies(id, p, h.option(c))
+		}
 	default:
 		return nil
 	}

@@ -250,8 +250,11 @@ func TestIncremental(t *testing.T) {
 				if draw("gone", 0, 3) != 0 {
 					p = &proto.Port{
 						Name: fmt.Sprintf("p%d", port), Chassis: pick("chassis", "hv1", "hv2", "hv3", ""),
-						Type: pick("type", "", "", "localnet", "localport"), Learn: draw("learn", 0, 1) == 1,
+						Type: pick("type", "", "", "localnet", "localport", "l2gateway", "virtual"), Learn: draw("learn", 0, 1) == 1,
 						EncapIp: pick("encap", "", "203.0.113.20"),
+					}
+					if draw("moves", 0, 3) == 0 {
+						p.AdditionalChassis = rapid.SampledFrom([][]string{{"hv1"}, {"hv2"}, {"hv1", "hv3"}}).Draw(rt, "additional")
 					}
 					for _, g := range []uint32{abi.GroupFlood, abi.GroupUnknown} {
 						if draw("member", 0, 1) == 1 {

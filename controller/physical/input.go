@@ -138,8 +138,8 @@ func (h *Host) portItem(key string, value []byte) error {
 	m, err := decode(value, &proto.Port{})
 	id := PortID{dp, port}
 	had := h.in.ports[id] != nil
+	h.noteKind(id, h.in.ports[id], m)
 	put(h.in.ports, id, m)
-	h.localnet(id, m.GetType() == typeLocalnet)
 	h.e.Touch(cellPort(id))
 	h.root(had, m != nil, func() { h.portUnit.Root(id) }, func() { h.portUnit.Unroot(id) })
 	return err

@@ -16,21 +16,26 @@ const (
 	KindNested                    // a container in a workload: a VLAN of the parent's interface
 	KindLocalnet                  // a physical network: a patch port to the bridge that it is mapped to
 	KindLocalport                 // an interface on this chassis and perhaps on others, never reached by a tunnel
+	KindL2Gateway                 // as KindLocalnet, but on one chassis only
+	KindVirtual                   // the interface of the port that has its address now
 )
 
 // Types of ports (ovn-sb(5), Port_Binding, type).
 const (
 	typeLocalnet  = "localnet"
 	typeLocalport = "localport"
+	typeL2Gateway = "l2gateway"
+	typeVirtual   = "virtual"
 )
 
 // Option keys of ports.
 const (
-	optionNetwork  = "network_name"  // of a localnet port
+	optionNetwork  = "network_name"  // of a localnet or l2gateway port
+	optionEthType  = "ethtype"       // of a localnet port
 	optionPassthru = "vlan-passthru" // of the ports of a switch that lets VLAN tags pass
 )
 
-// Network is the physical network that a localnet port is on.
+// Network is the physical network that a localnet or l2gateway port is on.
 func Network(port *proto.Port) string { return port.Options[optionNetwork] }
 
 func kindOf(port *proto.Port) PortKind {
@@ -39,6 +44,10 @@ func kindOf(port *proto.Port) PortKind {
 		return KindLocalnet
 	case port.Type == typeLocalport:
 		return KindLocalport
+	case port.Type == typeL2Gateway:
+		return KindL2Gateway
+	case port.Type == typeVirtual:
+		return KindVirtual
 	case port.Parent != "":
 		return KindNested
 	}
@@ -59,13 +68,7 @@ func (h *Host) local(c *incr.Ctx, port *proto.Port, p *Placement) bool {
 	}
 	switch p.Kind {
 	case KindLocalnet:
-		c.Read(cellPatch(port.Name))
-		ofport := h.in.patches[port.Name]
-		if ofport > 0 {
-			p.Where, p.OFPort, p.Tag = Here, ofport, port.Tag
-			p.Any = port.Tag == 0 && port.Options[optionPassthru] == "true"
-		}
-		return ofport > 0
+		return h.patched(c, port, p)
 	case KindLocalport:
 		return plug(port.Name, 0)
 	}
@@ -77,6 +80,10 @@ func (h *Host) local(c *incr.Ctx, port *proto.Port, p *Placement) bool {
 	switch {
 	case p.Kind == KindVIF:
 		plug(port.Name, 0)
+	case p.Kind == KindL2Gateway:
+		h.patched(c, port, p)
+	case p.Kind == KindVirtual:
+		plug(port.Parent, 0)
 	case port.Tag != 0:
 		plug(port.Parent, port.Tag)
 	}
@@ -96,27 +103,4 @@ func (h *Host) bridge(c *incr.Ctx, datapath uint32) (uint32, error) {
 		}
 	}
 	return 0, nil
-}
-
-func cellLocalnets(datapath uint32) incr.Cell { return incr.CellOf("localnets", uint64(datapath)) }
-
-// localnet notes whether a port is of type localnet. Its name may have changed,
-// too.
-func (h *Host) localnet(id PortID, is bool) {
-	had := h.localnets[id.Datapath][id.Port]
-	if !had && !is {
-		return
-	}
-	h.e.Touch(cellLocalnets(id.Datapath))
-	if !is {
-		delete(h.localnets[id.Datapath], id.Port)
-		if len(h.localnets[id.Datapath]) == 0 {
-			delete(h.localnets, id.Datapath)
-		}
-		return
-	}
-	if h.localnets[id.Datapath] == nil {
-		h.localnets[id.Datapath] = map[uint32]bool{}
-	}
-	h.localnets[id.Datapath][id.Port] = true
 }

@@ -77,7 +77,7 @@ table=65, priority=100,reg15=0x3,metadata=0x5 actions=output:7`)
 	c.h.SetPatch("other", 0)
 	c.round()
 	c.expect(t, "vm2", tunnelled)
-	if got := len(c.h.Localnets()); got != 2 {
+	if got := len(c.h.Provided()); got != 2 {
 		t.Errorf("%d localnet ports, want 2", got)
 	}
 }

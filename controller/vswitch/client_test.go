@@ -138,15 +138,44 @@ func TestPatches(t *testing.T) {
 	ovs := ovstest.Start(t, ovstest.Options{})
 	ovs.Vsctl("add-br", "br-ex", "--", "set", "bridge", "br-ex", "datapath_type=dummy")
 	w := start(t, ovs.DB)
-	w.c.Want(&Wish{Bridge: "br-int", Ports: true, Patches: Patches{}.With("ln0", "br-ex").With("ln1", "none")})
-	w.until("patch port", func() bool { i := w.ifaces["patch-br-int-to-ln0"]; return i != nil && i.Usable() })
-	if out := ovs.Vsctl("list-ports", "br-ex"); !strings.Contains(out, "patch-ln0-to-br-int\n") {
-		t.Errorf("ports of br-ex: %s", out)
+	wish := &Wish{Bridge: "br-int", Ports: true, Patches: Patches{}.With("ln0", Patch{Bridge: "br-ex"}).With("ln1", Patch{Bridge: "none"}).With("gw", Patch{Bridge: "br-ex", Gateway: true})}
+	w.c.Want(wish)
+	ln, gw := "patch-br-int-to-ln0", "patch-br-int-to-gw"
+	there := func() bool {
+		return w.ifaces[ln] != nil && w.ifaces[ln].Usable() && w.ifaces[gw] != nil && w.ifaces[gw].Usable()
 	}
+	w.until("patch ports", there)
+	if w.ifaces[ln].PortIDs[KeyLocalnetPort] != "ln0" || w.ifaces[gw].PortIDs[KeyL2GatewayPort] != "gw" {
+		t.Errorf("external_ids %v and %v", w.ifaces[ln].PortIDs, w.ifaces[gw].PortIDs)
+	}
+	want := "patch-gw-to-br-int\npatch-ln0-to-br-int\n"
+	ends := func() bool { return ovs.Vsctl("list-ports", "br-ex") == want }
+	if !ends() {
+		t.Errorf("ports of br-ex: %s", ovs.Vsctl("list-ports", "br-ex"))
+	}
+
+	// The bridge goes and comes back; a port loses its peer.
+	ovs.Vsctl("del-br", "br-ex")
+	w.until("end of the patch ports", func() bool { return w.ifaces[ln] == nil && w.ifaces[gw] == nil })
+	ovs.Vsctl("add-br", "br-ex", "--", "set", "bridge", "br-ex", "datapath_type=dummy")
+	w.until("patch ports on the new bridge", there)
+	if !ends() {
+		t.Errorf("ports of the new br-ex: %s", ovs.Vsctl("list-ports", "br-ex"))
+	}
+	ovs.Vsctl("set", "interface", ln, "options:peer=nobody")
+	w.until("peer", func() bool { return there() && w.ifaces[ln].Options["peer"] == "patch-ln0-to-br-int" })
+
+	// The network is mapped to another bridge.
+	ovs.Vsctl("add-br", "br2", "--", "set", "bridge", "br2", "datapath_type=dummy")
+	wish = &Wish{Bridge: "br-int", Ports: true, Patches: Patches{}.With("ln0", Patch{Bridge: "br2"})}
+	w.c.Want(wish)
+	w.until("patch port of the other bridge", func() bool {
+		return w.ifaces[gw] == nil && w.ifaces[ln] != nil && ovs.Vsctl("list-ports", "br2") == "patch-ln0-to-br-int\n"
+	})
 	w.c.Want(&Wish{Bridge: "br-int", Ports: true})
-	w.until("removal", func() bool { return w.ifaces["patch-br-int-to-ln0"] == nil })
-	if out := ovs.Vsctl("list-ports", "br-ex"); out != "" {
-		t.Errorf("ports of br-ex: %s", out)
+	w.until("removal", func() bool { return w.ifaces[ln] == nil })
+	if out := ovs.Vsctl("list-ports", "br-ex") + ovs.Vsctl("list-ports", "br2"); out != "" {
+		t.Errorf("ports that stay: %s", out)
 	}
 }
 

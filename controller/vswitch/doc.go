@@ -18,8 +18,8 @@
 //
 // # Invariants
 //
-//   - Only br-int, and ports with external_ids:ovn-chassis-id or
-//     ovn-localnet-port, are created, changed or deleted.
+//   - Only br-int, and ports with external_ids:ovn-chassis-id,
+//     ovn-localnet-port or ovn-l2gateway-port, are created, changed or deleted.
 //   - A transaction touches map keys one by one, never whole maps that others
 //     write to as well.
 //

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/ovn-org/libovsdb/ovsdb"
 )
@@ -210,56 +209,6 @@ func tunnelName(chassis string, taken map[string]bool) string {
 			return name
 		}
 	}
-}
-
-func (p *planner) patches(br *bridgeRow) {
-	wantBr, wantOther := map[string]bool{}, map[string]bool{}
-	for logical, bridge := range p.w.Patches.All() {
-		other := p.t.bridgeNamed(bridge)
-		if other == nil || other.UUID == br.UUID {
-			continue // the bridge may come; it is not ours to make
-		}
-		in, out := PatchNames(logical)
-		wantBr[in], wantOther[bridge+" "+out] = true, true
-		p.keepPatch(br, in, out, logical)
-		p.keepPatch(other, out, in, logical)
-	}
-	for _, b := range slices.SortedFunc(maps.Values(p.t.bridges), func(a, b *bridgeRow) int { return strings.Compare(a.Name, b.Name) }) {
-		for _, uuid := range slices.Sorted(slices.Values(b.Ports)) {
-			port := p.t.ports[uuid]
-			if port == nil || port.ExternalIDs[KeyLocalnetPort] == "" {
-				continue
-			}
-			if (b.UUID == br.UUID && !wantBr[port.Name]) || (b.UUID != br.UUID && !wantOther[b.Name+" "+port.Name]) {
-				p.removePort(b, port)
-			}
-		}
-	}
-}
-
-// PatchNames are the names of the two patch ports of a localnet port: on the
-// integration bridge, and on the bridge of the network.
-func PatchNames(port string) (in, out string) {
-	return "patch-br-int-to-" + port, "patch-" + port + "-to-br-int"
-}
-
-func (p *planner) keepPatch(br *bridgeRow, name, peer, logical string) {
-	for _, uuid := range br.Ports {
-		if port := p.t.ports[uuid]; port != nil && port.Name == name {
-			return
-		}
-	}
-	for _, port := range p.t.ports {
-		if port.Name == name {
-			return // on another bridge: removed in this round, made in the next
-		}
-	}
-	iface := p.insert("Interface", ovsdb.Row{"name": name, "type": "patch", "options": stringMap(map[string]string{"peer": peer})})
-	port := p.insert("Port", ovsdb.Row{
-		"name": name, "interfaces": iface, "external_ids": stringMap(map[string]string{KeyLocalnetPort: logical}),
-	})
-	p.mutate("Bridge", br.UUID, "ports", ovsdb.MutateOperationInsert, uuidSet(port))
-	p.say("create patch port %q on %q", name, br.Name)
 }
 
 func (p *planner) removePort(br *bridgeRow, port *portRow) {

@@ -84,6 +84,21 @@ type Tunnel struct {
 // ID is external_ids:ovn-chassis-id of its port.
 func (t Tunnel) ID() string { return t.Chassis + "@" + t.IP }
 
+// Patch is a wish for a pair of patch ports between the integration bridge and
+// the bridge of a physical network.
+type Patch struct {
+	Bridge  string // of the network
+	Gateway bool   // of an l2gateway port
+}
+
+// key is the key of external_ids that tells what the patch port is of.
+func (p Patch) key() string {
+	if p.Gateway {
+		return KeyL2GatewayPort
+	}
+	return KeyLocalnetPort
+}
+
 // Keys are what the controller keeps in external_ids of an interface.
 type Keys struct {
 	Installed bool  // ovn-installed, with ovn-installed-ts: its flows are in
@@ -94,7 +109,7 @@ type Keys struct {
 // before, so that a difference costs what differs.
 type (
 	Tunnels    = tree[Tunnel] // by Tunnel.ID
-	Patches    = tree[string] // localnet port to the bridge of its network
+	Patches    = tree[Patch]  // by localnet or l2gateway port
 	Zones      = tree[int]    // external_ids:ct-zone-NAME of the bridge
 	Interfaces = tree[Keys]   // by interface name; not named: none
 )
@@ -134,11 +149,12 @@ func (w *Wish) Same(o *Wish) bool { return o != nil && *w == *o }
 
 // Keys of external_ids that the controller owns.
 const (
-	KeyChassisID    = "ovn-chassis-id"    // Port: a tunnel of ours
-	KeyLocalnetPort = "ovn-localnet-port" // Port: a patch port of ours
-	KeyInstalled    = "ovn-installed"     // Interface
-	KeyInstalledTS  = "ovn-installed-ts"  // Interface: unix milliseconds
-	KeySince        = "govn-since"        // Interface: unix milliseconds
-	KeyNbCfg        = "ovn-nb-cfg"        // Bridge
-	PrefixZone      = "ct-zone-"          // Bridge
+	KeyChassisID     = "ovn-chassis-id"     // Port: a tunnel of ours
+	KeyLocalnetPort  = "ovn-localnet-port"  // Port: a patch port of ours
+	KeyL2GatewayPort = "ovn-l2gateway-port" // Port: likewise
+	KeyInstalled     = "ovn-installed"      // Interface
+	KeyInstalledTS   = "ovn-installed-ts"   // Interface: unix milliseconds
+	KeySince         = "govn-since"         // Interface: unix milliseconds
+	KeyNbCfg         = "ovn-nb-cfg"         // Bridge
+	PrefixZone       = "ct-zone-"           // Bridge
 )

@@ -164,7 +164,7 @@ func (t *table) touchIface(uuid string) {
 
 // own tells whether a port is one that the controller makes.
 func (p *portRow) own() bool {
-	return p != nil && (p.ExternalIDs[KeyChassisID] != "" || p.ExternalIDs[KeyLocalnetPort] != "")
+	return p != nil && (p.ExternalIDs[KeyChassisID] != "" || p.patch())
 }
 
 // bridgeNamed finds a bridge by name.

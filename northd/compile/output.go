@@ -169,10 +169,15 @@ type Binding struct {
 	Port    ovsdb.UUID // row of the port
 	Chassis string     // "" nowhere
 	Up      bool       // its flows are in there
+	// Additional are further chassis that it is bound to, in order.
+	Additional []string
 }
 
 func hashBinding(v Binding) incr.Hash {
 	b := appendString(v.Port[:], v.Chassis)
+	for _, name := range v.Additional {
+		b = appendString(b, name)
+	}
 	if v.Up {
 		b = append(b, 1)
 	}

@@ -74,14 +74,18 @@ func residence(port *topology.Port) Scope {
 const (
 	optionNetwork  = "network_name"
 	optionPassthru = "vlan-passthru"
+	optionEthType  = "ethtype"
 )
 
 // hostOptions are the options that a chassis needs.
 func hostOptions(port *topology.Port) map[string]string {
-	if port.Type != topology.TypeLocalnet {
+	if !port.Physical() {
 		return nil
 	}
 	options := map[string]string{optionNetwork: port.Network}
+	if port.EthType != "" {
+		options[optionEthType] = port.EthType
+	}
 	if port.Passthru {
 		options[optionPassthru] = "true"
 	}

@@ -285,6 +285,12 @@ func (p *Program) runBinding(c *incr.Ctx, m topology.Member) error {
 	if a, ok := p.Reader.Opt(c, p.c.PortBinding.Chassis, m.Elem); ok && port.Bound() {
 		b.Chassis = p.Reader.Str(c, p.c.Chassis.Name, a.(ovsdb.UUID))
 	}
+	for a := range p.Reader.Set(c, p.c.PortBinding.AdditionalChassis, m.Elem).All() {
+		if name := p.Reader.Str(c, p.c.Chassis.Name, a.(ovsdb.UUID)); name != "" && port.Bound() {
+			b.Additional = append(b.Additional, name)
+		}
+	}
+	slices.Sort(b.Additional)
 	if a, ok := p.Reader.Opt(c, p.c.PortBinding.Up, m.Elem); ok {
 		b.Up = a.(bool) && b.Chassis != ""
 	}

@@ -49,7 +49,8 @@
 // the new one is up; then they see the new one. Nobody is published while a
 // port is unbound. Port.up is true exactly where Port.chassis is not empty. The
 // additional chassis of a port, to which its workload moves, are shown to all at
-// once, and get what the first one gets.
+// once, and get what the first one gets; when one of them becomes the first, all
+// see that at once, too.
 //
 // # Frames
 //

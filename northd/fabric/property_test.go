@@ -51,6 +51,12 @@ func newModel() *model {
 }
 
 func (m *model) apply(b Batch) {
+	before := map[[2]uint32][]string{} // additional chassis
+	for id, x := range m.bindings {
+		if _, ha := m.group(id); !ha {
+			before[id] = x.others()
+		}
+	}
 	m.revision, m.nbCfg = b.Revision, b.NbCfg
 	for _, ch := range b.Bodies {
 		if ch.Value != nil {
@@ -79,7 +85,7 @@ func (m *model) apply(b Batch) {
 	for id, x := range m.bindings {
 		if _, ha := m.group(id); ha || x.Chassis == "" {
 			m.published[id] = ""
-		} else if x.Up {
+		} else if x.Up || slices.Contains(before[id], x.Chassis) {
 			m.published[id] = x.Chassis
 		}
 	}

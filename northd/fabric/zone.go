@@ -321,7 +321,7 @@ func (z *zone) settle(p *port) {
 	switch {
 	case bound == "":
 		published = ""
-	case p.up:
+	case p.up || slices.Contains(p.view.more, bound): // all see it there already
 		published = bound
 	}
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"govn/northd/topology"
 	"govn/pkg/ovsdb"
 )
 
@@ -15,11 +16,15 @@ import (
 // further ones after a comma are additional chassis (ovn-nb(5)).
 const optionRequested = "requested-chassis"
 
+// optionGateway names the chassis that an l2gateway port is on (ovn-nb(5)).
+const optionGateway = "l2gateway-chassis"
+
 // wanted is what a row of Port_Binding says about where it may be bound.
 type wanted struct {
 	iface     string   // iface-id of its interface
 	bound     bool     // it is of a type that a chassis claims
 	requested []string // names or hostnames; none: any chassis
+	gateway   string   // of an l2gateway port: the chassis by name
 }
 
 func (r *Registry) wantedOf(row *ovsdb.Row) wanted {
@@ -27,6 +32,11 @@ func (r *Registry) wantedOf(row *ovsdb.Row) wanted {
 	w := wanted{iface: row.Str(b.LogicalPort), bound: row.Str(b.Type) == ""}
 	if parent, ok := row.Opt(b.ParentPort); ok {
 		w.iface = parent.(string)
+	}
+	if row.Str(b.Type) == topology.TypeL2Gateway {
+		gateway, _ := row.Map(b.Options).Get(optionGateway)
+		w.gateway, _ = gateway.(string)
+		return w
 	}
 	if text, ok := row.Map(b.Options).Get(optionRequested); ok {
 		for one := range strings.SplitSeq(text.(string), ",") {
@@ -39,22 +49,23 @@ func (r *Registry) wantedOf(row *ovsdb.Row) wanted {
 }
 
 func (w wanted) equal(o wanted) bool {
-	return w.iface == o.iface && w.bound == o.bound && slices.Equal(w.requested, o.requested)
+	return w.iface == o.iface && w.bound == o.bound && w.gateway == o.gateway && slices.Equal(w.requested, o.requested)
 }
 
 // claimant is the chassis that a port is bound to: of those that have its
 // interface, and may bind it, the one that saw the interface last; of equals,
-// the one whose name sorts last.
-func (r *Registry) claimant(tx *ovsdb.Txn, w wanted) ovsdb.Set {
-	if !w.bound {
+// the one whose name sorts last. An l2gateway port is bound to the chassis that
+// its options name.
+func (r *Registry) claimant(tx *ovsdb.Txn, w wanted, row *ovsdb.Row) ovsdb.Set {
+	if w.gateway != "" {
+		if u := ChassisUUID(w.gateway); tx.Row(r.c.Chassis.Table, u) != nil {
+			return ovsdb.NewSet(u)
+		}
 		return ovsdb.NewSet()
 	}
-	r.mu.Lock()
-	claims := maps.Clone(r.claims[w.iface])
-	r.mu.Unlock()
+	claims := r.claimsOf(tx, w, row)
 	maps.DeleteFunc(claims, func(name string, _ int64) bool {
-		row := tx.Row(r.c.Chassis.Table, ChassisUUID(name))
-		return row == nil || len(w.requested) > 0 && w.requested[0] != name && w.requested[0] != row.Str(r.c.Chassis.Hostname)
+		return len(w.requested) > 0 && !r.called(tx, name, w.requested[:1])
 	})
 	if len(claims) == 0 {
 		return ovsdb.NewSet()
@@ -64,13 +75,73 @@ func (r *Registry) claimant(tx *ovsdb.Txn, w wanted) ovsdb.Set {
 	})))
 }
 
-// rebind makes a row follow the claims.
+// additional are the chassis that a port is bound to besides the main one: those
+// that have its interface, too, and that requested-chassis names after the first.
+func (r *Registry) additional(tx *ovsdb.Txn, w wanted, row *ovsdb.Row) ovsdb.Set {
+	all := ovsdb.NewSet()
+	if len(w.requested) < 2 {
+		return all
+	}
+	for name := range r.claimsOf(tx, w, row) {
+		if r.called(tx, name, w.requested[1:]) && !r.called(tx, name, w.requested[:1]) {
+			all = all.With(ChassisUUID(name))
+		}
+	}
+	return all
+}
+
+// claimsOf are the chassis that are there and have the interface of a port, and
+// since when. One that the row is bound to, and that did not say anything since
+// the start, still has it.
+func (r *Registry) claimsOf(tx *ovsdb.Txn, w wanted, row *ovsdb.Row) map[string]int64 {
+	if !w.bound {
+		return nil
+	}
+	b := &r.c.PortBinding
+	r.mu.Lock()
+	claims := make(map[string]int64, len(r.claims[w.iface]))
+	maps.Copy(claims, r.claims[w.iface])
+	for _, set := range []ovsdb.Set{row.Set(b.Chassis), row.Set(b.AdditionalChassis)} {
+		for u := range set.All() {
+			ch := tx.Row(r.c.Chassis.Table, u.(ovsdb.UUID))
+			if ch == nil {
+				continue
+			}
+			name := ch.Str(r.c.Chassis.Name)
+			if _, says := claims[name]; !says && r.chassis[name] == nil {
+				claims[name] = 0
+			}
+		}
+	}
+	r.mu.Unlock()
+	maps.DeleteFunc(claims, func(name string, _ int64) bool { return tx.Row(r.c.Chassis.Table, ChassisUUID(name)) == nil })
+	return claims
+}
+
+// called tells whether a chassis has one of the names, or it is its hostname.
+func (r *Registry) called(tx *ovsdb.Txn, name string, names []string) bool {
+	row := tx.Row(r.c.Chassis.Table, ChassisUUID(name))
+	return row != nil && (slices.Contains(names, name) || slices.Contains(names, row.Str(r.c.Chassis.Hostname)))
+}
+
+// rebind makes a row follow the claims. A chassis that was an additional one has
+// the flows, so that the port stays up when it becomes the main one.
 func (r *Registry) rebind(tx *ovsdb.Txn, row *ovsdb.Row) {
 	b := &r.c.PortBinding
-	want := r.claimant(tx, r.wantedOf(row))
-	if !row.Set(b.Chassis).Equal(want) {
-		tx.SetColumn(b.Table, row.UUID(), "chassis", want)
-		tx.SetColumn(b.Table, row.UUID(), "up", ovsdb.NewSet(false))
+	w := r.wantedOf(row)
+	now, more := r.claimant(tx, w, row), r.additional(tx, w, row)
+	if was := row.Set(b.Chassis); !was.Equal(now) {
+		tx.SetColumn(b.Table, row.UUID(), "chassis", now)
+		stays := false
+		for u := range now.All() {
+			stays = row.Set(b.AdditionalChassis).Has(u)
+		}
+		if up, _ := row.Opt(b.Up); !stays || up == nil {
+			tx.SetColumn(b.Table, row.UUID(), "up", ovsdb.NewSet(false))
+		}
+	}
+	if !row.Set(b.AdditionalChassis).Equal(more) {
+		tx.SetColumn(b.Table, row.UUID(), "additional_chassis", more)
 	}
 }
 
@@ -85,8 +156,10 @@ func (r *Registry) bind(chassis string, ifaces []string, level bool) error {
 	_, err := r.store.Update(r.ctx, r.sb, ovsdb.OwnerChassis, func(tx *ovsdb.Txn) error {
 		rows := make(map[ovsdb.UUID]bool)
 		if level {
-			for u := range tx.Referrers(b.Chassis, ChassisUUID(chassis)) {
-				rows[u] = true
+			for _, column := range []*ovsdb.ColumnSchema{b.Chassis, b.AdditionalChassis} {
+				for u := range tx.Referrers(column, ChassisUUID(chassis)) {
+					rows[u] = true
+				}
 			}
 		}
 		byName := index(b.Table, "logical_port")
@@ -131,7 +204,7 @@ func (r *Registry) placed(tx *ovsdb.Txn, u ovsdb.UUID, old *ovsdb.Row, always bo
 	_, claimed := r.claims[now.iface]
 	r.mu.Unlock()
 	r.request(tx, row, now)
-	if !always || claimed || !now.bound {
+	if !always || claimed || !now.bound { // after a start, not before the chassis said what they have
 		r.rebind(tx, row)
 	}
 }
@@ -160,6 +233,9 @@ func (r *Registry) note(u ovsdb.UUID, w wanted, there bool) {
 	set(r.nested, w.iface)
 	for _, name := range w.requested {
 		set(r.requested, name)
+	}
+	if w.gateway != "" {
+		set(r.requested, w.gateway)
 	}
 }
 
@@ -199,7 +275,11 @@ func (r *Registry) requestedOf(tx *ovsdb.Txn, names []string) {
 	for _, name := range slices.Compact(names) {
 		for _, u := range r.rowsOf(r.requested, name) {
 			if row := tx.Row(r.c.PortBinding.Table, u); row != nil {
-				r.request(tx, row, r.wantedOf(row))
+				w := r.wantedOf(row)
+				r.request(tx, row, w)
+				if w.gateway != "" {
+					r.rebind(tx, row)
+				}
 			}
 		}
 	}

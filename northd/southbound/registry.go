@@ -36,7 +36,7 @@ type Registry struct {
 	// Rows of Port_Binding by what leads to them; a row may be gone or have
 	// changed since.
 	nested    map[string]map[ovsdb.UUID]bool // by parent_port
-	requested map[string]map[ovsdb.UUID]bool // by the chassis that options:requested-chassis names
+	requested map[string]map[ovsdb.UUID]bool // by the chassis that options:requested-chassis or l2gateway-chassis names
 }
 
 // session is what a chassis last said.

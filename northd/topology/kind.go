@@ -13,12 +13,13 @@ const (
 	TypeVIF       = ""          // the interface of a workload, or nested in one
 	TypeLocalnet  = "localnet"  // a physical network
 	TypeLocalport = "localport" // an interface that every chassis may have
+	TypeL2Gateway = "l2gateway" // a physical network, seen from one chassis
 	TypeRouter    = "router"    // the peer of a router port; not compiled yet
 )
 
 // laterTypes are types of ovn-nb(5) that the compiler does not know yet.
 var laterTypes = map[string]bool{
-	TypeRouter: true, "switch": true, "l2gateway": true, "vtep": true, "external": true, "virtual": true, "remote": true,
+	TypeRouter: true, "switch": true, "vtep": true, "external": true, "virtual": true, "remote": true,
 }
 
 // Errors of the type of a port.
@@ -29,16 +30,16 @@ var (
 	ErrType = errors.New("is not a type that can be used")
 )
 
-// Option keys.
-const (
-	optionNetwork  = "network_name"
-	optionLearnFDB = "localnet_learn_fdb"
-	configPassthru = "vlan-passthru"
-)
+// configPassthru is a key of other_config.
+const configPassthru = "vlan-passthru"
 
-// Bound reports whether the port is bound to a chassis that claims its
-// interface. Other ports are wherever a chassis has what they need.
-func (p *Port) Bound() bool { return p.Type == TypeVIF }
+// Bound reports whether the port is bound to a chassis, because that claims its
+// interface or is named by its options. Other ports are wherever a chassis has
+// what they need.
+func (p *Port) Bound() bool { return p.Type == TypeVIF || p.Type == TypeL2Gateway }
+
+// Physical reports whether the port stands for a physical network.
+func (p *Port) Physical() bool { return p.Type == TypeLocalnet || p.Type == TypeL2Gateway }
 
 // Interface is the iface-id of the interface that the port is behind.
 func (p *Port) Interface() string {
@@ -58,14 +59,8 @@ func (r *Reader) readKind(c *incr.Ctx, p *Port) error {
 			p.Parent = v.(string)
 		}
 		p.readTag(r, c)
-	case TypeLocalnet:
-		p.readTag(r, c)
-		p.Network, _ = r.Option(c, l.Options, p.UUID, optionNetwork)
-		if p.Network == "" {
-			return r.fieldError(p, "options", fmt.Errorf("a localnet port needs %s", optionNetwork))
-		}
-		learn, _ := r.Option(c, l.Options, p.UUID, optionLearnFDB)
-		p.LearnFDB = learn == "true"
+	case TypeLocalnet, TypeL2Gateway:
+		return r.readProvider(c, p)
 	case TypeLocalport:
 	default:
 		if laterTypes[p.Type] {

@@ -35,8 +35,10 @@ type Port struct {
 	Dynamic      string   // the addresses that northd gave, if it asks for some
 	Security     []string // port_security as written
 	Parent       string   // of a nested port: the port whose interface it is behind
-	Tag          uint32   // VLAN of a nested or localnet port; 0: none
-	Network      string   // of a localnet port: the physical network
+	Tag          uint32   // VLAN of a nested port or on a physical network; 0: none
+	Network      string   // of a localnet or l2gateway port: the physical network
+	EthType      string   // of a localnet port: options:ethtype
+	Gateway      string   // of an l2gateway port: the chassis that it is on
 	LearnFDB     bool     // of a localnet port: options:localnet_learn_fdb
 	Passthru     bool     // other_config:vlan-passthru of its switch
 }
@@ -150,6 +152,8 @@ func (p *Port) AppendHash(b []byte) []byte {
 	b = appendText(b, p.Type)
 	b = appendText(b, p.Parent)
 	b = appendText(b, p.Network)
+	b = appendText(b, p.EthType)
+	b = appendText(b, p.Gateway)
 	b = appendText(b, p.Dynamic)
 	b = append(b, boolByte(p.Enabled), boolByte(p.Unknown), boolByte(p.LearnFDB), boolByte(p.Passthru))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(p.Mac)))

@@ -25,4 +25,5 @@ const (
 	FlagPortSec       = 12 // result of tables 73 to 75: 1 means drop
 	FlagFromTunnel    = 16 // came in by a tunnel
 	FlagLookupIP      = 26 // result of table 67: the address is known
+	FlagOverlay       = 27 // came from a port on several chassis: through tunnels, though a localnet port leads there
 )
