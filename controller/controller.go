@@ -155,11 +155,12 @@ func Run(ctx context.Context, o Options) error {
 }
 
 func newController(ctx context.Context, o Options) *controller {
+	punts := punt.New(nil)
 	c := &controller{
 		o: o, log: o.Logger, ctx: ctx,
-		vs: vswitch.NewClient(o.OVS, o.Logger), st: newStream(o.Logger), of: flows.NewSwitch(o.Logger),
+		vs: vswitch.NewClient(o.OVS, o.Logger), st: newStream(o.Logger), of: flows.NewSwitch(o.Logger, punts),
 		m: newMetrics(), host: physical.New(o.Logger), table: flows.NewTable(), groups: flows.NewGroups(),
-		punts: punt.New(nil), ifaces: map[string]*vswitch.Interface{}, claims: map[string]map[string]bool{},
+		punts: punts, ifaces: map[string]*vswitch.Interface{}, claims: map[string]map[string]bool{},
 		reported: map[string]*proto.Interface{}, unreported: map[string]bool{}, since: map[string]int64{}, unwritten: map[string]bool{},
 		state: state.New(), failures: map[state.Hash]*proto.Failure{}, barred: map[physical.Owner]barredOwner{},
 		owners: map[flows.Source]physical.Owner{}, badItems: map[string]*proto.Failure{},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"govn/controller/punt"
@@ -41,10 +40,21 @@ func (s *Session) SendPacket(frame []byte, actions []openflow.Action) error {
 	return s.conn.Send(&openflow.PacketOut{Packet: frame, Actions: openflow.EncodeActions(actions)})
 }
 
+// Resume lets a paused packet go on.
+func (s *Session) Resume(in *openflow.PacketIn) error {
+	return s.conn.Send(&openflow.Resume{PacketIn: *in})
+}
+
 // Flows asks Open vSwitch what it has and counts. It may be called from any
 // goroutine; bundles do not wait for it here, but in Open vSwitch they do.
 func (s *Session) Flows(ctx context.Context) ([]openflow.FlowStats, error) {
 	return s.conn.DumpFlows(ctx)
+}
+
+// Hits asks Open vSwitch for the flows of one table and owner (package abi), with
+// what they count.
+func (s *Session) Hits(ctx context.Context, table, owner uint8) ([]openflow.FlowStats, error) {
+	return s.conn.DumpTable(ctx, table, abi.Cookie(owner, 0, 0), abi.Cookie(0xf, 0, 0))
 }
 
 // Event is one of: a connection, its loss, a packet.
@@ -57,15 +67,16 @@ type Event struct {
 
 // Switch keeps a connection to a bridge alive.
 type Switch struct {
-	log     *slog.Logger
-	target  chan string
-	events  chan Event
-	dropped atomic.Uint64
+	log    *slog.Logger
+	punts  *punt.Dispatcher
+	target chan string
+	events chan Event
 }
 
-// NewSwitch makes a switch without a target.
-func NewSwitch(log *slog.Logger) *Switch {
-	return &Switch{log: log, target: make(chan string, 1), events: make(chan Event, eventLength)}
+// NewSwitch makes a switch without a target. Packets that punts does not admit,
+// or that nobody takes in time, are no events.
+func NewSwitch(log *slog.Logger, punts *punt.Dispatcher) *Switch {
+	return &Switch{log: log, punts: punts, target: make(chan string, 1), events: make(chan Event, eventLength)}
 }
 
 // SetTarget tells the path of the bridge's management socket. It takes the
@@ -80,9 +91,6 @@ func (s *Switch) SetTarget(path string) {
 
 // Events are what happened, in order.
 func (s *Switch) Events() <-chan Event { return s.events }
-
-// Dropped is the number of packets that were dropped because nobody took them.
-func (s *Switch) Dropped() uint64 { return s.dropped.Load() }
 
 // Run connects, and connects again, until ctx ends.
 func (s *Switch) Run(ctx context.Context) {
@@ -208,14 +216,13 @@ const maxOptionIndex = 7
 
 // packetIn runs on the connection's reader.
 func (s *Switch) packetIn(in *openflow.PacketIn) {
-	p := &punt.Packet{Userdata: in.UserData, Data: in.Packet}
-	p.Datapath, _ = in.Metadata.Uint(openflow.FieldMetadata)
-	inport, _ := in.Metadata.Uint(openflow.FieldReg(abi.RegInport))
-	outport, _ := in.Metadata.Uint(openflow.FieldReg(abi.RegOutport))
-	p.Inport, p.Outport = uint32(inport), uint32(outport)
+	p := punt.FromMessage(in)
+	if !s.punts.Admit(p) {
+		return
+	}
 	select {
 	case s.events <- Event{Packet: p}:
 	default:
-		s.dropped.Add(1)
+		s.punts.Overflow(p)
 	}
 }

@@ -5,50 +5,45 @@ import (
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
-
-	"govn/pkg/abi"
-	"govn/pkg/openflow"
 )
 
-// NDNA handles PuntNDNA: it answers a neighbour solicitation with an
-// advertisement (RFC 4861, 4.4) and sends that through the actions that follow
-// the opcode, as if it had come in by the port that asked.
+// NDNA handles PuntNDNA and PuntNDNARouter: it answers a neighbour solicitation
+// with an advertisement (RFC 4861, 4.4) and sends that through the actions that
+// follow the opcode, as if it had come in by the port that asked.
 //
-//	userdata: | opcode (2) | zero (6) | OpenFlow actions ... |
+//	userdata: | zero (6) | OpenFlow actions ... |
 type NDNA struct {
-	// Send sends a packet through actions.
-	Send func(data []byte, actions []openflow.Action)
+	Send   Sender
+	Router bool // the answer is a router's
 }
 
 const (
+	naRouter    = 0x80
 	naSolicited = 0x40
 	naOverride  = 0x20
 )
 
 // Handle is the [Handler].
 func (n *NDNA) Handle(p *Packet) bool {
-	if len(p.Userdata) < 6 {
+	actions, ok := inner(p.Userdata)
+	if !ok {
 		return false
 	}
-	inner, err := openflow.DecodeActions(p.Userdata[6:])
-	if err != nil {
-		return false
+	var flags uint8
+	if n.Router {
+		flags = naRouter
 	}
-	data := advertisement(p.Data)
+	data := advertisement(p.Data, flags)
 	if data == nil {
 		return false
 	}
-	actions := []openflow.Action{
-		openflow.SetUint(openflow.FieldMetadata, p.Datapath),
-		openflow.SetUint(openflow.FieldReg(abi.RegInport), uint64(p.Inport)),
-	}
-	n.Send(data, append(actions, inner...))
+	n.Send(data, append(reload(p), actions...))
 	return true
 }
 
 // advertisement is the answer to a solicitation, nil if the frame is none. Its
 // link-layer addresses are for the actions to set.
-func advertisement(frame []byte) []byte {
+func advertisement(frame []byte, flags uint8) []byte {
 	var (
 		eth layers.Ethernet
 		ip6 layers.IPv6
@@ -64,9 +59,12 @@ func advertisement(frame []byte) []byte {
 	if len(ns.TargetAddress) != net.IPv6len || ns.TargetAddress.IsMulticast() {
 		return nil
 	}
-	dst, flags := ip6.SrcIP, uint8(naSolicited|naOverride)
+	dst := ip6.SrcIP
+	flags |= naOverride
 	if dst.IsUnspecified() { // somebody looks for duplicates: tell all nodes
-		dst, flags = net.IPv6linklocalallnodes, naOverride
+		dst = net.IPv6linklocalallnodes
+	} else {
+		flags |= naSolicited
 	}
 	out := layers.IPv6{Version: 6, HopLimit: 255, NextHeader: layers.IPProtocolICMPv6, SrcIP: ns.TargetAddress, DstIP: dst}
 	na := layers.ICMPv6{TypeCode: layers.CreateICMPv6TypeCode(layers.ICMPv6TypeNeighborAdvertisement, 0)}

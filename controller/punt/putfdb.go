@@ -31,10 +31,7 @@ func (f *FDB) Handle(p *Packet) bool {
 	if len(p.Data) < 12 || p.Inport == 0 || p.Inport > 0x7fff {
 		return false
 	}
-	var addr uint64
-	for _, b := range p.Data[6:12] {
-		addr = addr<<8 | uint64(b)
-	}
+	addr := number(p.Data[6:12])
 	if addr == 0 || addr>>40&1 == 1 { // nobody sends from a group address
 		return false
 	}
