@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/ovn-org/libovsdb/cache"
 	"github.com/ovn-org/libovsdb/client"
 	"github.com/ovn-org/libovsdb/model"
 	"github.com/ovn-org/libovsdb/ovsdb"
 
+	checked "govn/pkg/ovsdb"
 	ovs "govn/schema/vswitch"
 )
 
@@ -99,25 +101,53 @@ func (c *Client) session(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("model of Open_vSwitch: %w", err)
 	}
-	logger := logr.FromSlogHandler(c.log.With("component", "libovsdb").Handler())
-	conn, err := client.NewOVSDBClient(m, client.WithEndpoint(c.remote), client.WithLogger(&logger))
+	dial, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	guard, err := checked.NewGuard(dial, c.remote, checked.GuardOptions{})
 	if err != nil {
 		return err
 	}
-	dial, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
+	defer guard.Close()
+	err = c.follow(ctx, dial, m, guard)
+	if why := guard.Err(); why != nil {
+		return why
+	}
+	return err
+}
+
+// follow is a session on a connection that only carries what libovsdb can take.
+func (c *Client) follow(ctx, dial context.Context, m model.ClientDBModel, guard *checked.Guard) error {
+	logger := logr.FromSlogHandler(c.log.With("component", "libovsdb").Handler())
+	conn, err := client.NewOVSDBClient(m, client.WithEndpoint(guard.Endpoint()), client.WithLogger(&logger))
+	if err != nil {
+		return err
+	}
+	// The client tells its end once, and only who listens at that moment.
+	ended, stop := make(chan struct{}), make(chan struct{})
+	defer close(stop)
+	go func() {
+		select {
+		case <-conn.DisconnectNotify():
+			close(ended)
+		case <-stop:
+		}
+	}()
 	if err := conn.Connect(dial); err != nil {
 		return err
 	}
-	ended := conn.DisconnectNotify()
 	defer func() { // its goroutines end with the connection
 		conn.Close()
+		guard.Close()
 		select {
 		case <-ended:
 		case <-time.After(time.Second):
 		}
 	}()
-	conn.Cache().AddEventHandler(&handler{c: c})
+	rows := conn.Cache()
+	if rows == nil { // which it is after the end of the connection
+		return client.ErrNotConnected
+	}
+	rows.AddEventHandler(&handler{c: c})
 	root, br, port, iface := &ovs.OpenVSwitch{}, &ovs.Bridge{}, &ovs.Port{}, &ovs.Interface{}
 	_, err = conn.Monitor(dial, conn.NewMonitor(
 		client.WithTable(root, &root.Bridges, &root.ExternalIDs),
@@ -128,20 +158,20 @@ func (c *Client) session(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("monitor Open_vSwitch: %w", err)
 	}
-	c.begin(conn)
+	c.begin(conn, rows)
 	defer c.end()
 	c.log.Info("connected to Open_vSwitch database", "remote", c.remote)
-	return c.write(ctx, conn, ended)
+	return c.write(ctx, conn, guard.Done())
 }
 
 // begin reads everything into a new table.
-func (c *Client) begin(conn client.Client) {
+func (c *Client) begin(conn client.Client, rows *cache.TableCache) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.conn, c.t, c.lost = conn, newTable(), map[string]map[string]bool{}
 	for _, name := range []string{"Open_vSwitch", "Bridge", "Port", "Interface"} {
 		c.lost[name] = map[string]bool{}
-		for uuid := range conn.Cache().Table(name).RowsShallow() {
+		for uuid := range rows.Table(name).RowsShallow() {
 			c.lost[name][uuid] = true
 		}
 	}

@@ -26,8 +26,13 @@ type world struct {
 
 func start(t *testing.T, remote string) *world {
 	t.Helper()
+	return startLogged(t, remote, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})))
+}
+
+func startLogged(t *testing.T, remote string, log *slog.Logger) *world {
+	t.Helper()
 	w := &world{t: t, ifaces: map[string]*Interface{}}
-	w.c = NewClient(remote, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})))
+	w.c = NewClient(remote, log)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.c.Run(ctx) }()

@@ -71,9 +71,10 @@ const maxMessage = 1 << 30
 type Conn struct {
 	o      Options
 	conn   net.Conn
-	buf    []byte // received and not yet used
-	next   int    // id of the next request
-	notes  [][]byte
+	buf    []byte   // received and not yet used
+	next   int      // id of the next request
+	notes  [][]byte // updates that were received and not yet taken over
+	noted  int      // their length in bytes
 	Schema *ovsdb.DatabaseSchema
 }
 
@@ -317,6 +318,9 @@ func (c *Conn) handle(ctx context.Context) (m message, isReply bool, err error) 
 		reply := map[string]any{"result": json.RawMessage(m.Params), "error": nil, "id": json.RawMessage(m.ID)}
 		return m, false, c.write(ctx, reply)
 	case "update2":
+		if c.noted += len(m.Params); c.noted > maxMessage {
+			return m, false, fmt.Errorf("%w: %d bytes of updates while a reply is awaited", ErrSyntax, c.noted)
+		}
 		c.notes = append(c.notes, m.Params)
 	}
 	return m, false, nil

@@ -290,7 +290,7 @@ func (db *DB) Wait(ctx context.Context) error {
 // takeOver applies the updates that have arrived.
 func (db *DB) takeOver() error {
 	notes := db.conn.notes
-	db.conn.notes = nil
+	db.conn.notes, db.conn.noted = nil, 0
 	for _, b := range notes {
 		r := &reader{b: b}
 		r.expect('[')

@@ -203,6 +203,7 @@ func TestResult(t *testing.T) {
 func FuzzUpdate(f *testing.F) {
 	f.Add([]byte(initial))
 	f.Add([]byte(`{"R":{"` + u1 + `":{"modify":{"m":["map",[["x","1"]]],"n":1e3}}}}`))
+	f.Add([]byte(`{"R":{"` + u1 + `":{"modify":{"name":["set",[]],"n":["set",[1,2]]}}}}`))
 	f.Add([]byte(`{"R":{"` + u1 + `":{"insert":{"name":"\u00e9\ud800","kids":["set",[[[[[[[`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		db := replica(t, initial)
@@ -216,6 +217,9 @@ func FuzzUpdate(f *testing.F) {
 					t.Fatalf("%s: %d keys and %d values", c, len(d.Keys), len(d.Values))
 				}
 				_ = d.Format(&c.Type)
+				if c.Type.IsScalar() && d.Len() != 1 {
+					t.Fatalf("%s: %d values", c, d.Len())
+				}
 			}
 		}
 	})

@@ -224,8 +224,8 @@ func (r *reader) uuid() UUID {
 	return u
 }
 
-// datum reads a <value> of a column. It does not check constraints: the server
-// has done that.
+// datum reads a <value> of a column. It does not check constraints other than
+// that one value is one: the server has done that.
 func (r *reader) datum(t *ovsdb.ColumnType) (d Datum) {
 	if t.IsMap() {
 		r.expect('[')
@@ -260,6 +260,10 @@ func (r *reader) datum(t *ovsdb.ColumnType) (d Datum) {
 		d.Keys = append(d.Keys, r.atom(t.Key.Type))
 	}
 	r.expect(']')
+	if t.IsScalar() && len(d.Keys) != 1 {
+		r.fail("exactly one value")
+		return Datum{Keys: []Atom{zero(t.Key.Type)}}
+	}
 	d.sort()
 	return d
 }

@@ -14,7 +14,12 @@ import (
 	"github.com/ovn-org/libovsdb/model"
 
 	"govn/pkg/geneve"
+	"govn/pkg/ovsdb"
 )
+
+// maxMessage is the greatest length of a message of the database: a zone's port
+// bindings come in one, with about 250 bytes each.
+const maxMessage = 256 << 20
 
 // What is read of the southbound database: columns that every version has.
 type (
@@ -46,8 +51,9 @@ type (
 // Southbound follows the southbound database of a zone, govn's or stock OVN's,
 // so that what is captured after a change has the names after it.
 type Southbound struct {
-	name string
-	conn client.Client
+	name  string
+	guard *ovsdb.Guard
+	conn  client.Client
 
 	mu    sync.Mutex
 	stale bool
@@ -64,34 +70,57 @@ func DialSouthbound(ctx context.Context, name, remote string) (*Southbound, erro
 	if err != nil {
 		return nil, fmt.Errorf("model of OVN_Southbound: %w", err)
 	}
-	quiet := logr.FromSlogHandler(slog.DiscardHandler)
-	conn, err := client.NewOVSDBClient(m, client.WithEndpoint(remote), client.WithLogger(&quiet))
+	guard, err := ovsdb.NewGuard(ctx, remote, ovsdb.GuardOptions{MaxMessage: maxMessage})
 	if err != nil {
 		return nil, fmt.Errorf("southbound database %q: %w", remote, err)
 	}
-	s := &Southbound{name: name, conn: conn, stale: true}
-	if err := conn.Connect(ctx); err != nil {
-		return nil, fmt.Errorf("southbound database %q: %w", remote, err)
-	}
-	changed := func(string, model.Model) { s.touch() }
-	conn.Cache().AddEventHandler(&cache.EventHandlerFuncs{AddFunc: changed, DeleteFunc: changed,
-		UpdateFunc: func(string, model.Model, model.Model) { s.touch() }})
-	dp, port, group, encap := &sbDatapath{}, &sbPort{}, &sbGroup{}, &sbEncap{}
-	if _, err := conn.Monitor(ctx, conn.NewMonitor(
-		client.WithTable(dp, &dp.TunnelKey, &dp.ExternalIDs),
-		client.WithTable(port, &port.LogicalPort, &port.Datapath, &port.TunnelKey),
-		client.WithTable(group, &group.Name, &group.Datapath, &group.TunnelKey),
-		client.WithTable(encap, &encap.Type, &encap.IP, &encap.ChassisName))); err != nil {
+	s := &Southbound{name: name, guard: guard, stale: true, zone: &Zone{Name: name}}
+	if err := s.follow(ctx, m); err != nil {
 		s.Close()
+		if why := guard.Err(); why != nil {
+			err = why
+		}
 		return nil, fmt.Errorf("southbound database %q: %w", remote, err)
 	}
 	return s, nil
 }
 
+// follow reads the database and whatever changes in it.
+func (s *Southbound) follow(ctx context.Context, m model.ClientDBModel) error {
+	quiet := logr.FromSlogHandler(slog.DiscardHandler)
+	conn, err := client.NewOVSDBClient(m, client.WithEndpoint(s.guard.Endpoint()), client.WithLogger(&quiet))
+	if err != nil {
+		return err
+	}
+	if err := conn.Connect(ctx); err != nil {
+		return err
+	}
+	s.conn = conn
+	changed := func(string, model.Model) { s.touch() }
+	rows := conn.Cache()
+	if rows == nil { // which it is after the end of the connection
+		return client.ErrNotConnected
+	}
+	rows.AddEventHandler(&cache.EventHandlerFuncs{AddFunc: changed, DeleteFunc: changed,
+		UpdateFunc: func(string, model.Model, model.Model) { s.touch() }})
+	dp, port, group, encap := &sbDatapath{}, &sbPort{}, &sbGroup{}, &sbEncap{}
+	_, err = conn.Monitor(ctx, conn.NewMonitor(
+		client.WithTable(dp, &dp.TunnelKey, &dp.ExternalIDs),
+		client.WithTable(port, &port.LogicalPort, &port.Datapath, &port.TunnelKey),
+		client.WithTable(group, &group.Name, &group.Datapath, &group.TunnelKey),
+		client.WithTable(encap, &encap.Type, &encap.IP, &encap.ChassisName)))
+	return err
+}
+
 // Close ends the connection.
 func (s *Southbound) Close() {
+	if s.conn == nil {
+		s.guard.Close()
+		return
+	}
 	ended := s.conn.DisconnectNotify()
 	s.conn.Close()
+	defer s.guard.Close()
 	select {
 	case <-ended:
 	case <-time.After(time.Second):
@@ -104,22 +133,23 @@ func (s *Southbound) touch() {
 	s.mu.Unlock()
 }
 
-// Zones returns the zone as the database says now.
+// Zones returns the zone as the database says now, or said before the connection
+// was lost.
 func (s *Southbound) Zones() []*Zone {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stale {
+	if cache := s.conn.Cache(); cache != nil && s.stale {
 		s.stale = false
-		s.zone = s.read()
+		s.zone = s.read(cache)
 	}
 	return []*Zone{s.zone}
 }
 
 // read makes a zone of the rows.
-func (s *Southbound) read() *Zone {
+func (s *Southbound) read(cache *cache.TableCache) *Zone {
 	z := &Zone{Name: s.name, Chassis: map[netip.Addr]string{}, Datapaths: map[geneve.VNI]*Datapath{}}
 	byID := map[string]*Datapath{}
-	for id, row := range s.rows("Datapath_Binding") {
+	for id, row := range rows(cache, "Datapath_Binding") {
 		r := row.(*sbDatapath)
 		d := &Datapath{Name: r.ExternalIDs["name"], Kind: "switch", Ports: map[uint16]string{}, Groups: map[uint16]string{}}
 		if r.ExternalIDs["logical-router"] != "" {
@@ -127,17 +157,17 @@ func (s *Southbound) read() *Zone {
 		}
 		byID[id], z.Datapaths[geneve.VNI(r.TunnelKey)] = d, d
 	}
-	for _, row := range s.rows("Port_Binding") {
+	for _, row := range rows(cache, "Port_Binding") {
 		if r := row.(*sbPort); byID[r.Datapath] != nil {
 			byID[r.Datapath].Ports[uint16(r.TunnelKey)] = r.LogicalPort
 		}
 	}
-	for _, row := range s.rows("Multicast_Group") {
+	for _, row := range rows(cache, "Multicast_Group") {
 		if r := row.(*sbGroup); byID[r.Datapath] != nil {
 			byID[r.Datapath].Groups[uint16(r.TunnelKey)] = r.Name
 		}
 	}
-	for _, row := range s.rows("Encap") {
+	for _, row := range rows(cache, "Encap") {
 		r := row.(*sbEncap)
 		if ip, err := netip.ParseAddr(r.IP); err == nil {
 			z.Chassis[ip] = r.ChassisName
@@ -146,8 +176,8 @@ func (s *Southbound) read() *Zone {
 	return z
 }
 
-func (s *Southbound) rows(table string) map[string]model.Model {
-	t := s.conn.Cache().Table(table)
+func rows(cache *cache.TableCache, table string) map[string]model.Model {
+	t := cache.Table(table)
 	if t == nil {
 		return nil
 	}
