@@ -290,7 +290,7 @@ func (x Group_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Group_Type.Descriptor instead.
 func (Group_Type) EnumDescriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{30, 0}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{31, 0}
 }
 
 type FromChassis struct {
@@ -2155,12 +2155,14 @@ func (x *Object) GetName() string {
 }
 
 type Datapath struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Uuid          []byte                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"` // of the northbound row
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Type          string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"` // logical-switch, logical-router
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state                  protoimpl.MessageState `protogen:"open.v1"`
+	Uuid                   []byte                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"` // of the northbound row
+	Name                   string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Type                   string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`                                                                       // logical-switch, logical-router
+	FdbAgeThreshold        uint32                 `protobuf:"varint,4,opt,name=fdb_age_threshold,json=fdbAgeThreshold,proto3" json:"fdb_age_threshold,omitempty"`                       // of a switch: seconds after which learned addresses go; 0: never
+	MacBindingAgeThreshold string                 `protobuf:"bytes,5,opt,name=mac_binding_age_threshold,json=macBindingAgeThreshold,proto3" json:"mac_binding_age_threshold,omitempty"` // of a router: likewise, as ovn-nb(5) writes it
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *Datapath) Reset() {
@@ -2214,6 +2216,20 @@ func (x *Datapath) GetType() string {
 	return ""
 }
 
+func (x *Datapath) GetFdbAgeThreshold() uint32 {
+	if x != nil {
+		return x.FdbAgeThreshold
+	}
+	return 0
+}
+
+func (x *Datapath) GetMacBindingAgeThreshold() string {
+	if x != nil {
+		return x.MacBindingAgeThreshold
+	}
+	return ""
+}
+
 type Port struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	Uuid              []byte                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"` // of the northbound row
@@ -2233,7 +2249,9 @@ type Port struct {
 	HaGroup           []byte                 `protobuf:"bytes,15,opt,name=ha_group,json=haGroup,proto3" json:"ha_group,omitempty"`                 // key of the HA_GROUP item whose active chassis hosts the port
 	Distributed       uint32                 `protobuf:"varint,16,opt,name=distributed,proto3" json:"distributed,omitempty"`                       // of a chassisredirect port: the port that it stands for on the chassis that hosts it
 	Announce          []*Announcement        `protobuf:"bytes,17,rep,name=announce,proto3" json:"announce,omitempty"`
-	Mac               uint64                 `protobuf:"varint,18,opt,name=mac,proto3" json:"mac,omitempty"` // of a router port: its Ethernet address (low 48 bits)
+	Mac               uint64                 `protobuf:"varint,18,opt,name=mac,proto3" json:"mac,omitempty"`            // of a router port: its Ethernet address (low 48 bits)
+	Networks          []string               `protobuf:"bytes,19,rep,name=networks,proto3" json:"networks,omitempty"`   // of a router port: its addresses, as IP/LENGTH
+	Advertise         *RouterAdvertisement   `protobuf:"bytes,20,opt,name=advertise,proto3" json:"advertise,omitempty"` // of a router port: what hosts behind it are told
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -2394,6 +2412,81 @@ func (x *Port) GetMac() uint64 {
 	return 0
 }
 
+func (x *Port) GetNetworks() []string {
+	if x != nil {
+		return x.Networks
+	}
+	return nil
+}
+
+func (x *Port) GetAdvertise() *RouterAdvertisement {
+	if x != nil {
+		return x.Advertise
+	}
+	return nil
+}
+
+// RouterAdvertisement is what a router port tells IPv6 hosts (RFC 4861, 4.2).
+type RouterAdvertisement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Message       []byte                 `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`                             // ICMPv6, the checksum zero
+	MaxInterval   uint32                 `protobuf:"varint,2,opt,name=max_interval,json=maxInterval,proto3" json:"max_interval,omitempty"` // seconds between two that nobody asked for; 0: only when asked
+	MinInterval   uint32                 `protobuf:"varint,3,opt,name=min_interval,json=minInterval,proto3" json:"min_interval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouterAdvertisement) Reset() {
+	*x = RouterAdvertisement{}
+	mi := &file_proto_fabric_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouterAdvertisement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouterAdvertisement) ProtoMessage() {}
+
+func (x *RouterAdvertisement) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_fabric_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouterAdvertisement.ProtoReflect.Descriptor instead.
+func (*RouterAdvertisement) Descriptor() ([]byte, []int) {
+	return file_proto_fabric_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *RouterAdvertisement) GetMessage() []byte {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *RouterAdvertisement) GetMaxInterval() uint32 {
+	if x != nil {
+		return x.MaxInterval
+	}
+	return 0
+}
+
+func (x *RouterAdvertisement) GetMinInterval() uint32 {
+	if x != nil {
+		return x.MinInterval
+	}
+	return 0
+}
+
 // Announcement is told to the network of a port by gratuitous ARP, which comes
 // in by the port (ovn-sb(5), Port_Binding, nat_addresses).
 type Announcement struct {
@@ -2407,7 +2500,7 @@ type Announcement struct {
 
 func (x *Announcement) Reset() {
 	*x = Announcement{}
-	mi := &file_proto_fabric_proto_msgTypes[26]
+	mi := &file_proto_fabric_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2512,7 @@ func (x *Announcement) String() string {
 func (*Announcement) ProtoMessage() {}
 
 func (x *Announcement) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[26]
+	mi := &file_proto_fabric_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2525,7 @@ func (x *Announcement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Announcement.ProtoReflect.Descriptor instead.
 func (*Announcement) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{26}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Announcement) GetAddresses() string {
@@ -2467,7 +2560,7 @@ type Chassis struct {
 
 func (x *Chassis) Reset() {
 	*x = Chassis{}
-	mi := &file_proto_fabric_proto_msgTypes[27]
+	mi := &file_proto_fabric_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2479,7 +2572,7 @@ func (x *Chassis) String() string {
 func (*Chassis) ProtoMessage() {}
 
 func (x *Chassis) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[27]
+	mi := &file_proto_fabric_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2492,7 +2585,7 @@ func (x *Chassis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chassis.ProtoReflect.Descriptor instead.
 func (*Chassis) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{27}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Chassis) GetHostname() string {
@@ -2526,7 +2619,7 @@ type Fdb struct {
 
 func (x *Fdb) Reset() {
 	*x = Fdb{}
-	mi := &file_proto_fabric_proto_msgTypes[28]
+	mi := &file_proto_fabric_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2538,7 +2631,7 @@ func (x *Fdb) String() string {
 func (*Fdb) ProtoMessage() {}
 
 func (x *Fdb) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[28]
+	mi := &file_proto_fabric_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2551,7 +2644,7 @@ func (x *Fdb) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fdb.ProtoReflect.Descriptor instead.
 func (*Fdb) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{28}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Fdb) GetPort() uint32 {
@@ -2561,20 +2654,19 @@ func (x *Fdb) GetPort() uint32 {
 	return 0
 }
 
-// NeighbourValue is the value of a NEIGHBOUR item; the key holds datapath, port
-// and IP address.
+// NeighbourValue is the value of a NEIGHBOUR item; the key holds datapath, port,
+// IP address, and whether it is fixed (Static_MAC_Binding).
 type NeighbourValue struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Mac           uint64                 `protobuf:"varint,1,opt,name=mac,proto3" json:"mac,omitempty"`             // low 48 bits
-	Fixed         bool                   `protobuf:"varint,2,opt,name=fixed,proto3" json:"fixed,omitempty"`         // Static_MAC_Binding: learned ones do not override it
-	Timestamp     int64                  `protobuf:"varint,3,opt,name=timestamp,proto3" json:"timestamp,omitempty"` // unix milliseconds when it was learned or last refreshed
+	Mac           uint64                 `protobuf:"varint,1,opt,name=mac,proto3" json:"mac,omitempty"`           // low 48 bits
+	Override      bool                   `protobuf:"varint,2,opt,name=override,proto3" json:"override,omitempty"` // of a fixed one: learned ones do not override it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *NeighbourValue) Reset() {
 	*x = NeighbourValue{}
-	mi := &file_proto_fabric_proto_msgTypes[29]
+	mi := &file_proto_fabric_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2586,7 +2678,7 @@ func (x *NeighbourValue) String() string {
 func (*NeighbourValue) ProtoMessage() {}
 
 func (x *NeighbourValue) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[29]
+	mi := &file_proto_fabric_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2599,7 +2691,7 @@ func (x *NeighbourValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NeighbourValue.ProtoReflect.Descriptor instead.
 func (*NeighbourValue) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{29}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *NeighbourValue) GetMac() uint64 {
@@ -2609,18 +2701,11 @@ func (x *NeighbourValue) GetMac() uint64 {
 	return 0
 }
 
-func (x *NeighbourValue) GetFixed() bool {
+func (x *NeighbourValue) GetOverride() bool {
 	if x != nil {
-		return x.Fixed
+		return x.Override
 	}
 	return false
-}
-
-func (x *NeighbourValue) GetTimestamp() int64 {
-	if x != nil {
-		return x.Timestamp
-	}
-	return 0
 }
 
 // Group is an OpenFlow group; the key of the item is the datapath and the id of
@@ -2638,7 +2723,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_proto_fabric_proto_msgTypes[30]
+	mi := &file_proto_fabric_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2650,7 +2735,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[30]
+	mi := &file_proto_fabric_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2663,7 +2748,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{30}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Group) GetType() Group_Type {
@@ -2715,7 +2800,7 @@ type Bucket struct {
 
 func (x *Bucket) Reset() {
 	*x = Bucket{}
-	mi := &file_proto_fabric_proto_msgTypes[31]
+	mi := &file_proto_fabric_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2727,7 +2812,7 @@ func (x *Bucket) String() string {
 func (*Bucket) ProtoMessage() {}
 
 func (x *Bucket) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[31]
+	mi := &file_proto_fabric_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2740,7 +2825,7 @@ func (x *Bucket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bucket.ProtoReflect.Descriptor instead.
 func (*Bucket) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{31}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Bucket) GetId() uint32 {
@@ -2791,7 +2876,7 @@ type HAGroup struct {
 
 func (x *HAGroup) Reset() {
 	*x = HAGroup{}
-	mi := &file_proto_fabric_proto_msgTypes[32]
+	mi := &file_proto_fabric_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2803,7 +2888,7 @@ func (x *HAGroup) String() string {
 func (*HAGroup) ProtoMessage() {}
 
 func (x *HAGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[32]
+	mi := &file_proto_fabric_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2816,7 +2901,7 @@ func (x *HAGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HAGroup.ProtoReflect.Descriptor instead.
 func (*HAGroup) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{32}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *HAGroup) GetName() string {
@@ -2854,7 +2939,7 @@ type Bfd struct {
 
 func (x *Bfd) Reset() {
 	*x = Bfd{}
-	mi := &file_proto_fabric_proto_msgTypes[33]
+	mi := &file_proto_fabric_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2866,7 +2951,7 @@ func (x *Bfd) String() string {
 func (*Bfd) ProtoMessage() {}
 
 func (x *Bfd) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[33]
+	mi := &file_proto_fabric_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2879,7 +2964,7 @@ func (x *Bfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bfd.ProtoReflect.Descriptor instead.
 func (*Bfd) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{33}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Bfd) GetMinRx() uint32 {
@@ -2920,7 +3005,7 @@ type HAMember struct {
 
 func (x *HAMember) Reset() {
 	*x = HAMember{}
-	mi := &file_proto_fabric_proto_msgTypes[34]
+	mi := &file_proto_fabric_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2932,7 +3017,7 @@ func (x *HAMember) String() string {
 func (*HAMember) ProtoMessage() {}
 
 func (x *HAMember) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[34]
+	mi := &file_proto_fabric_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2945,7 +3030,7 @@ func (x *HAMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HAMember.ProtoReflect.Descriptor instead.
 func (*HAMember) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{34}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *HAMember) GetChassis() string {
@@ -2981,7 +3066,7 @@ type BfdSession struct {
 
 func (x *BfdSession) Reset() {
 	*x = BfdSession{}
-	mi := &file_proto_fabric_proto_msgTypes[35]
+	mi := &file_proto_fabric_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2993,7 +3078,7 @@ func (x *BfdSession) String() string {
 func (*BfdSession) ProtoMessage() {}
 
 func (x *BfdSession) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[35]
+	mi := &file_proto_fabric_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3006,7 +3091,7 @@ func (x *BfdSession) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BfdSession.ProtoReflect.Descriptor instead.
 func (*BfdSession) Descriptor() ([]byte, []int) {
-	return file_proto_fabric_proto_rawDescGZIP(), []int{35}
+	return file_proto_fabric_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *BfdSession) GetDiscriminator() uint32 {
@@ -3081,7 +3166,7 @@ type Command_FlushZone struct {
 
 func (x *Command_FlushZone) Reset() {
 	*x = Command_FlushZone{}
-	mi := &file_proto_fabric_proto_msgTypes[39]
+	mi := &file_proto_fabric_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3093,7 +3178,7 @@ func (x *Command_FlushZone) String() string {
 func (*Command_FlushZone) ProtoMessage() {}
 
 func (x *Command_FlushZone) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_fabric_proto_msgTypes[39]
+	mi := &file_proto_fabric_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3290,11 +3375,13 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\x06Object\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\fR\x04uuid\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\"F\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\"\xad\x01\n" +
 	"\bDatapath\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\fR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04type\x18\x03 \x01(\tR\x04type\"\xd2\x04\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12*\n" +
+	"\x11fdb_age_threshold\x18\x04 \x01(\rR\x0ffdbAgeThreshold\x129\n" +
+	"\x19mac_binding_age_threshold\x18\x05 \x01(\tR\x16macBindingAgeThreshold\"\xb1\x05\n" +
 	"\x04Port\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\fR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -3314,10 +3401,16 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\bha_group\x18\x0f \x01(\fR\ahaGroup\x12 \n" +
 	"\vdistributed\x18\x10 \x01(\rR\vdistributed\x128\n" +
 	"\bannounce\x18\x11 \x03(\v2\x1c.govn.fabric.v1.AnnouncementR\bannounce\x12\x10\n" +
-	"\x03mac\x18\x12 \x01(\x04R\x03mac\x1a:\n" +
+	"\x03mac\x18\x12 \x01(\x04R\x03mac\x12\x1a\n" +
+	"\bnetworks\x18\x13 \x03(\tR\bnetworks\x12A\n" +
+	"\tadvertise\x18\x14 \x01(\v2#.govn.fabric.v1.RouterAdvertisementR\tadvertise\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\\\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"u\n" +
+	"\x13RouterAdvertisement\x12\x18\n" +
+	"\amessage\x18\x01 \x01(\fR\amessage\x12!\n" +
+	"\fmax_interval\x18\x02 \x01(\rR\vmaxInterval\x12!\n" +
+	"\fmin_interval\x18\x03 \x01(\rR\vminInterval\"\\\n" +
 	"\fAnnouncement\x12\x1c\n" +
 	"\taddresses\x18\x01 \x01(\tR\taddresses\x12\x1a\n" +
 	"\bdatapath\x18\x02 \x01(\rR\bdatapath\x12\x12\n" +
@@ -3327,11 +3420,10 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\x06encaps\x18\x02 \x03(\v2\x15.govn.fabric.v1.EncapR\x06encaps\x12\x12\n" +
 	"\x04macs\x18\x03 \x03(\x04R\x04macs\"\x19\n" +
 	"\x03Fdb\x12\x12\n" +
-	"\x04port\x18\x01 \x01(\rR\x04port\"V\n" +
+	"\x04port\x18\x01 \x01(\rR\x04port\"D\n" +
 	"\x0eNeighbourValue\x12\x10\n" +
-	"\x03mac\x18\x01 \x01(\x04R\x03mac\x12\x14\n" +
-	"\x05fixed\x18\x02 \x01(\bR\x05fixed\x12\x1c\n" +
-	"\ttimestamp\x18\x03 \x01(\x03R\ttimestamp\"\xc6\x02\n" +
+	"\x03mac\x18\x01 \x01(\x04R\x03mac\x12\x1a\n" +
+	"\boverride\x18\x02 \x01(\bR\boverrideJ\x04\b\x03\x10\x04\"\xc6\x02\n" +
 	"\x05Group\x12.\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1a.govn.fabric.v1.Group.TypeR\x04type\x120\n" +
 	"\abuckets\x18\x02 \x03(\v2\x16.govn.fabric.v1.BucketR\abuckets\x12)\n" +
@@ -3410,54 +3502,55 @@ func file_proto_fabric_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_fabric_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_proto_fabric_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_proto_fabric_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_proto_fabric_proto_goTypes = []any{
-	(Kind)(0),                 // 0: govn.fabric.v1.Kind
-	(Literal_Op)(0),           // 1: govn.fabric.v1.Literal.Op
-	(Relocation_Where)(0),     // 2: govn.fabric.v1.Relocation.Where
-	(Relocation_Symbol)(0),    // 3: govn.fabric.v1.Relocation.Symbol
-	(Group_Type)(0),           // 4: govn.fabric.v1.Group.Type
-	(*FromChassis)(nil),       // 5: govn.fabric.v1.FromChassis
-	(*ToChassis)(nil),         // 6: govn.fabric.v1.ToChassis
-	(*Revision)(nil),          // 7: govn.fabric.v1.Revision
-	(*Hello)(nil),             // 8: govn.fabric.v1.Hello
-	(*Encap)(nil),             // 9: govn.fabric.v1.Encap
-	(*Welcome)(nil),           // 10: govn.fabric.v1.Welcome
-	(*Interface)(nil),         // 11: govn.fabric.v1.Interface
-	(*FdbEntry)(nil),          // 12: govn.fabric.v1.FdbEntry
-	(*Neighbour)(nil),         // 13: govn.fabric.v1.Neighbour
-	(*Claim)(nil),             // 14: govn.fabric.v1.Claim
-	(*BfdStatus)(nil),         // 15: govn.fabric.v1.BfdStatus
-	(*Report)(nil),            // 16: govn.fabric.v1.Report
-	(*Ack)(nil),               // 17: govn.fabric.v1.Ack
-	(*Failure)(nil),           // 18: govn.fabric.v1.Failure
-	(*Item)(nil),              // 19: govn.fabric.v1.Item
-	(*ItemKey)(nil),           // 20: govn.fabric.v1.ItemKey
-	(*Frame)(nil),             // 21: govn.fabric.v1.Frame
-	(*Command)(nil),           // 22: govn.fabric.v1.Command
-	(*Body)(nil),              // 23: govn.fabric.v1.Body
-	(*Flow)(nil),              // 24: govn.fabric.v1.Flow
-	(*Literal)(nil),           // 25: govn.fabric.v1.Literal
-	(*Relocation)(nil),        // 26: govn.fabric.v1.Relocation
-	(*Unit)(nil),              // 27: govn.fabric.v1.Unit
-	(*Object)(nil),            // 28: govn.fabric.v1.Object
-	(*Datapath)(nil),          // 29: govn.fabric.v1.Datapath
-	(*Port)(nil),              // 30: govn.fabric.v1.Port
-	(*Announcement)(nil),      // 31: govn.fabric.v1.Announcement
-	(*Chassis)(nil),           // 32: govn.fabric.v1.Chassis
-	(*Fdb)(nil),               // 33: govn.fabric.v1.Fdb
-	(*NeighbourValue)(nil),    // 34: govn.fabric.v1.NeighbourValue
-	(*Group)(nil),             // 35: govn.fabric.v1.Group
-	(*Bucket)(nil),            // 36: govn.fabric.v1.Bucket
-	(*HAGroup)(nil),           // 37: govn.fabric.v1.HAGroup
-	(*Bfd)(nil),               // 38: govn.fabric.v1.Bfd
-	(*HAMember)(nil),          // 39: govn.fabric.v1.HAMember
-	(*BfdSession)(nil),        // 40: govn.fabric.v1.BfdSession
-	nil,                       // 41: govn.fabric.v1.Hello.BridgeMappingsEntry
-	nil,                       // 42: govn.fabric.v1.Hello.OtherConfigEntry
-	nil,                       // 43: govn.fabric.v1.Encap.OptionsEntry
-	(*Command_FlushZone)(nil), // 44: govn.fabric.v1.Command.FlushZone
-	nil,                       // 45: govn.fabric.v1.Port.OptionsEntry
+	(Kind)(0),                   // 0: govn.fabric.v1.Kind
+	(Literal_Op)(0),             // 1: govn.fabric.v1.Literal.Op
+	(Relocation_Where)(0),       // 2: govn.fabric.v1.Relocation.Where
+	(Relocation_Symbol)(0),      // 3: govn.fabric.v1.Relocation.Symbol
+	(Group_Type)(0),             // 4: govn.fabric.v1.Group.Type
+	(*FromChassis)(nil),         // 5: govn.fabric.v1.FromChassis
+	(*ToChassis)(nil),           // 6: govn.fabric.v1.ToChassis
+	(*Revision)(nil),            // 7: govn.fabric.v1.Revision
+	(*Hello)(nil),               // 8: govn.fabric.v1.Hello
+	(*Encap)(nil),               // 9: govn.fabric.v1.Encap
+	(*Welcome)(nil),             // 10: govn.fabric.v1.Welcome
+	(*Interface)(nil),           // 11: govn.fabric.v1.Interface
+	(*FdbEntry)(nil),            // 12: govn.fabric.v1.FdbEntry
+	(*Neighbour)(nil),           // 13: govn.fabric.v1.Neighbour
+	(*Claim)(nil),               // 14: govn.fabric.v1.Claim
+	(*BfdStatus)(nil),           // 15: govn.fabric.v1.BfdStatus
+	(*Report)(nil),              // 16: govn.fabric.v1.Report
+	(*Ack)(nil),                 // 17: govn.fabric.v1.Ack
+	(*Failure)(nil),             // 18: govn.fabric.v1.Failure
+	(*Item)(nil),                // 19: govn.fabric.v1.Item
+	(*ItemKey)(nil),             // 20: govn.fabric.v1.ItemKey
+	(*Frame)(nil),               // 21: govn.fabric.v1.Frame
+	(*Command)(nil),             // 22: govn.fabric.v1.Command
+	(*Body)(nil),                // 23: govn.fabric.v1.Body
+	(*Flow)(nil),                // 24: govn.fabric.v1.Flow
+	(*Literal)(nil),             // 25: govn.fabric.v1.Literal
+	(*Relocation)(nil),          // 26: govn.fabric.v1.Relocation
+	(*Unit)(nil),                // 27: govn.fabric.v1.Unit
+	(*Object)(nil),              // 28: govn.fabric.v1.Object
+	(*Datapath)(nil),            // 29: govn.fabric.v1.Datapath
+	(*Port)(nil),                // 30: govn.fabric.v1.Port
+	(*RouterAdvertisement)(nil), // 31: govn.fabric.v1.RouterAdvertisement
+	(*Announcement)(nil),        // 32: govn.fabric.v1.Announcement
+	(*Chassis)(nil),             // 33: govn.fabric.v1.Chassis
+	(*Fdb)(nil),                 // 34: govn.fabric.v1.Fdb
+	(*NeighbourValue)(nil),      // 35: govn.fabric.v1.NeighbourValue
+	(*Group)(nil),               // 36: govn.fabric.v1.Group
+	(*Bucket)(nil),              // 37: govn.fabric.v1.Bucket
+	(*HAGroup)(nil),             // 38: govn.fabric.v1.HAGroup
+	(*Bfd)(nil),                 // 39: govn.fabric.v1.Bfd
+	(*HAMember)(nil),            // 40: govn.fabric.v1.HAMember
+	(*BfdSession)(nil),          // 41: govn.fabric.v1.BfdSession
+	nil,                         // 42: govn.fabric.v1.Hello.BridgeMappingsEntry
+	nil,                         // 43: govn.fabric.v1.Hello.OtherConfigEntry
+	nil,                         // 44: govn.fabric.v1.Encap.OptionsEntry
+	(*Command_FlushZone)(nil),   // 45: govn.fabric.v1.Command.FlushZone
+	nil,                         // 46: govn.fabric.v1.Port.OptionsEntry
 }
 var file_proto_fabric_proto_depIdxs = []int32{
 	8,  // 0: govn.fabric.v1.FromChassis.hello:type_name -> govn.fabric.v1.Hello
@@ -3466,15 +3559,15 @@ var file_proto_fabric_proto_depIdxs = []int32{
 	10, // 3: govn.fabric.v1.ToChassis.welcome:type_name -> govn.fabric.v1.Welcome
 	21, // 4: govn.fabric.v1.ToChassis.frame:type_name -> govn.fabric.v1.Frame
 	9,  // 5: govn.fabric.v1.Hello.encaps:type_name -> govn.fabric.v1.Encap
-	41, // 6: govn.fabric.v1.Hello.bridge_mappings:type_name -> govn.fabric.v1.Hello.BridgeMappingsEntry
-	42, // 7: govn.fabric.v1.Hello.other_config:type_name -> govn.fabric.v1.Hello.OtherConfigEntry
+	42, // 6: govn.fabric.v1.Hello.bridge_mappings:type_name -> govn.fabric.v1.Hello.BridgeMappingsEntry
+	43, // 7: govn.fabric.v1.Hello.other_config:type_name -> govn.fabric.v1.Hello.OtherConfigEntry
 	7,  // 8: govn.fabric.v1.Hello.revision:type_name -> govn.fabric.v1.Revision
 	11, // 9: govn.fabric.v1.Hello.interfaces:type_name -> govn.fabric.v1.Interface
 	12, // 10: govn.fabric.v1.Hello.fdb:type_name -> govn.fabric.v1.FdbEntry
 	13, // 11: govn.fabric.v1.Hello.neighbours:type_name -> govn.fabric.v1.Neighbour
 	14, // 12: govn.fabric.v1.Hello.claims:type_name -> govn.fabric.v1.Claim
 	15, // 13: govn.fabric.v1.Hello.bfd:type_name -> govn.fabric.v1.BfdStatus
-	43, // 14: govn.fabric.v1.Encap.options:type_name -> govn.fabric.v1.Encap.OptionsEntry
+	44, // 14: govn.fabric.v1.Encap.options:type_name -> govn.fabric.v1.Encap.OptionsEntry
 	11, // 15: govn.fabric.v1.Report.interfaces_put:type_name -> govn.fabric.v1.Interface
 	12, // 16: govn.fabric.v1.Report.fdb_put:type_name -> govn.fabric.v1.FdbEntry
 	12, // 17: govn.fabric.v1.Report.fdb_gone:type_name -> govn.fabric.v1.FdbEntry
@@ -3495,7 +3588,7 @@ var file_proto_fabric_proto_depIdxs = []int32{
 	19, // 32: govn.fabric.v1.Frame.put:type_name -> govn.fabric.v1.Item
 	20, // 33: govn.fabric.v1.Frame.del:type_name -> govn.fabric.v1.ItemKey
 	22, // 34: govn.fabric.v1.Frame.commands:type_name -> govn.fabric.v1.Command
-	44, // 35: govn.fabric.v1.Command.flush_zone:type_name -> govn.fabric.v1.Command.FlushZone
+	45, // 35: govn.fabric.v1.Command.flush_zone:type_name -> govn.fabric.v1.Command.FlushZone
 	24, // 36: govn.fabric.v1.Body.flows:type_name -> govn.fabric.v1.Flow
 	25, // 37: govn.fabric.v1.Flow.guard:type_name -> govn.fabric.v1.Literal
 	26, // 38: govn.fabric.v1.Flow.relocations:type_name -> govn.fabric.v1.Relocation
@@ -3503,21 +3596,22 @@ var file_proto_fabric_proto_depIdxs = []int32{
 	2,  // 40: govn.fabric.v1.Relocation.where:type_name -> govn.fabric.v1.Relocation.Where
 	3,  // 41: govn.fabric.v1.Relocation.symbol:type_name -> govn.fabric.v1.Relocation.Symbol
 	28, // 42: govn.fabric.v1.Unit.objects:type_name -> govn.fabric.v1.Object
-	45, // 43: govn.fabric.v1.Port.options:type_name -> govn.fabric.v1.Port.OptionsEntry
-	31, // 44: govn.fabric.v1.Port.announce:type_name -> govn.fabric.v1.Announcement
-	9,  // 45: govn.fabric.v1.Chassis.encaps:type_name -> govn.fabric.v1.Encap
-	4,  // 46: govn.fabric.v1.Group.type:type_name -> govn.fabric.v1.Group.Type
-	36, // 47: govn.fabric.v1.Group.buckets:type_name -> govn.fabric.v1.Bucket
-	28, // 48: govn.fabric.v1.Group.objects:type_name -> govn.fabric.v1.Object
-	39, // 49: govn.fabric.v1.HAGroup.members:type_name -> govn.fabric.v1.HAMember
-	38, // 50: govn.fabric.v1.HAGroup.bfd:type_name -> govn.fabric.v1.Bfd
-	5,  // 51: govn.fabric.v1.Fabric.Attach:input_type -> govn.fabric.v1.FromChassis
-	6,  // 52: govn.fabric.v1.Fabric.Attach:output_type -> govn.fabric.v1.ToChassis
-	52, // [52:53] is the sub-list for method output_type
-	51, // [51:52] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	46, // 43: govn.fabric.v1.Port.options:type_name -> govn.fabric.v1.Port.OptionsEntry
+	32, // 44: govn.fabric.v1.Port.announce:type_name -> govn.fabric.v1.Announcement
+	31, // 45: govn.fabric.v1.Port.advertise:type_name -> govn.fabric.v1.RouterAdvertisement
+	9,  // 46: govn.fabric.v1.Chassis.encaps:type_name -> govn.fabric.v1.Encap
+	4,  // 47: govn.fabric.v1.Group.type:type_name -> govn.fabric.v1.Group.Type
+	37, // 48: govn.fabric.v1.Group.buckets:type_name -> govn.fabric.v1.Bucket
+	28, // 49: govn.fabric.v1.Group.objects:type_name -> govn.fabric.v1.Object
+	40, // 50: govn.fabric.v1.HAGroup.members:type_name -> govn.fabric.v1.HAMember
+	39, // 51: govn.fabric.v1.HAGroup.bfd:type_name -> govn.fabric.v1.Bfd
+	5,  // 52: govn.fabric.v1.Fabric.Attach:input_type -> govn.fabric.v1.FromChassis
+	6,  // 53: govn.fabric.v1.Fabric.Attach:output_type -> govn.fabric.v1.ToChassis
+	53, // [53:54] is the sub-list for method output_type
+	52, // [52:53] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_proto_fabric_proto_init() }
@@ -3543,7 +3637,7 @@ func file_proto_fabric_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_fabric_proto_rawDesc), len(file_proto_fabric_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   41,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -115,6 +115,36 @@ func ParseFdbKey(key string) (datapath uint32, mac uint64, ok bool) {
 	return binary.BigEndian.Uint32([]byte(key[:4])), mac, true
 }
 
+// fixedNeighbour ends the key of a neighbour that is fixed.
+const fixedNeighbour = "\x01"
+
+// NeighbourKey is the key of a NEIGHBOUR item: an address behind a router port.
+// A fixed one and a learned one of the same address are two items.
+func NeighbourKey(datapath, port uint32, ip netip.Addr, fixed bool) string {
+	key := PortKey(datapath, port) + string(ip.AsSlice())
+	if fixed {
+		key += fixedNeighbour
+	}
+	return key
+}
+
+// ParseNeighbourKey is the inverse of NeighbourKey; ok tells whether key is one.
+func ParseNeighbourKey(key string) (datapath, port uint32, ip netip.Addr, fixed, ok bool) {
+	if len(key) < 8 {
+		return 0, 0, ip, false, false
+	}
+	datapath, port, _ = ParsePortKey(key[:8])
+	rest := key[8:]
+	if fixed = len(rest) == 5 || len(rest) == 17; fixed {
+		if rest[len(rest)-1:] != fixedNeighbour {
+			return 0, 0, ip, false, false
+		}
+		rest = rest[:len(rest)-1]
+	}
+	ip, ok = netip.AddrFromSlice([]byte(rest))
+	return datapath, port, ip, fixed, ok
+}
+
 // HAUserKey is the key of an HA_USER item.
 func HAUserKey(datapath uint32, chassis string) string { return DatapathKey(datapath) + chassis }
 

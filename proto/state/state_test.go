@@ -254,6 +254,19 @@ func TestKeys(t *testing.T) {
 			t.Errorf("BFD key of %s: %d %d %s %v", ip, dp, port, got, ok)
 		}
 	}
+	for _, ip := range []string{"10.0.0.1", "fd00::1"} {
+		for _, fixed := range []bool{false, true} {
+			at := netip.MustParseAddr(ip)
+			if dp, port, got, f, ok := ParseNeighbourKey(NeighbourKey(7, 9, at, fixed)); !ok || dp != 7 || port != 9 || got != at || f != fixed {
+				t.Errorf("neighbour key of %s: %d %d %s %v %v", ip, dp, port, got, f, ok)
+			}
+		}
+	}
+	for _, bad := range []string{"1234567", "12345678", "12345678abc", "12345678abcde", "12345678abcdefghijklmnopqr"} {
+		if _, _, _, _, ok := ParseNeighbourKey(bad); ok {
+			t.Errorf("%q is a neighbour's key", bad)
+		}
+	}
 	if _, _, _, ok := ParseBFDKey("12345678abc"); ok {
 		t.Error("an address of three bytes")
 	}
