@@ -37,29 +37,36 @@ type options struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	command, args := run, os.Args[1:]
+	if len(args) > 0 && args[0] == "failover" {
+		command, args = failover, args[1:]
+	}
+	if err := command(ctx, args); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, args []string) error {
 	var o options
 	var chassis, systems string
-	flag.StringVar(&o.db, "db", "", "northbound database `FILE` to fill in instead of -switches and -ports")
-	flag.IntVar(&o.switches, "switches", 20, "logical switches")
-	flag.IntVar(&o.ports, "ports", 10, "ports of each")
-	flag.StringVar(&chassis, "chassis", "2", "numbers of dummy chassis, one run for each")
-	flag.IntVar(&o.n, "n", 100, "ports to add, one after the other")
-	flag.IntVar(&o.stockN, "stock-n", 20, "the same for stock OVN")
-	flag.StringVar(&systems, "systems", "stock,govn", "what to measure")
-	flag.StringVar(&o.govn, "govn", "", "govn binary (default: built from this tree)")
-	flag.StringVar(&o.out, "out", "", "file to which the table is appended (default: standard output only)")
-	flag.StringVar(&o.profiles, "profiles", "", "directory for profiles of govn's daemons while ports are added")
-	flag.DurationVar(&o.profileFor, "profile-for", 10*time.Second, "how long they are profiled")
-	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long one step may take")
-	flag.Parse()
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.StringVar(&o.db, "db", "", "northbound database `FILE` to fill in instead of -switches and -ports")
+	fs.IntVar(&o.switches, "switches", 20, "logical switches")
+	fs.IntVar(&o.ports, "ports", 10, "ports of each")
+	fs.StringVar(&chassis, "chassis", "2", "numbers of dummy chassis, one run for each")
+	fs.IntVar(&o.n, "n", 100, "ports to add, one after the other")
+	fs.IntVar(&o.stockN, "stock-n", 20, "the same for stock OVN")
+	fs.StringVar(&systems, "systems", "stock,govn", "what to measure")
+	fs.StringVar(&o.govn, "govn", "", "govn binary (default: built from this tree)")
+	fs.StringVar(&o.out, "out", "", "file to which the table is appended (default: standard output only)")
+	fs.StringVar(&o.profiles, "profiles", "", "directory for profiles of govn's daemons while ports are added")
+	fs.DurationVar(&o.profileFor, "profile-for", 10*time.Second, "how long they are profiled")
+	fs.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long one step may take")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
 	for _, s := range strings.Split(chassis, ",") {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 1 {
@@ -105,17 +112,23 @@ func run(ctx context.Context) error {
 			table.WriteString(line)
 		}
 	}
-	if _, err := os.Stdout.Write(table.Bytes()); err != nil {
+	return appendTable(o.out, table.Bytes())
+}
+
+// appendTable writes a table to the standard output, and to the end of a file if
+// one is named.
+func appendTable(file string, table []byte) error {
+	if _, err := os.Stdout.Write(table); err != nil {
 		return err
 	}
-	if o.out == "" {
+	if file == "" {
 		return nil
 	}
-	f, err := os.OpenFile(o.out, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(table.Bytes())
+	_, err = f.Write(table)
 	return errors.Join(err, f.Close())
 }
 
