@@ -27,8 +27,19 @@ var (
 )
 
 // views registers flows and explain: what an object became on this chassis, and
-// back, with what Open vSwitch counts.
+// back, with what Open vSwitch counts; and complete, which tells the names.
 func (c *controller) views() {
+	c.o.Handle("complete", "[--format=text|json] [WORD]", 0, 2, func(ctx context.Context, args []string) (string, error) {
+		format, args, err := control.TakeFormat(args)
+		if err != nil {
+			return "", err
+		}
+		got, err := c.complete(ctx, strings.Join(args, ""))
+		if err != nil {
+			return "", err
+		}
+		return control.String(format, got)
+	})
 	c.o.Handle("flows", "[--format=text|json] [OBJECT]", 0, 2, func(ctx context.Context, args []string) (string, error) {
 		format, args, err := control.TakeFormat(args)
 		if err != nil {

@@ -57,7 +57,7 @@ func storeOf(name string) control.Store {
 type Handler = func(name, usage string, min, max int, fn func(ctx context.Context, args []string) (string, error))
 
 // Commands registers the commands that package views answers: status, lint,
-// flows and explain. source is asked anew for each, and tunnels, which takes a
+// flows, explain and complete. source is asked anew for each, and tunnels, which takes a
 // look at every datapath, only for status.
 func Commands(handle Handler, source func() *views.Source, tunnels func() map[string][]string) {
 	answer := func(name, usage string, min, max int, fn func(args []string) (control.Answer, error)) {
@@ -90,6 +90,9 @@ func Commands(handle Handler, source func() *views.Source, tunnels func() map[st
 			return nil, err
 		}
 		return source().Flows(sel)
+	})
+	answer("complete", "[WORD]", 0, 1, func(args []string) (control.Answer, error) {
+		return source().Complete(strings.Join(args, "")), nil
 	})
 	answer("explain", "COOKIE|FLOW...", 1, maxQueries, func(args []string) (control.Answer, error) {
 		queries, err := control.ParseQueries(args)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -88,9 +90,41 @@ that have dropped or refused packets, the most first.
 	}
 	f.add(c)
 	c.Flags().StringVarP(&object, "object", "o", "", "`OBJECT` whose flows are listed, such as port:vm1")
+	_ = c.RegisterFlagCompletionFunc("object", func(c *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+		programs := []string{programNorthd, programController}
+		if chassis || drops {
+			programs = programs[1:]
+		}
+		return f.complete(c, programs, word)
+	})
 	c.Flags().BoolVar(&chassis, "chassis", false, "ask the controller of this host, with counters")
 	c.Flags().BoolVar(&drops, "drops", false, "only flows that have dropped or refused packets; implies --chassis")
 	return c
+}
+
+// completionTime is how long a shell waits for names.
+const completionTime = 2 * time.Second
+
+// complete asks a daemon how a word may go on so that it selects an object.
+// After KIND: a name comes, and no blank.
+func (f *viewFlags) complete(c *cobra.Command, programs []string, word string) ([]string, cobra.ShellCompDirective) {
+	ctx, stop := interruptible(c)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	defer cancel()
+	list, err := f.peers(ctx, programs...)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer closeAll(list)
+	var got control.Candidates
+	if err := list[0].ask(ctx, &got, "complete", word); err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	if !strings.Contains(word, ":") {
+		return got, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+	return got, cobra.ShellCompDirectiveNoFileComp
 }
 
 // onlyDrops keeps the flows that have dropped or refused packets, those with

@@ -340,6 +340,9 @@ func (h *Host) Body(hash state.Hash) *Body { return h.in.bodies[hash] }
 // Unit is a unit that was received.
 func (h *Host) Unit(id UnitID) *proto.Unit { return h.in.units[id] }
 
+// Units are the units that were received.
+func (h *Host) Units() map[UnitID]*proto.Unit { return h.in.units }
+
 // Port is a port that was received.
 func (h *Host) Port(id PortID) *proto.Port { return h.in.ports[id] }
 
