@@ -59,6 +59,7 @@ func (c *controller) evaluate() {
 	}
 	maps.Copy(c.serving, ch.Serving)
 	c.chassisChanged = c.chassisChanged || ch.Chassis
+	c.followBFD(ch.Sessions)
 	for id, r := range ch.Bodies {
 		c.table.Set(flows.Source(id), unitFlows(r))
 	}

@@ -31,6 +31,7 @@ func (c *controller) hello(a ask) {
 	for mac, port := range c.host.Learned() {
 		h.Fdb = append(h.Fdb, &proto.FdbEntry{Datapath: mac.Datapath, Mac: mac.MAC, Port: port})
 	}
+	h.Bfd = c.bfd.Level()
 	c.state.Abort()
 	c.st.forget()
 	c.accepted, c.greeted, c.lastAck, c.resync = a.session, true, nil, false

@@ -33,6 +33,7 @@ func (c *controller) commands() {
 			b.WriteString("not connected\n")
 		}
 	})
+	handle("bfd/show", "", 0, 0, c.showBFD)
 	handle("ct-zone-list", "", 0, 0, func(b *strings.Builder, _ []string) {
 		zones := c.host.Zones().All()
 		for _, name := range sortedKeys(zones) {

@@ -56,6 +56,7 @@ type controller struct {
 
 	punts *punt.Dispatcher
 	fdb   *punt.FDB
+	bfd   *punt.BFD
 
 	cfg      *vswitch.Config
 	bridge   *vswitch.Bridge
@@ -169,6 +170,9 @@ func newController(ctx context.Context, o Options) *controller {
 	}
 	c.fdb = &punt.FDB{Learn: c.learn, Known: c.known, Count: c.host.LearnedIn}
 	c.punts.Register(abi.PuntPutFDB, c.fdb.Handle)
+	c.bfd = punt.NewBFD()
+	c.bfd.Send, c.bfd.Changed = c.sendPacket, c.bfdChanged
+	c.punts.Register(abi.PuntBFD, func(p *punt.Packet) bool { return c.bfd.HandleAt(time.Now(), p) })
 	c.punts.Register(abi.PuntNDNA, (&punt.NDNA{Send: c.sendPacket}).Handle)
 	return c
 }
@@ -512,7 +516,7 @@ func (c *controller) nextDeadline() time.Duration {
 		c.again = false
 		next = time.Now().Add(retryRefused)
 	}
-	due := []time.Time{c.saveAt, c.sinceAt}
+	due := []time.Time{c.saveAt, c.sinceAt, c.bfd.Next()}
 	if c.source == sourceNone {
 		due = append(due, c.caution)
 	}
@@ -532,6 +536,7 @@ func (c *controller) nextDeadline() time.Duration {
 // deadlines does what is due.
 func (c *controller) deadlines() {
 	now := time.Now()
+	c.bfd.Advance(now) // what has come was taken in before
 	if !c.saveAt.IsZero() && now.After(c.saveAt) {
 		c.saveAt = time.Time{}
 		if c.source == sourceNorthd && c.cache != nil {

@@ -9,6 +9,8 @@ import (
 // metrics of a controller.
 type metrics struct {
 	frames, resyncs, connects, punts, refused, executed        prometheus.Counter
+	bfdChanges                                                 *prometheus.CounterVec
+	bfdSessions, bfdSessionsUp                                 prometheus.Gauge
 	bundles                                                    prometheus.Histogram
 	wanted, installed, quarantined, tunnels, received, applied prometheus.Gauge
 }
@@ -27,6 +29,11 @@ func newMetrics() *metrics {
 		punts:    counter("packets_in_total", "Packets that flows sent to the controller."),
 		refused:  counter("refused_total", "Flows and items that could not be used."),
 		executed: counter("units_executed_total", "Functions that ran to compute flows."),
+		bfdChanges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "govn_controller", Name: "bfd_changes_total", Help: "Changes of BFD sessions of router ports, by their new state.",
+		}, []string{"state"}),
+		bfdSessions:   gauge("bfd_sessions", "BFD sessions of router ports that run here."),
+		bfdSessionsUp: gauge("bfd_sessions_up", "BFD sessions of router ports that are up."),
 		bundles: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "govn_controller", Name: "bundle_seconds", Help: "Time from the first message of a bundle until Open vSwitch has applied it.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9),
@@ -47,6 +54,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	var all error
 	for _, c := range []prometheus.Collector{
 		m.frames, m.resyncs, m.connects, m.punts, m.refused, m.executed, m.bundles,
+		m.bfdChanges, m.bfdSessions, m.bfdSessionsUp,
 		m.wanted, m.installed, m.quarantined, m.tunnels, m.received, m.applied,
 	} {
 		all = errors.Join(all, r.Register(c))
@@ -60,6 +68,9 @@ func (c *controller) observe() {
 	c.m.wanted.Set(float64(wanted))
 	c.m.installed.Set(float64(installed))
 	c.m.quarantined.Set(float64(len(c.failures) + len(c.barred) + len(c.badItems)))
+	up, all := c.bfd.Len()
+	c.m.bfdSessionsUp.Set(float64(up))
+	c.m.bfdSessions.Set(float64(all))
 	c.m.tunnels.Set(float64(c.tunnels.Len()))
 	c.m.received.Set(float64(c.state.Revision().GetNumber()))
 	c.m.applied.Set(float64(c.applied.GetNumber()))

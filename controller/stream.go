@@ -358,5 +358,6 @@ func mergeReports(a, b *proto.Report) *proto.Report {
 	for _, e := range forgotten {
 		out.FdbGone = append(out.FdbGone, e)
 	}
+	out.Bfd = mergeBFD(a.Bfd, b.Bfd)
 	return out
 }

@@ -28,12 +28,14 @@ type Host struct {
 	groupUnit  *incr.Unit[GroupID]
 	unitUnit   *incr.Unit[UnitID]
 	macUnit    *incr.Unit[MACID]
+	bfdUnit    *incr.Unit[BFDID]
 
 	ofgroupUnit *incr.Unit[uint32]
 
 	placements *incr.Sink[PortID, Placement]
 	flows      *incr.Sink[Owner, Flows]
 	bodies     *incr.Sink[UnitID, Resolved]
+	sessions   *incr.Sink[BFDID, *proto.BfdSession]
 	ofgroups   *incr.Sink[uint32, OFGroup]
 
 	emitted map[Owner]*Flows
@@ -104,6 +106,7 @@ func New(log *slog.Logger) *Host {
 	h.flows = incr.NewSink(h.e, "flows", Flows.hash, incr.Order(CompareOwner))
 	h.bodies = incr.NewSink(h.e, "bodies", Resolved.hash, incr.Order(compareUnitID))
 	h.ofgroups = incr.NewSink(h.e, "ofgroups", OFGroup.hash, incr.Order(cmp.Compare[uint32]))
+	h.sessions = incr.NewSink(h.e, "sessions", hashSession, incr.Order(compareBFDID))
 	h.place = incr.NewQuery(h.e, "placement", Placement.hash, h.placement, incr.Order(comparePortID))
 	h.resident = incr.NewQuery(h.e, "resident", func(b bool) incr.Hash { return incr.CellOf(flag(b)) },
 		func(c *incr.Ctx, id PortID) (bool, error) {
@@ -118,6 +121,7 @@ func New(log *slog.Logger) *Host {
 	h.unitUnit = incr.NewUnit(h.e, "unit", h.unit, incr.Order(compareUnitID))
 	h.macUnit = incr.NewUnit(h.e, "mac", h.mac, incr.Order(compareMACID))
 	h.ofgroupUnit = incr.NewUnit(h.e, "ofgroup", h.ofgroup, incr.Order(cmp.Compare[uint32]))
+	h.bfdUnit = incr.NewUnit(h.e, "bfd", h.bfd, incr.Order(compareBFDID))
 	h.fixedUnit.Root(struct{}{})
 	return h
 }
@@ -140,6 +144,8 @@ type Change struct {
 	Chassis bool
 	// Placed are the ports whose placement changed.
 	Placed map[PortID]Placement
+	// Sessions are the BFD sessions that run here and changed; nil: no more.
+	Sessions map[BFDID]*proto.BfdSession
 	// Executed is the number of functions that ran.
 	Executed int
 	// Errors of units that fail, or (nil Err) work again.
@@ -148,7 +154,7 @@ type Change struct {
 
 // Round evaluates what changed.
 func (h *Host) Round() Change {
-	ch := Change{Flows: map[Owner]*Flows{}, Bodies: map[UnitID]*Resolved{}, Groups: map[uint32]*OFGroup{}, Placed: map[PortID]Placement{}, Zones: map[string]int{}, Serving: map[string]bool{}}
+	ch := Change{Flows: map[Owner]*Flows{}, Bodies: map[UnitID]*Resolved{}, Groups: map[uint32]*OFGroup{}, Placed: map[PortID]Placement{}, Zones: map[string]int{}, Serving: map[string]bool{}, Sessions: map[BFDID]*proto.BfdSession{}}
 	ch.Chassis, h.chassisChanged = h.chassisChanged, false
 	ch.Executed = h.e.Run().Total
 	if h.settle(&ch) {
@@ -164,6 +170,12 @@ func (h *Host) Round() Change {
 	for _, d := range h.ofgroups.Drain() {
 		ch.Groups[d.Key] = d.New
 		put(h.emittedGroups, d.Key, d.New)
+	}
+	for _, d := range h.sessions.Drain() {
+		ch.Sessions[d.Key] = nil
+		if d.New != nil {
+			ch.Sessions[d.Key] = *d.New
+		}
 	}
 	ch.Errors = h.e.DrainErrors()
 	return ch

@@ -59,6 +59,7 @@ type inputs struct {
 	groups  map[GroupID]*members
 
 	ofgroups map[uint32]map[uint32]*proto.Group // by id and datapath
+	sessions map[BFDID]*proto.BfdSession
 }
 
 func newInputs() inputs {
@@ -67,6 +68,7 @@ func newInputs() inputs {
 		bodies: map[state.Hash]*Body{}, barred: map[state.Hash]bool{}, ifaces: map[string]map[string]int{},
 		tunnels: map[string]int{}, patches: map[string]int{}, fdb: map[MACID]uint32{}, learned: map[MACID]uint32{},
 		zones: NewZones(), groups: map[GroupID]*members{}, ofgroups: map[uint32]map[uint32]*proto.Group{},
+		sessions: map[BFDID]*proto.BfdSession{},
 	}
 }
 
@@ -126,6 +128,8 @@ func (h *Host) Item(kind proto.Kind, key string, value []byte) error {
 		return h.fdbItem(key, value)
 	case proto.Kind_KIND_GROUP:
 		return h.groupItem(key, value)
+	case proto.Kind_KIND_BFD:
+		return h.bfdItem(key, value)
 	}
 	return nil
 }

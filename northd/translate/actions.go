@@ -227,6 +227,9 @@ func (c *compiler) call(a *logical.Call) error {
 	case logical.PutFDB:
 		c.add(punt(abi.PuntPutFDB, 0, nil))
 		return nil
+	case logical.HandleBFDMsg:
+		c.add(punt(abi.PuntBFD, 0, nil))
+		return nil
 	case logical.GetFDB:
 		c.add(openflow.SetUint(openflow.FieldReg(abi.RegOutport), 0), resubmit(abi.TableGetFDB))
 		return nil

@@ -81,6 +81,8 @@ const (
 	PuntTCPReset   = 9  // make a reset of the TCP segment, then do the actions
 	PuntNDNARouter = 10 // as PuntNDNA, of a router
 	PuntNDRAOpts   = 11 // paused: make a router advertisement of the solicitation; argument: where the result goes, see ResultBit; the body of the advertisement follows
+
+	PuntBFD = 14 // a BFD packet for the router port (metadata, reg14)
 )
 
 // ResultBit says where a paused packet gets its result, in the argument of its

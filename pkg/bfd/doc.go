@@ -25,6 +25,11 @@
 // A [Table] holds many sessions, finds the one that a packet is for, and knows
 // which is due next. Neither is safe for concurrent use.
 //
+// An owner that starts again, or takes a session over from another system that
+// had the same discriminator, sets Config.Resume: the peer's own packets say that
+// the session is up, and it goes on without a gap. The RFC does not know this;
+// to the peer it looks like a few packets lost.
+//
 // Transport is the owner's: UDP port [Port], TTL 255 in both directions (RFC 5881,
 // sections 4 and 5), Ethernet and addresses.
 //

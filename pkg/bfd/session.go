@@ -18,10 +18,17 @@ type Config struct {
 	Mult  uint8         // required: so many packets may be missing at the peer
 	Admin bool          // administratively down
 
+	// Resume lets a new session go on with one that a peer still holds up: the
+	// owner was started again, or took the session over, with the same Discr. For
+	// its own Mult times the longer of MinTx and MinRx it waits silently; hearing
+	// in that time that the peer is up and knows Discr, it is up at once.
+	Resume bool
+
 	// Jitter gives numbers of [0, 1); optional: a generator seeded with Discr.
 	Jitter func() float64
-	// Changed is told each change of state, after it was made; optional. It must
-	// not call the session.
+	// Changed is told each change of state, after it was made, and with Old and
+	// New down that there was nothing to resume; optional. It must not call the
+	// session.
 	Changed func(Change)
 }
 
@@ -40,6 +47,7 @@ type Status struct {
 	Tx                 time.Duration // between the packets that it sends, before jitter; 0: none
 	Detection          time.Duration // detection time; 0: not known or not used
 	Polling            bool
+	Resuming           bool      // it is not known yet whether the session is up
 	Since              time.Time // of State
 	Heard              time.Time // when the last packet came; zero: never
 	Flaps              uint64    // changes from or to up
@@ -71,6 +79,7 @@ type Session struct {
 	since, sent, heard time.Time
 	jitter             float64 // of the period that runs
 	born               time.Time
+	resume             time.Time // until then it may go on with an earlier session; zero: no more
 	flaps, nSent, nRcv uint64
 }
 
@@ -90,6 +99,9 @@ func New(now time.Time, c Config) (*Session, error) {
 	s.actual, s.expect = s.desired, c.MinRx
 	s.jitter = c.Jitter()
 	s.poll = s.silent()
+	if c.Resume && !c.Admin {
+		s.resume = now.Add(time.Duration(c.Mult) * max(c.MinTx, c.MinRx))
+	}
 	return s, nil
 }
 
@@ -131,6 +143,7 @@ func (s *Session) Configure(now time.Time, c Config) error {
 		}
 	}
 	if c.Admin != (s.state == AdminDown) {
+		s.resume = time.Time{}
 		if c.Admin {
 			s.become(now, AdminDown, DiagAdminDown)
 		} else {
@@ -205,8 +218,12 @@ func (s *Session) become(now time.Time, state State, diag Diag) {
 		s.flaps++
 	}
 	s.retime()
+	s.tell(now, old)
+}
+
+func (s *Session) tell(now time.Time, old State) {
 	if s.c.Changed != nil {
-		s.c.Changed(Change{now, old, state, s.diag})
+		s.c.Changed(Change{now, old, s.state, s.diag})
 	}
 }
 
@@ -233,6 +250,14 @@ func (s *Session) Receive(now time.Time, p Packet) error {
 	}
 	if s.state == AdminDown {
 		return fmt.Errorf("%w: %#x", ErrAdminDown, s.c.Discr)
+	}
+	resumes := !s.resume.IsZero()
+	s.resume = time.Time{}
+	switch {
+	case resumes && p.State == Up && p.YourDiscr != 0:
+		s.become(now, Up, DiagNone)
+	case resumes:
+		s.tell(now, Down)
 	}
 	switch {
 	case p.State == AdminDown:
@@ -283,6 +308,9 @@ func (s *Session) jittered(d time.Duration) time.Duration {
 
 // due is when the next periodic packet goes; false: none does.
 func (s *Session) due() (time.Time, bool) {
+	if !s.resume.IsZero() {
+		return s.resume, true
+	}
 	d := s.interval()
 	if d == 0 {
 		return time.Time{}, false
@@ -326,6 +354,10 @@ func (s *Session) Transmit(now time.Time) (Packet, bool) {
 		}
 		s.forget()
 	}
+	if !s.resume.IsZero() && !now.Before(s.resume) {
+		s.resume = time.Time{}
+		s.tell(now, Down)
+	}
 	due, sends := s.due()
 	periodic := sends && !now.Before(due)
 	if !s.final && !s.urgent && !periodic {
@@ -351,6 +383,6 @@ func (s *Session) Status() Status {
 	return Status{
 		State: s.state, RemoteState: s.remoteState, Diag: s.diag, RemoteDiag: s.remoteDiag,
 		Discr: s.c.Discr, RemoteDiscr: s.remoteDiscr, Tx: s.interval(), Detection: s.detection(),
-		Polling: s.poll, Since: s.since, Heard: s.heard, Flaps: s.flaps, Sent: s.nSent, Received: s.nRcv,
+		Polling: s.poll, Resuming: !s.resume.IsZero(), Since: s.since, Heard: s.heard, Flaps: s.flaps, Sent: s.nSent, Received: s.nRcv,
 	}
 }

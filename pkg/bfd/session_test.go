@@ -75,6 +75,51 @@ func TestPeerRestarts(t *testing.T) {
 	}
 }
 
+// An end that starts again with the same discriminator goes on: the peer sees
+// nothing of it.
+func TestResume(t *testing.T) {
+	l := newLink(t, 6, conf(100*ms, 100*ms, 3), conf(100*ms, 100*ms, 3))
+	l.mustUp(3 * time.Second)
+	l.run(2*time.Second, nil)
+	c := l.end[0].c
+	c.Resume = true
+	l.end[0], _ = New(l.now, c)
+	l.changes[0] = nil
+	if s := l.end[0].Status(); !s.Resuming {
+		t.Errorf("status %+v", s)
+	}
+	l.run(250*ms, nil)
+	if n := l.wentDown(); n != 0 || !l.up() || len(l.changes[0]) != 1 {
+		t.Errorf("went down %d times: %+v, changes %v", n, l.end[0].Status(), l.changes[0])
+	}
+	l.run(time.Minute, nil)
+	if n := l.wentDown(); n != 0 || !l.up() {
+		t.Errorf("later went down %d times", n)
+	}
+	// With nobody there it is down after its time, and comes up as any other.
+	l.cut = true
+	l.run(time.Second, nil)
+	l.end[0], _ = New(l.now, c)
+	l.changes[0] = nil
+	l.run(290*ms, nil)
+	if s := l.end[0].Status(); !s.Resuming || len(l.changes[0]) != 0 || s.Sent != 0 {
+		t.Errorf("status %+v", s)
+	}
+	l.run(20*ms, nil)
+	if s := l.end[0].Status(); s.Resuming || len(l.changes[0]) != 1 || l.changes[0][0].New != Down || s.Sent != 1 {
+		t.Errorf("status %+v, changes %v", s, l.changes[0])
+	}
+	l.cut = false
+	l.mustUp(3 * time.Second)
+	// A peer that started anew, too, ends the wait.
+	c.Resume = true
+	l.end[0], _ = New(l.now, c)
+	peer := l.end[1].c
+	peer.Discr = 0xbb
+	l.end[1], _ = New(l.now, peer)
+	l.mustUp(3 * time.Second)
+}
+
 // Timers change while the session is up, and it stays so.
 func TestReconfigure(t *testing.T) {
 	l := newLink(t, 5, conf(100*ms, 100*ms, 2), conf(100*ms, 100*ms, 2))

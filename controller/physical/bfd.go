@@ -1,0 +1,67 @@
+package physical
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"net/netip"
+
+	pb "google.golang.org/protobuf/proto"
+
+	"govn/pkg/incr"
+	"govn/proto"
+	"govn/proto/state"
+)
+
+// BFDID names a BFD session: a router port, and its peer's address.
+type BFDID struct {
+	Port PortID
+	Peer netip.Addr
+}
+
+func (b BFDID) String() string { return fmt.Sprintf("%v to %s", b.Port, b.Peer) }
+
+func compareBFDID(a, b BFDID) int {
+	return cmp.Or(comparePortID(a.Port, b.Port), bytes.Compare(a.Peer.AsSlice(), b.Peer.AsSlice()))
+}
+
+func cellBFD(b BFDID) incr.Cell {
+	return incr.CellOf("bfd", uint64(b.Port.Datapath), uint64(b.Port.Port), string(b.Peer.AsSlice()))
+}
+
+func (h *Host) bfdItem(key string, value []byte) error {
+	dp, port, peer, ok := state.ParseBFDKey(key)
+	if !ok {
+		return fmt.Errorf("BFD item with a key of %d bytes", len(key))
+	}
+	m, err := decode(value, &proto.BfdSession{})
+	id := BFDID{PortID{dp, port}, peer}
+	had := h.in.sessions[id] != nil
+	put(h.in.sessions, id, m)
+	h.e.Touch(cellBFD(id))
+	h.root(had, m != nil, func() { h.bfdUnit.Root(id) }, func() { h.bfdUnit.Unroot(id) })
+	return err
+}
+
+// bfd emits a session where the port that it depends on is resident.
+func (h *Host) bfd(c *incr.Ctx, id BFDID) error {
+	c.Read(cellBFD(id))
+	s := h.in.sessions[id]
+	if s == nil {
+		return nil
+	}
+	here, err := h.resident.Get(c, PortID{id.Port.Datapath, s.Host})
+	if err != nil || !here {
+		return err
+	}
+	incr.Emit(c, h.sessions, id, s)
+	return nil
+}
+
+func hashSession(s *proto.BfdSession) incr.Hash {
+	b, err := pb.MarshalOptions{Deterministic: true}.Marshal(s)
+	if err != nil {
+		return incr.Hash{}
+	}
+	return incr.CellOf("session", string(b))
+}
