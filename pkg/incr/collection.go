@@ -99,7 +99,7 @@ type coll interface {
 	settle(key uint32)                // publish what is pending
 	idle(key uint32) bool             // the key may go
 	successors(key uint32, f func(id uint32) bool) bool
-	children(r eachRef, f func(id uint32) bool) bool
+	children(r eachRef, by uint32, f func(id uint32) bool) bool
 	unwatch(k kind, slot uint32) // the node behind Has or Any goes
 }
 

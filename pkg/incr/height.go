@@ -180,7 +180,7 @@ func (e *Engine) successors(id uint32, n *node, f func(x uint32) bool) bool {
 			}
 		}
 		for _, r := range m.eachs {
-			if !e.colls[r.col].children(r, func(x uint32) bool { return e.lift(x, n.height) && f(x) }) {
+			if !e.colls[r.col].children(r, id, func(x uint32) bool { return e.lift(x, n.height) && f(x) }) {
 				return false
 			}
 		}

@@ -43,11 +43,11 @@ func (col *Collection[E]) settle(key uint32) {
 			k.known--
 		}
 		for _, s := range k.subs {
-			u := col.e.fams[s.child].(*Unit[E])
+			u := col.e.fams[s.child].(childFamily[E])
 			if now {
-				u.hold(r.e, max(height, col.e.node(s.parent).height)+1)
+				u.keep(s.parent, r.e, max(height, col.e.node(s.parent).height)+1)
 			} else {
-				u.unhold(r.e)
+				u.drop(s.parent, r.e)
 			}
 		}
 		if r.node != 0 {
@@ -86,11 +86,11 @@ func (col *Collection[E]) tidy(elem uint32) {
 func (col *Collection[E]) subscribe(ref eachRef, by uint32) {
 	k := col.keys.at(ref.key)
 	k.subs = append(k.subs, sub{by, ref.child})
-	u := col.e.fams[ref.child].(*Unit[E])
+	u := col.e.fams[ref.child].(childFamily[E])
 	floor := max(col.e.node(k.id).height, col.e.node(by).height) + 1
 	for e, es := range k.elems {
 		if col.elems.at(es).published {
-			u.hold(e, floor)
+			u.keep(by, e, floor)
 		}
 	}
 }
@@ -100,10 +100,10 @@ func (col *Collection[E]) unsubscribe(ref eachRef, by uint32) {
 	i := slices.Index(k.subs, sub{by, ref.child})
 	k.subs[i] = k.subs[len(k.subs)-1]
 	k.subs = k.subs[:len(k.subs)-1]
-	u := col.e.fams[ref.child].(*Unit[E])
+	u := col.e.fams[ref.child].(childFamily[E])
 	for e, es := range k.elems {
 		if col.elems.at(es).published {
-			u.unhold(e)
+			u.drop(by, e)
 		}
 	}
 	if col.idle(ref.key) {
@@ -157,21 +157,21 @@ func (col *Collection[E]) successors(key uint32, f func(id uint32) bool) bool {
 		}
 	}
 	for _, s := range k.subs {
-		if !col.children(eachRef{col.index, s.child, key}, f) {
+		if !col.children(eachRef{col.index, s.child, key}, s.parent, f) {
 			return false
 		}
 	}
 	return true
 }
 
-// children are the units that an Each keeps.
-func (col *Collection[E]) children(ref eachRef, f func(id uint32) bool) bool {
-	u := col.e.fams[ref.child].(*Unit[E])
+// children are the units that an Each of the unit by keeps.
+func (col *Collection[E]) children(ref eachRef, by uint32, f func(id uint32) bool) bool {
+	u := col.e.fams[ref.child].(childFamily[E])
 	for e, es := range col.keys.at(ref.key).elems {
 		if !col.elems.at(es).published {
 			continue
 		}
-		if id := u.ids[e]; id != 0 && !f(id) {
+		if id := u.kept(by, e); id != 0 && !f(id) {
 			return false
 		}
 	}
