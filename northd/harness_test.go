@@ -55,13 +55,14 @@ type recorder struct {
 	items    map[fabric.Key]fabric.ItemChange
 	bindings map[[2]uint32]fabric.Binding
 	chassis  map[string][]byte
+	links    map[[2]uint32]fabric.Link
 	revision uint64
 	batches  int
 }
 
 func newRecorder() *recorder {
 	return &recorder{bodies: make(map[[16]byte][]byte), items: make(map[fabric.Key]fabric.ItemChange),
-		bindings: make(map[[2]uint32]fabric.Binding), chassis: make(map[string][]byte)}
+		bindings: make(map[[2]uint32]fabric.Binding), chassis: make(map[string][]byte), links: make(map[[2]uint32]fabric.Link)}
 }
 
 func (r *recorder) Apply(b fabric.Batch) {
@@ -87,6 +88,13 @@ func (r *recorder) Apply(b fabric.Batch) {
 			delete(r.bindings, k)
 		} else {
 			r.bindings[k] = c
+		}
+	}
+	for _, l := range b.Links {
+		if l.Gone {
+			delete(r.links, [2]uint32{l.A, l.B})
+		} else {
+			r.links[[2]uint32{l.A, l.B}] = l
 		}
 	}
 	for _, c := range b.Chassis {
@@ -195,6 +203,9 @@ func (z *zone) dump() string {
 	}
 	for _, b := range z.fabric.bindings {
 		add("binding %+v", b)
+	}
+	for _, l := range z.fabric.links {
+		add("link %+v", l)
 	}
 	for name, v := range z.fabric.chassis {
 		add("chassis %q %x", name, v)

@@ -81,7 +81,7 @@ func TestTagsRunOut(t *testing.T) {
 // forwarding group cannot reach.
 func TestLintFeatures(t *testing.T) {
 	z := newZone(t, "")
-	ls, _ := z.addSwitch(t, "sw0", port("vm1"), with(port("r"), "type", "router"), with(port("ln"), "type", "localnet"),
+	ls, _ := z.addSwitch(t, "sw0", port("vm1"), with(port("r"), "type", "vtep"), with(port("ln"), "type", "localnet"),
 		with(port("c1"), "parent_name", ovsdb.NewSet("vm1")), nestedIn("vm1", 0, port("c2")))
 	z.nb(t, func(tx *ovsdb.Txn) error {
 		u := tx.Insert(z.schemas.NB.Table("Forwarding_Group"), ovsdb.UUID{}, map[string]ovsdb.Value{
@@ -98,7 +98,7 @@ func TestLintFeatures(t *testing.T) {
 		`fwd child_port: switch "sw0" has no port of this name; nothing is sent to it`,
 		"c1 tag: a nested port needs a VLAN; tag_request 0 asks for any",
 		"ln options: a localnet port needs network_name",
-		`r type: "router": ports of this type are not there yet`,
+		`r type: "vtep": ports of this type are not there yet`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("problems %q,\nwant %q", got, want)

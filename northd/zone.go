@@ -40,6 +40,7 @@ type Zone struct {
 	progress  *southbound.Progress
 	fabric    sink
 	bodies    *bodyStore
+	links     *linkSet
 	flows     *compile.FlowTable
 	fresh     bool // no round ran yet
 	nbCfg     int64
@@ -93,7 +94,7 @@ func NewZone(o ZoneOptions) *Zone {
 		tags:     topology.NewTags(o.Columns, o.Schemas.NB, sn),
 		groups:   topology.NewGroups(o.Columns, o.Schemas.Private, sn),
 		writer:   southbound.NewWriter(o.Store, o.Schemas.SB, o.Columns, o.Registry),
-		progress: o.Progress, fabric: o.Fabric, bodies: newBodyStore(), flows: o.Flows,
+		progress: o.Progress, fabric: o.Fabric, bodies: newBodyStore(), links: newLinkSet(), flows: o.Flows,
 		fresh: true, stats: o.Observe, acked: o.Acked, problems: make(map[string]problem),
 	}
 }
@@ -403,8 +404,9 @@ func (z *Zone) publish(done *Round) {
 		b.Chassis = append(b.Chassis, info)
 	}
 	z.bindings(&b)
+	b.Links = z.links.apply(z.program.Links.Drain())
 	z.published = b.Revision
-	if b.NbCfg != z.nbCfg || len(b.Items)+len(b.Bodies)+len(b.Bindings)+len(b.Chassis) > 0 {
+	if b.NbCfg != z.nbCfg || len(b.Items)+len(b.Bodies)+len(b.Bindings)+len(b.Chassis)+len(b.Links) > 0 {
 		z.nbCfg = b.NbCfg
 		z.progress.Sent(b.Revision, b.NbCfg)
 		z.fabric.Apply(b)

@@ -6,6 +6,7 @@
 //	                                                  +--> Items     what else chassis hold
 //	                                                  +--> Bindings  port to chassis
 //	                                                  +--> Chassis   how to reach them
+//	                                                  +--> Links     datapaths that patches connect
 //	                                                  +--> Up        Logical_Switch_Port.up
 //
 // The unit is what one object contributes. A port's unit does not read other

@@ -79,7 +79,7 @@ func (p *Program) runFwdGroup(c *incr.Ctx, m topology.Member) error {
 		return err
 	}
 	obj := object(p.c.FwdGroup.Table.Name, g.UUID, g.Name)
-	p.emitUnit(c, UnitKey{m.Row, m.Elem, PartDefault}, body, Scope{Datapath: key}, 0,
+	p.emitUnit(c, UnitKey{Switch: m.Row, Object: m.Elem, Part: PartDefault}, body, Scope{Datapath: key}, 0,
 		func() ([]pipeline.Flow, error) { return pipeline.OfFwdGroup(g) }, obj)
 	p.useGroups(c, body, key, obj)
 	return nil

@@ -108,17 +108,19 @@ func compareKeys(a, b state.Key) int {
 // UnitKey identifies what an object contributes: in which datapath, and which
 // part of it.
 type UnitKey struct {
-	Switch, Object ovsdb.UUID
+	Switch, Object ovsdb.UUID // Switch is the datapath: a router's, too
 	Part           Part
+	Via            ovsdb.UUID // tells apart what an object contributes to one datapath by several ways
 }
 
 // Part tells units of one object apart.
 type Part uint8
 
 const (
-	PartDefault  Part = iota + 1 // of a switch: what it does without looking at its ports
-	PartPort                     // of a port: for every chassis with the switch
-	PartResident                 // of a port: for the chassis where it is bound
+	PartDefault   Part = iota + 1 // of a switch: what it does without looking at its ports
+	PartPort                      // of a port: for every chassis with the switch
+	PartResident                  // of a port: for the chassis where it is bound
+	PartNeighbour                 // of a port of a switch: what a router on the switch knows of it, Via its switch port
 )
 
 func compareUnits(a, b UnitKey) int {
@@ -128,7 +130,7 @@ func compareUnits(a, b UnitKey) int {
 	if c := bytes.Compare(a.Object[:], b.Object[:]); c != 0 {
 		return c
 	}
-	return cmp.Compare(a.Part, b.Part)
+	return cmp.Or(cmp.Compare(a.Part, b.Part), bytes.Compare(a.Via[:], b.Via[:]))
 }
 
 // ID is the key of the unit on the chassis.
@@ -136,7 +138,11 @@ func (k UnitKey) ID() [16]byte {
 	b := make([]byte, 0, 40)
 	b = append(b, k.Switch[:]...)
 	b = append(b, k.Object[:]...)
-	return sum(append(b, byte(k.Part)))
+	b = append(b, byte(k.Part))
+	if !k.Via.IsZero() {
+		b = append(b, k.Via[:]...)
+	}
+	return sum(b)
 }
 
 // Unit is a body in a datapath, and why it is there.

@@ -1,8 +1,6 @@
 package compile
 
 import (
-	"fmt"
-
 	"govn/northd/pipeline"
 	"govn/northd/topology"
 	"govn/northd/translate"
@@ -18,12 +16,10 @@ func (p *Program) runPort(c *incr.Ctx, m topology.Member) error {
 	if err != nil || port == nil {
 		return err
 	}
-	keys := translate.PortKeys(func(name string) (uint32, error) {
-		if name == port.Name {
-			return port.Key, nil
-		}
-		return 0, fmt.Errorf("no port %q", name)
-	})
+	keys := oneKey(port.Name, port.Key)
+	if port.Type == topology.TypeRouter {
+		topology.EachPair(c, p.ports, m.Row, p.routers.neighbour)
+	}
 	flows, err := pipeline.OfPort(port)
 	if err != nil {
 		return err
@@ -43,22 +39,32 @@ func (p *Program) runPort(c *incr.Ctx, m topology.Member) error {
 	obj := object("Logical_Switch_Port", port.UUID, port.Name)
 	everywhere := Scope{Datapath: port.Datapath}
 	if body.Len() > 0 {
-		p.emitUnit(c, UnitKey{m.Row, m.Elem, PartPort}, body, everywhere, 0,
+		p.emitUnit(c, UnitKey{Switch: m.Row, Object: m.Elem, Part: PartPort}, body, everywhere, 0,
 			func() ([]pipeline.Flow, error) { return pipeline.OfPort(port) }, obj)
 	}
 	if local.Len() > 0 {
-		p.emitUnit(c, UnitKey{m.Row, m.Elem, PartResident}, local, residence(port), port.Key,
+		p.emitUnit(c, UnitKey{Switch: m.Row, Object: m.Elem, Part: PartResident}, local, residence(port), port.Key,
 			func() ([]pipeline.Flow, error) { return pipeline.OfResident(port) }, obj)
 	}
 
 	groups := p.join(c, port)
 	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(port.Datapath, port.Key)}, Item{
 		Scope: everywhere,
-		Value: marshal(&proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: port.Type, Groups: groups,
-			Parent: port.Parent, Tag: port.Tag, Learn: pipeline.Learns(port), Options: hostOptions(port)}),
+		Value: marshal(&proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: bindingType(port), Groups: groups,
+			Parent: port.Parent, Tag: port.Tag, Learn: pipeline.Learns(port), Options: hostOptions(port),
+			PeerDatapath: port.Crossing.Datapath, PeerPort: port.Crossing.Key}),
 	})
+	p.link(c, port.UUID, port.Datapath, &port.Crossing)
 	incr.Emit(c, p.Rows, RowKey{"Port_Binding", m.Elem}, p.portBinding(c, port))
 	return nil
+}
+
+// bindingType is Port_Binding:type of a port.
+func bindingType(port *topology.Port) string {
+	if port.Patch() {
+		return TypePatch
+	}
+	return port.Type
 }
 
 // residence is who is sent what holds where a port is resident: the chassis that
@@ -75,6 +81,7 @@ const (
 	optionNetwork  = "network_name"
 	optionPassthru = "vlan-passthru"
 	optionEthType  = "ethtype"
+	optionPeer     = "peer"
 )
 
 // hostOptions are the options that a chassis needs.
@@ -105,7 +112,9 @@ func (p *Program) join(c *incr.Ctx, port *topology.Port) []uint32 {
 			add(GroupUnknown)
 			incr.Insert(c, p.unknown, incr.Hash(port.Switch), port.UUID)
 		}
-		add(GroupFloodL2)
+		if port.Type != topology.TypeRouter {
+			add(GroupFloodL2)
+		}
 	}
 	return keys
 }
@@ -119,9 +128,15 @@ func (p *Program) portBinding(c *incr.Ctx, port *topology.Port) Row {
 	if port.Passthru {
 		options = options.With(optionPassthru, "true")
 	}
+	switch port.Type {
+	case topology.TypeRouter:
+		options = ovsdb.MapOf(optionPeer, port.RouterPort)
+	case topology.TypeSwitch:
+		options = ovsdb.MapOf(optionPeer, port.Crossing.Name)
+	}
 	return Row{[]Column{
 		{"logical_port", port.Name},
-		{"type", port.Type},
+		{"type", bindingType(port)},
 		{"options", options},
 		{"datapath", port.Switch},
 		{"tunnel_key", int64(port.Key)},

@@ -35,7 +35,8 @@ type Program struct {
 	Chassis  *incr.Sink[string, []byte]
 	Up       *incr.Sink[ovsdb.UUID, bool]
 	Stale    *incr.Sink[ovsdb.UUID, bool] // rows of FDB whose port is gone
-	Ages     *incr.Sink[uint32, uint32]   // by tunnel key of a switch: seconds after which learned addresses go
+	Links    *incr.Sink[LinkKey, Link]
+	Ages     *incr.Sink[uint32, uint32] // by tunnel key of a switch: seconds after which learned addresses go
 
 	c       *topology.Columns
 	ports   *topology.List
@@ -57,6 +58,8 @@ type Program struct {
 	age      *incr.Unit[ovsdb.UUID]
 	fwd      *incr.Unit[topology.Member]
 	group    *incr.Unit[group]
+
+	routers routers
 }
 
 // New registers the queries on the engine. Nothing runs before Engine.Run.
@@ -72,6 +75,8 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 	p.Up = incr.NewSink(e, "up", hashBool, incr.Order(compareUUIDs))
 	p.Stale = incr.NewSink(e, "stale-fdb", hashBool, incr.Order(compareUUIDs))
 	p.Ages = incr.NewSink[uint32](e, "fdb-ages", hashKey)
+
+	p.Links = incr.NewSink(e, "links", hashLink, incr.Order(compareLinks))
 
 	p.ports = p.Reader.List(c.LS.Ports)
 	p.fwds = p.Reader.List(c.LS.ForwardingGroups)
@@ -95,9 +100,12 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 	p.Reader.Rows(c.LS.Table)
 	p.Reader.Rows(c.Chassis.Table)
 	p.Reader.Rows(c.FDB.Table)
+	p.newRouters(e)
 	p.zone.Root(struct{}{})
 	return p
 }
+
+func compareLinks(a, b LinkKey) int { return compareUUIDs(a.Port, b.Port) }
 
 func compareUUIDs(a, b ovsdb.UUID) int { return bytes.Compare(a[:], b[:]) }
 
@@ -146,11 +154,14 @@ func hashBody(b *translate.Body) incr.Hash {
 	return incr.Hash(b.Hash)
 }
 
-// runZone keeps alive what every switch, chassis and learned address has.
+// runZone keeps alive what every switch, router, chassis and learned address has.
 func (p *Program) runZone(c *incr.Ctx, _ struct{}) error {
 	switches := p.Reader.Rows(p.c.LS.Table)
 	incr.Each(c, switches, topology.AllRows, p.datapath)
 	incr.Each(c, switches, topology.AllRows, p.logic)
+	routers := p.Reader.Rows(p.c.LR.Table)
+	incr.Each(c, routers, topology.AllRows, p.routers.datapath)
+	incr.Each(c, routers, topology.AllRows, p.routers.logic)
 	incr.Each(c, p.Reader.Rows(p.c.Chassis.Table), topology.AllRows, p.chassis)
 	incr.Each(c, p.Reader.Rows(p.c.FDB.Table), topology.AllRows, p.fdb)
 	incr.Each(c, switches, topology.AllRows, p.age)
@@ -158,7 +169,7 @@ func (p *Program) runZone(c *incr.Ctx, _ struct{}) error {
 	return nil
 }
 
-// readDatapathKey is the tunnel key of a switch, 0 as long as it has none.
+// readDatapathKey is the tunnel key of a switch or router, 0 as long as it has none.
 func (p *Program) readDatapathKey(c *incr.Ctx, ls ovsdb.UUID) (uint32, error) {
 	key, _ := p.Reader.Key(c, topology.KindDatapath, ovsdb.UUID{}, ls)
 	return key, nil
@@ -173,7 +184,10 @@ func (p *Program) readPort(c *incr.Ctx, m topology.Member) (*topology.Port, erro
 	if err != nil || !ok {
 		return nil, err
 	}
-	return port, nil
+	if port.Type == topology.TypeRouter {
+		err = p.connect(c, port)
+	}
+	return port, err
 }
 
 // runDatapath emits the rows and the item of a switch, and walks its ports.
@@ -251,7 +265,7 @@ func (p *Program) runSwitch(c *incr.Ctx, ls ovsdb.UUID) error {
 		return err
 	}
 	name := p.Reader.Str(c, p.c.LS.Name, ls)
-	p.emitUnit(c, UnitKey{ls, ls, PartDefault}, body, Scope{Datapath: key}, 0,
+	p.emitUnit(c, UnitKey{Switch: ls, Object: ls, Part: PartDefault}, body, Scope{Datapath: key}, 0,
 		func() ([]pipeline.Flow, error) { return pipeline.OfSwitch(s.topology()) },
 		object("Logical_Switch", ls, name))
 	return nil
@@ -282,6 +296,10 @@ func (p *Program) runBinding(c *incr.Ctx, m topology.Member) error {
 		return nil // the port's own unit says why
 	}
 	b := Binding{Port: port.UUID}
+	if port.Type == topology.TypeRouter {
+		incr.Emit(c, p.Up, m.Elem, true) // a router is everywhere
+		return nil
+	}
 	if a, ok := p.Reader.Opt(c, p.c.PortBinding.Chassis, m.Elem); ok && port.Bound() {
 		b.Chassis = p.Reader.Str(c, p.c.Chassis.Name, a.(ovsdb.UUID))
 	}

@@ -14,7 +14,14 @@ var (
 var defaults = Feature{
 	Name: "defaults",
 	Switch: func(f *Flows, _ *topology.Switch) {
-		for _, s := range switchStages {
+		for _, s := range switchStages.list {
+			if !decides[s] {
+				f.Add(s, 0, always, next)
+			}
+		}
+	},
+	Router: func(f *Flows, _ *topology.Router) {
+		for _, s := range routerStages.list {
 			if !decides[s] {
 				f.Add(s, 0, always, next)
 			}
@@ -29,4 +36,15 @@ var decides = map[*Stage]bool{
 	LSInL2Unknown:     true,
 	LSOutCheckPortSec: true,
 	LSOutApplyPortSec: true,
+
+	LRInAdmission:     true,
+	LRInIPRoutingPre:  true,
+	LRInIPRouting:     true,
+	LRInIPRoutingECMP: true,
+	LRInPolicy:        true,
+	LRInPolicyECMP:    true,
+	LRInARPResolve:    true,
+	LRInARPRequest:    true,
+	LROutChkDNATLocal: true,
+	LROutDelivery:     true,
 }

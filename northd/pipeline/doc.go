@@ -8,7 +8,8 @@
 //
 // # Scope
 //
-// A feature adds flows in three places, and the place decides who gets them:
+// A feature adds flows in some of these places, and the place decides who gets
+// them:
 //
 //	Switch    every chassis with the datapath; the same for all switches that
 //	          look the same, so that one compiled body serves them all
@@ -17,6 +18,13 @@
 //	          bound to none (localnet, localport), each one that it is on:
 //	          whatever matches on the port as inport, or as outport in the
 //	          egress pipeline
+//	Router          every chassis with the router; one body for all of one shape
+//	RouterPort      every chassis with the router
+//	RouterNeighbour every chassis with the router: a port of a switch that a port
+//	                of the router is on
+//
+// Objects that a router has many of (routes, policies) have a query of their own
+// in package compile, which makes the flows with [Collect].
 //
 // # Invariants
 //

@@ -30,10 +30,17 @@ type Feature struct {
 	Switch   func(*Flows, *topology.Switch)
 	Port     func(*Flows, *topology.Port)
 	Resident func(*Flows, *topology.Port)
+
+	// Router sees the router without its UUID, key and name: routers of one shape
+	// share a body.
+	Router          func(*Flows, *topology.Router)
+	RouterPort      func(*Flows, *topology.RouterPort)
+	RouterNeighbour func(*Flows, *topology.Attachment, *topology.Port)
 }
 
 // Features are all features, in the order of their stages.
-var Features = []*Feature{&defaults, &portSecurity, &vlan, &fdb, &arpND, &localnet, &l2}
+var Features = []*Feature{&defaults, &portSecurity, &vlan, &fdb, &arpND, &localnet, &l2, &routerPeers,
+	&routerAdmission, &routerInput, &connected, &resolve, &delivery}
 
 // Flows collects the flows of an object.
 type Flows struct {
@@ -75,6 +82,14 @@ func holes(text string) []string {
 	return names
 }
 
+// Collect is the flows that add adds, for objects that no hook of [Feature] is
+// for: routes, policies and others that a router has many of.
+func Collect(add func(*Flows)) ([]Flow, error) {
+	var f Flows
+	add(&f)
+	return f.list, f.err
+}
+
 // Add adds a flow. The arguments fill the holes of match and actions alike;
 // each template takes those that it names.
 func (f *Flows) Add(s *Stage, priority uint16, m matchText, a actionText, args ...logical.Arg) {
@@ -112,32 +127,46 @@ func pick(holes []string, args []logical.Arg) []logical.Arg {
 
 // OfSwitch is what a switch contributes by itself.
 func OfSwitch(s *topology.Switch) ([]Flow, error) {
-	var f Flows
-	for _, ft := range Features {
-		if ft.Switch != nil {
-			ft.Switch(&f, s)
-		}
-	}
-	return f.list, f.err
+	return collect(func(ft *Feature) func(*Flows, *topology.Switch) { return ft.Switch }, s)
 }
 
 // OfPort is what a port contributes on every chassis with its switch.
 func OfPort(p *topology.Port) ([]Flow, error) {
+	return collect(func(ft *Feature) func(*Flows, *topology.Port) { return ft.Port }, p)
+}
+
+// OfResident is what a port contributes on the chassis that it is bound to.
+func OfResident(p *topology.Port) ([]Flow, error) {
+	return collect(func(ft *Feature) func(*Flows, *topology.Port) { return ft.Resident }, p)
+}
+
+// OfRouter is what a router contributes by itself.
+func OfRouter(s topology.RouterShape) ([]Flow, error) {
+	return collect(func(ft *Feature) func(*Flows, *topology.Router) { return ft.Router }, &topology.Router{RouterShape: s})
+}
+
+// OfRouterPort is what a router port contributes to its router.
+func OfRouterPort(p *topology.RouterPort) ([]Flow, error) {
+	return collect(func(ft *Feature) func(*Flows, *topology.RouterPort) { return ft.RouterPort }, p)
+}
+
+// OfRouterNeighbour is what a router knows of a port of a switch that one of its
+// ports is on.
+func OfRouterNeighbour(a *topology.Attachment, p *topology.Port) ([]Flow, error) {
 	var f Flows
 	for _, ft := range Features {
-		if ft.Port != nil {
-			ft.Port(&f, p)
+		if ft.RouterNeighbour != nil {
+			ft.RouterNeighbour(&f, a, p)
 		}
 	}
 	return f.list, f.err
 }
 
-// OfResident is what a port contributes on the chassis that it is bound to.
-func OfResident(p *topology.Port) ([]Flow, error) {
+func collect[T any](of func(*Feature) func(*Flows, T), x T) ([]Flow, error) {
 	var f Flows
 	for _, ft := range Features {
-		if ft.Resident != nil {
-			ft.Resident(&f, p)
+		if add := of(ft); add != nil {
+			add(&f, x)
 		}
 	}
 	return f.list, f.err

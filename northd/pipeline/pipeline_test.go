@@ -1,14 +1,14 @@
 package pipeline
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // TestTemplates fails where a template does not parse: the program would not
 // start.
 func TestTemplates(t *testing.T) {
-	if len(SwitchStages()) > 29+24 {
-		t.Fatal("too many stages")
-	}
-	for _, s := range SwitchStages() {
+	for _, s := range slices.Concat(SwitchStages(), RouterStages()) {
 		limit := uint8(29)
 		if s.Direction == Egress {
 			limit = 16

@@ -68,32 +68,83 @@ var (
 	LSOutStateful     = egress("ls_out_stateful")
 	LSOutCheckPortSec = egress("ls_out_check_port_sec")
 	LSOutApplyPortSec = egress("ls_out_apply_port_sec")
-	switchStages      []*Stage
-	nextIngress       uint8
-	nextEgress        uint8
 )
 
-func ingress(name string) *Stage {
-	s := &Stage{ID: uint32(len(switchStages)) + 1, Name: name, Direction: Ingress, Table: nextIngress}
-	nextIngress++
-	switchStages = append(switchStages, s)
+// Stages of a logical router.
+var (
+	LRInAdmission      = routerIngress("lr_in_admission")
+	LRInLookupNeighbor = routerIngress("lr_in_lookup_neighbor")
+	LRInLearnNeighbor  = routerIngress("lr_in_learn_neighbor")
+	LRInIPInput        = routerIngress("lr_in_ip_input")
+	LRInUnSNAT         = routerIngress("lr_in_unsnat")
+	LRInDefrag         = routerIngress("lr_in_defrag")
+	LRInLBAffCheck     = routerIngress("lr_in_lb_aff_check")
+	LRInDNAT           = routerIngress("lr_in_dnat")
+	LRInLBAffLearn     = routerIngress("lr_in_lb_aff_learn")
+	LRInECMPStateful   = routerIngress("lr_in_ecmp_stateful")
+	LRInNDRAOptions    = routerIngress("lr_in_nd_ra_options")
+	LRInNDRAResponse   = routerIngress("lr_in_nd_ra_response")
+	LRInIPRoutingPre   = routerIngress("lr_in_ip_routing_pre")
+	LRInIPRouting      = routerIngress("lr_in_ip_routing")
+	LRInIPRoutingECMP  = routerIngress("lr_in_ip_routing_ecmp")
+	LRInPolicy         = routerIngress("lr_in_policy")
+	LRInPolicyECMP     = routerIngress("lr_in_policy_ecmp")
+	LRInARPResolve     = routerIngress("lr_in_arp_resolve")
+	LRInChkPktLen      = routerIngress("lr_in_chk_pkt_len")
+	LRInLargerPkts     = routerIngress("lr_in_larger_pkts")
+	LRInGWRedirect     = routerIngress("lr_in_gw_redirect")
+	LRInARPRequest     = routerIngress("lr_in_arp_request")
+	LROutChkDNATLocal  = routerEgress("lr_out_chk_dnat_local")
+	LROutUndNAT        = routerEgress("lr_out_undnat")
+	LROutPostUndNAT    = routerEgress("lr_out_post_undnat")
+	LROutSNAT          = routerEgress("lr_out_snat")
+	LROutPostSNAT      = routerEgress("lr_out_post_snat")
+	LROutEgrLoop       = routerEgress("lr_out_egr_loop")
+	LROutDelivery      = routerEgress("lr_out_delivery")
+)
+
+// firstRouterID is the ID of a router's first stage, so that each kind of
+// datapath may get more stages without renumbering the other's.
+const firstRouterID = 128
+
+// pipelineStages are the stages of a kind of datapath.
+type pipelineStages struct {
+	first uint32 // ID of the first
+	list  []*Stage
+	next  [2]uint8 // table, by direction
+}
+
+var (
+	switchStages = &pipelineStages{first: 1}
+	routerStages = &pipelineStages{first: firstRouterID}
+)
+
+func (p *pipelineStages) add(name string, d Direction) *Stage {
+	s := &Stage{ID: p.first + uint32(len(p.list)), Name: name, Direction: d, Table: p.next[d]}
+	p.next[d]++
+	p.list = append(p.list, s)
 	return s
 }
 
-func egress(name string) *Stage {
-	s := &Stage{ID: uint32(len(switchStages)) + 1, Name: name, Direction: Egress, Table: nextEgress}
-	nextEgress++
-	switchStages = append(switchStages, s)
-	return s
-}
+func ingress(name string) *Stage       { return switchStages.add(name, Ingress) }
+func egress(name string) *Stage        { return switchStages.add(name, Egress) }
+func routerIngress(name string) *Stage { return routerStages.add(name, Ingress) }
+func routerEgress(name string) *Stage  { return routerStages.add(name, Egress) }
 
 // SwitchStages are the stages of a logical switch in order.
-func SwitchStages() []*Stage { return switchStages }
+func SwitchStages() []*Stage { return switchStages.list }
+
+// RouterStages are the stages of a logical router in order.
+func RouterStages() []*Stage { return routerStages.list }
 
 // StageByID is the stage of a flow that a chassis names.
 func StageByID(id uint32) (*Stage, error) {
-	if id == 0 || int(id) > len(switchStages) {
+	p := switchStages
+	if id >= firstRouterID {
+		p = routerStages
+	}
+	if id < p.first || id-p.first >= uint32(len(p.list)) {
 		return nil, fmt.Errorf("no stage has the id %d", id)
 	}
-	return switchStages[id-1], nil
+	return p.list[id-p.first], nil
 }

@@ -15,8 +15,8 @@ import (
 
 // Kinds of allocated keys.
 const (
-	KindDatapath = "datapath" // tunnel key of a logical switch; no scope
-	KindPort     = "port"     // tunnel key of a port; the scope is its switch
+	KindDatapath = "datapath" // tunnel key of a logical switch or router; no scope
+	KindPort     = "port"     // tunnel key of a port; the scope is its switch or router
 	KindWaiting  = "waiting"  // no key was left; the number is the place in the queue
 )
 
@@ -28,12 +28,27 @@ var ErrExhausted = errors.New("no free key")
 type Allocator struct {
 	c       *Columns
 	db      *ovsdb.DatabaseSchema
-	scopes  map[ovsdb.UUID]*keys // zero: datapaths; else the ports of a switch
+	kinds   [2]datapathKind
+	scopes  map[ovsdb.UUID]*keys // zero: datapaths; else the ports of one
 	resting map[identity]uint64  // retired keys and the revision since when
 	patient map[identity]bool    // objects that ask for a key that rests
 
 	// Problems are the requests for keys that are not fulfilled.
 	Problems Problems
+}
+
+// datapathKind is where the datapaths of a kind and their ports are.
+type datapathKind struct {
+	table, ports          *ovsdb.TableSchema
+	name, members, config *ovsdb.ColumnSchema // config has requested-tnl-key
+	portName, portConfig  *ovsdb.ColumnSchema
+}
+
+func datapathKinds(c *Columns) [2]datapathKind {
+	return [2]datapathKind{
+		{c.LS.Table, c.LSP.Table, c.LS.Name, c.LS.Ports, c.LS.OtherConfig, c.LSP.Name, c.LSP.Options},
+		{c.LR.Table, c.LRP.Table, c.LR.Name, c.LR.Ports, c.LR.Options, c.LRP.Name, c.LRP.Options},
+	}
 }
 
 // keys are the keys of one scope. A key of an owner that is gone stays in
@@ -70,7 +85,7 @@ func (p place) compare(q place) int {
 
 // NewAllocator reads what was allocated before.
 func NewAllocator(c *Columns, private *ovsdb.DatabaseSchema, sn *ovsdb.Snapshot) *Allocator {
-	a := &Allocator{c: c, db: private, scopes: make(map[ovsdb.UUID]*keys), resting: make(map[identity]uint64),
+	a := &Allocator{c: c, db: private, kinds: datapathKinds(c), scopes: make(map[ovsdb.UUID]*keys), resting: make(map[identity]uint64),
 		patient: make(map[identity]bool)}
 	t := &c.Allocation
 	for row := range sn.Rows(t.Table) {
@@ -108,14 +123,17 @@ func (a *Allocator) scope(s ovsdb.UUID) *keys {
 func (a *Allocator) All(ctx context.Context, s *ovsdb.Store, sn *ovsdb.Snapshot) error {
 	var needs []need
 	live := make(map[identity]bool)
-	for ls := range sn.Rows(a.c.LS.Table) {
-		id := identity{owner: ls.UUID()}
-		live[id] = true
-		needs = append(needs, need{identity: id, name: ls.Str(a.c.LS.Name)})
-		for p := range ls.Set(a.c.LS.Ports).All() {
-			id := identity{ls.UUID(), p.(ovsdb.UUID)}
+	for i := range a.kinds {
+		k := &a.kinds[i]
+		for row := range sn.Rows(k.table) {
+			id := identity{owner: row.UUID()}
 			live[id] = true
-			needs = append(needs, need{identity: id, name: a.portName(sn, id.owner)})
+			needs = append(needs, need{identity: id, name: row.Str(k.name)})
+			for p := range row.Set(k.members).All() {
+				id := identity{row.UUID(), p.(ovsdb.UUID)}
+				live[id] = true
+				needs = append(needs, need{identity: id, name: a.portName(sn, id.owner)})
+			}
 		}
 	}
 	for scope, k := range a.scopes {
@@ -129,10 +147,27 @@ func (a *Allocator) All(ctx context.Context, s *ovsdb.Store, sn *ovsdb.Snapshot)
 }
 
 func (a *Allocator) portName(sn *ovsdb.Snapshot, u ovsdb.UUID) string {
-	if row := sn.Row(a.c.LSP.Table, u); row != nil {
-		return row.Str(a.c.LSP.Name)
+	_, row := a.find(sn, identity{owner: u}, true)
+	if row == nil {
+		return ""
 	}
-	return ""
+	return row.Str(row.Table().Column("name"))
+}
+
+// find is the row that an identity stands for, a datapath or a port, and its
+// kind; the first kind if it is gone.
+func (a *Allocator) find(sn *ovsdb.Snapshot, id identity, port bool) (*datapathKind, *ovsdb.Row) {
+	for i := range a.kinds {
+		k := &a.kinds[i]
+		t := k.table
+		if port {
+			t = k.ports
+		}
+		if row := sn.Row(t, id.owner); row != nil {
+			return k, row
+		}
+	}
+	return &a.kinds[0], nil
 }
 
 // Follow makes the table agree with the commits. It reports whether it wrote.
@@ -142,11 +177,14 @@ func (a *Allocator) Follow(ctx context.Context, s *ovsdb.Store, commits []ovsdb.
 	var needs []need
 	for _, commit := range commits {
 		for i := range commit.Changes {
-			switch ch := &commit.Changes[i]; ch.Table {
-			case a.c.LS.Table:
-				needs = a.follow(needs, ch, sn)
-			case a.c.LSP.Table:
-				needs = a.followPort(needs, ch, sn)
+			ch := &commit.Changes[i]
+			for j := range a.kinds {
+				switch k := &a.kinds[j]; ch.Table {
+				case k.table:
+					needs = a.follow(needs, k, ch, sn)
+				case k.ports:
+					needs = a.followPort(needs, k, ch, sn)
+				}
 			}
 		}
 	}
@@ -156,18 +194,18 @@ func (a *Allocator) Follow(ctx context.Context, s *ovsdb.Store, commits []ovsdb.
 	return true, a.write(ctx, s, needs, sn)
 }
 
-func (a *Allocator) follow(needs []need, ch *ovsdb.Change, sn *ovsdb.Snapshot) []need {
+func (a *Allocator) follow(needs []need, k *datapathKind, ch *ovsdb.Change, sn *ovsdb.Snapshot) []need {
 	var old, new ovsdb.Set
 	if ch.Old != nil {
-		old = ch.Old.Set(a.c.LS.Ports)
-		if ch.New != nil && asksOtherwise(ch, a.c.LS.Name, a.c.LS.OtherConfig) {
-			needs = append(needs, need{identity: identity{owner: ch.UUID}, name: ch.New.Str(a.c.LS.Name)})
+		old = ch.Old.Set(k.members)
+		if ch.New != nil && asksOtherwise(ch, k.name, k.config) {
+			needs = append(needs, need{identity: identity{owner: ch.UUID}, name: ch.New.Str(k.name)})
 		}
 	} else {
-		needs = append(needs, need{identity: identity{owner: ch.UUID}, name: ch.New.Str(a.c.LS.Name)})
+		needs = append(needs, need{identity: identity{owner: ch.UUID}, name: ch.New.Str(k.name)})
 	}
 	if ch.New != nil {
-		new = ch.New.Set(a.c.LS.Ports)
+		new = ch.New.Set(k.members)
 	} else {
 		needs = append(needs, need{identity: identity{owner: ch.UUID}, drop: true})
 	}
@@ -182,13 +220,13 @@ func (a *Allocator) follow(needs []need, ch *ovsdb.Change, sn *ovsdb.Snapshot) [
 	return needs
 }
 
-// followPort looks at what a port asks for, on the switches that it is on.
-func (a *Allocator) followPort(needs []need, ch *ovsdb.Change, sn *ovsdb.Snapshot) []need {
-	if ch.Old == nil || ch.New == nil || !asksOtherwise(ch, a.c.LSP.Name, a.c.LSP.Options) {
-		return needs // its switches tell
+// followPort looks at what a port asks for, in the datapaths that it is in.
+func (a *Allocator) followPort(needs []need, k *datapathKind, ch *ovsdb.Change, sn *ovsdb.Snapshot) []need {
+	if ch.Old == nil || ch.New == nil || !asksOtherwise(ch, k.portName, k.portConfig) {
+		return needs // its datapaths tell
 	}
-	for ls := range sn.Referrers(a.c.LS.Ports, ch.UUID) {
-		needs = append(needs, need{identity: identity{ls, ch.UUID}, name: ch.New.Str(a.c.LSP.Name)})
+	for u := range sn.Referrers(k.members, ch.UUID) {
+		needs = append(needs, need{identity: identity{u, ch.UUID}, name: ch.New.Str(k.portName)})
 	}
 	return needs
 }

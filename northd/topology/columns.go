@@ -29,10 +29,7 @@ type Columns struct {
 		Table                                *ovsdb.TableSchema
 		Name, VIP, VMAC, Liveness, ChildPort *ovsdb.ColumnSchema
 	}
-	LRP struct {
-		Table               *ovsdb.TableSchema
-		Name, MAC, Networks *ovsdb.ColumnSchema
-	}
+	RouterColumns
 	SBGlobal struct {
 		Table                      *ovsdb.TableSchema
 		NbCfg, Options, IPsec, XID *ovsdb.ColumnSchema
@@ -45,7 +42,9 @@ type Columns struct {
 		Table                                                  *ovsdb.TableSchema
 		LogicalPort, Type, Options, Datapath, TunnelKey, Mac   *ovsdb.ColumnSchema
 		PortSecurity, ParentPort, Tag, XID, Chassis, Encap, Up *ovsdb.ColumnSchema
-		AdditionalChassis                                      *ovsdb.ColumnSchema
+		AdditionalChassis, AdditionalEncap, GatewayChassis     *ovsdb.ColumnSchema
+		HAChassisGroup, NATAddresses, VirtualParent            *ovsdb.ColumnSchema
+		RequestedChassis                                       *ovsdb.ColumnSchema
 	}
 	Group struct {
 		Table                            *ovsdb.TableSchema
@@ -100,9 +99,7 @@ func NewColumns(s Schemas) *Columns {
 	fg.Table = s.NB.Table("Forwarding_Group")
 	resolve(fg.Table, cols{"name": &fg.Name, "vip": &fg.VIP, "vmac": &fg.VMAC, "liveness": &fg.Liveness, "child_port": &fg.ChildPort})
 
-	lrp := &c.LRP
-	lrp.Table = s.NB.Table("Logical_Router_Port")
-	resolve(lrp.Table, cols{"name": &lrp.Name, "mac": &lrp.MAC, "networks": &lrp.Networks})
+	c.resolveRouters(s)
 
 	sg := &c.SBGlobal
 	sg.Table = s.SB.Table("SB_Global")
@@ -117,7 +114,9 @@ func NewColumns(s Schemas) *Columns {
 	resolve(b.Table, cols{"logical_port": &b.LogicalPort, "type": &b.Type, "options": &b.Options,
 		"datapath": &b.Datapath, "tunnel_key": &b.TunnelKey, "mac": &b.Mac, "port_security": &b.PortSecurity,
 		"parent_port": &b.ParentPort, "tag": &b.Tag, "external_ids": &b.XID, "chassis": &b.Chassis,
-		"encap": &b.Encap, "up": &b.Up, "additional_chassis": &b.AdditionalChassis})
+		"encap": &b.Encap, "up": &b.Up, "additional_chassis": &b.AdditionalChassis,
+		"additional_encap": &b.AdditionalEncap, "gateway_chassis": &b.GatewayChassis, "ha_chassis_group": &b.HAChassisGroup,
+		"nat_addresses": &b.NATAddresses, "virtual_parent": &b.VirtualParent, "requested_chassis": &b.RequestedChassis})
 
 	m := &c.Group
 	m.Table = s.SB.Table("Multicast_Group")

@@ -14,12 +14,13 @@ const (
 	TypeLocalnet  = "localnet"  // a physical network
 	TypeLocalport = "localport" // an interface that every chassis may have
 	TypeL2Gateway = "l2gateway" // a physical network, seen from one chassis
-	TypeRouter    = "router"    // the peer of a router port; not compiled yet
+	TypeRouter    = "router"    // the peer of a router port
+	TypeSwitch    = "switch"    // the peer of a port of another switch
 )
 
 // laterTypes are types of ovn-nb(5) that the compiler does not know yet.
 var laterTypes = map[string]bool{
-	TypeRouter: true, "switch": true, "vtep": true, "external": true, "virtual": true, "remote": true,
+	"vtep": true, "external": true, "virtual": true, "remote": true,
 }
 
 // Errors of the type of a port.
@@ -30,8 +31,11 @@ var (
 	ErrType = errors.New("is not a type that can be used")
 )
 
-// configPassthru is a key of other_config.
-const configPassthru = "vlan-passthru"
+// Keys of other_config and options.
+const (
+	configPassthru = "vlan-passthru"
+	optionPeer     = "peer"
+)
 
 // Bound reports whether the port is bound to a chassis, because that claims its
 // interface or is named by its options. Other ports are wherever a chassis has
@@ -40,6 +44,25 @@ func (p *Port) Bound() bool { return p.Type == TypeVIF || p.Type == TypeL2Gatewa
 
 // Physical reports whether the port stands for a physical network.
 func (p *Port) Physical() bool { return p.Type == TypeLocalnet || p.Type == TypeL2Gateway }
+
+// Patch reports whether the port leads to a port of another datapath.
+func (p *Port) Patch() bool { return p.Type == TypeRouter || p.Type == TypeSwitch }
+
+// peerOfSwitchPort is the port of type switch in another switch that the port
+// names in options:peer, and that names it.
+func (r *Reader) peerOfSwitchPort(c *incr.Ctx, p *Port) Peer {
+	l := &r.C.LSP
+	name, _ := r.Option(c, l.Options, p.UUID, optionPeer)
+	other, ok := r.Named(c, l.Name, name)
+	if !ok || r.Str(c, l.Type, other) != TypeSwitch {
+		return Peer{}
+	}
+	ls, ok := r.Holder(c, r.C.LS.Ports, other)
+	if back, _ := r.Option(c, l.Options, other, optionPeer); !ok || back != p.Name || ls == p.Switch {
+		return Peer{}
+	}
+	return r.peer(c, name, ls, other, false)
+}
 
 // Interface is the iface-id of the interface that the port is behind.
 func (p *Port) Interface() string {
@@ -62,6 +85,10 @@ func (r *Reader) readKind(c *incr.Ctx, p *Port) error {
 	case TypeLocalnet, TypeL2Gateway:
 		return r.readProvider(c, p)
 	case TypeLocalport:
+	case TypeRouter:
+		p.RouterPort, _ = r.Option(c, l.Options, p.UUID, optionRouterPort)
+	case TypeSwitch:
+		p.Crossing = r.peerOfSwitchPort(c, p)
 	default:
 		if laterTypes[p.Type] {
 			return r.fieldError(p, "type", fmt.Errorf("%q: %w", p.Type, ErrLater))

@@ -3,6 +3,7 @@ package topology
 import (
 	"hash/maphash"
 	"iter"
+	"slices"
 
 	"govn/pkg/incr"
 	"govn/pkg/ovsdb"
@@ -25,6 +26,8 @@ type Reader struct {
 	rows   map[*ovsdb.TableSchema]*incr.Collection[ovsdb.UUID]
 	fault  Fault
 	keyed  bool // every owner has a key: for checks of what is too new to have one
+
+	lookups *lookups
 }
 
 // Fault breaks the reader on purpose, so that a test of the invariants can show
@@ -50,6 +53,8 @@ func NewReader(e *incr.Engine, c *Columns, sn *ovsdb.Snapshot) *Reader {
 		C: c, engine: e, snap: sn, seed: maphash.MakeSeed(),
 		lists: make(map[*ovsdb.ColumnSchema]*List),
 		rows:  make(map[*ovsdb.TableSchema]*incr.Collection[ovsdb.UUID]),
+
+		lookups: newLookups(c),
 	}
 }
 
@@ -84,6 +89,17 @@ func (l *List) members(key incr.Hash) iter.Seq[Member] {
 // Each keeps one child per element of the column in the row.
 func (l *List) Each(c *incr.Ctx, row ovsdb.UUID, child *incr.Unit[Member]) {
 	incr.Each(c, l.coll, incr.Hash(row), child)
+}
+
+// Has reports whether a row has an element in the column.
+func (l *List) Has(c *incr.Ctx, m Member) bool {
+	return incr.Has(c, l.coll, incr.Hash(m.Row), m)
+}
+
+// EachPair keeps one child per element of the column in the row, for the running
+// unit and the element.
+func EachPair[P comparable](c *incr.Ctx, l *List, row ovsdb.UUID, child *incr.Pairs[P, Member]) {
+	incr.EachPair(c, l.coll, incr.Hash(row), child)
 }
 
 // Rows declares a table whose rows queries walk; before the first Advance. Its
@@ -265,7 +281,6 @@ func (r *Reader) touch(ch *ovsdb.Change) {
 		r.touchAllocation(ch.New)
 		return
 	}
-	r.touchName(ch)
 	if (ch.Old == nil) != (ch.New == nil) {
 		r.engine.Touch(mix(ch.UUID, 0, tableNumber(ch.Table)))
 		if c := r.rows[ch.Table]; c != nil {
@@ -275,6 +290,7 @@ func (r *Reader) touch(ch *ovsdb.Change) {
 	for _, col := range ch.Table.Columns {
 		r.touchColumn(col, ch)
 	}
+	r.touchLookups(ch)
 }
 
 func (r *Reader) touchAllocation(row *ovsdb.Row) {
@@ -314,11 +330,20 @@ func (r *Reader) touchColumn(col *ovsdb.ColumnSchema, ch *ovsdb.Change) {
 		if o.Equal(n) && ch.Old != nil && ch.New != nil {
 			return
 		}
-		if l := r.lists[col]; l != nil {
-			removed, added := ovsdb.DiffSets(o, n)
-			if col == r.fault.SkipLeave {
-				removed = nil
+		l, held := r.lists[col], r.lookups.held[col]
+		if l == nil && !held {
+			break
+		}
+		removed, added := ovsdb.DiffSets(o, n)
+		if col == r.fault.SkipLeave {
+			removed = nil
+		}
+		if held {
+			for _, a := range slices.Concat(removed, added) {
+				r.engine.Touch(holderCell(col, a.(ovsdb.UUID)))
 			}
+		}
+		if l != nil {
 			for _, a := range removed {
 				l.coll.Change(incr.Hash(ch.UUID), Member{ch.UUID, a.(ovsdb.UUID)}, false)
 			}
@@ -330,6 +355,7 @@ func (r *Reader) touchColumn(col *ovsdb.ColumnSchema, ch *ovsdb.Change) {
 		if old == v && old == new {
 			return
 		}
+		r.touchName(col, old, new)
 	}
 	r.engine.Touch(cell(col, ch.UUID))
 }

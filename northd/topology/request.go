@@ -12,8 +12,8 @@ import (
 	"govn/pkg/ovsdb"
 )
 
-// keyRequest is the key of options and of other_config by which a port or a
-// switch asks for its tunnel key (ovn-nb(5), "Tunnel Key").
+// keyRequest is the key of options and of other_config by which a port, a
+// switch or a router asks for its tunnel key (ovn-nb(5), "Tunnel Key").
 const keyRequest = "requested-tnl-key"
 
 // Why an object does not have the key that it asks for.
@@ -32,15 +32,16 @@ var (
 // request is the key that an object asks for, 0 if none.
 func (a *Allocator) request(sn *ovsdb.Snapshot, id identity) uint32 {
 	text, high := "", int64(abi.MaxPortKey)
-	object := &FieldError{Table: a.c.LSP.Table.Name, Column: "options", UUID: id.owner}
+	k, row := a.find(sn, id, !id.scope.IsZero())
+	object := &FieldError{Table: k.ports.Name, Column: k.portConfig.Name, UUID: id.owner}
+	name, config := k.portName, k.portConfig
 	if id.scope.IsZero() {
 		high = abi.MaxDatapathKey
-		object.Table, object.Column = a.c.LS.Table.Name, "other_config"
-		if row := sn.Row(a.c.LS.Table, id.owner); row != nil {
-			text, object.Object = stringAt(row, a.c.LS.OtherConfig, keyRequest), row.Str(a.c.LS.Name)
-		}
-	} else if row := sn.Row(a.c.LSP.Table, id.owner); row != nil {
-		text, object.Object = stringAt(row, a.c.LSP.Options, keyRequest), row.Str(a.c.LSP.Name)
+		object.Table, object.Column = k.table.Name, k.config.Name
+		name, config = k.name, k.config
+	}
+	if row != nil {
+		text, object.Object = stringAt(row, config, keyRequest), row.Str(name)
 	}
 	if text == "" {
 		a.Problems.Report(id.problem(), nil)
@@ -140,10 +141,11 @@ func (a *Allocator) judge(tx *ovsdb.Txn, id identity, key uint32) {
 		a.Problems.Report(id.problem(), nil)
 		return
 	}
-	object := &FieldError{Table: a.c.LSP.Table.Name, Column: "options", UUID: id.owner, Object: a.nameOf(tx.Snapshot(), id),
+	kind, _ := a.find(tx.Snapshot(), id, !id.scope.IsZero())
+	object := &FieldError{Table: kind.ports.Name, Column: kind.portConfig.Name, UUID: id.owner, Object: a.nameOf(tx.Snapshot(), id),
 		Err: fmt.Errorf("%s=%d: %w", keyRequest, key, err)}
 	if id.scope.IsZero() {
-		object.Table, object.Column = a.c.LS.Table.Name, "other_config"
+		object.Table, object.Column = kind.table.Name, kind.config.Name
 	}
 	a.Problems.Report(id.problem(), object)
 }
@@ -192,8 +194,8 @@ func (a *Allocator) Patient() bool { return len(a.patient) > 0 }
 
 func (a *Allocator) nameOf(sn *ovsdb.Snapshot, id identity) string {
 	if id.scope.IsZero() {
-		if row := sn.Row(a.c.LS.Table, id.owner); row != nil {
-			return row.Str(a.c.LS.Name)
+		if k, row := a.find(sn, id, false); row != nil {
+			return row.Str(k.name)
 		}
 		return ""
 	}

@@ -41,6 +41,12 @@ type Port struct {
 	Gateway      string   // of an l2gateway port: the chassis that it is on
 	LearnFDB     bool     // of a localnet port: options:localnet_learn_fdb
 	Passthru     bool     // other_config:vlan-passthru of its switch
+	RouterPort   string   // of a router port's peer: options:router-port
+	FromRouter   bool     // "router" is among its addresses: it has those of its peer
+	Crossing     Peer     // the port of another datapath that it leads to
+	// Peer is the router port that a port of type router leads to; nil: there is
+	// none that can be used.
+	Peer *RouterPort
 }
 
 // PortSecurity is one element of Logical_Switch_Port:port_security.
@@ -92,6 +98,10 @@ func (r *Reader) ReadPort(c *incr.Ctx, m Member, datapath uint32) (p *Port, ok b
 		p.Mac = append(p.Mac, text)
 		if strings.TrimSpace(text) == "unknown" {
 			p.Unknown = true
+			continue
+		}
+		if strings.TrimSpace(text) == "router" && p.Type == TypeRouter {
+			p.FromRouter = true
 			continue
 		}
 		if _, asks, err := ParseDynamic(text); err != nil {
@@ -160,10 +170,29 @@ func (p *Port) AppendHash(b []byte) []byte {
 	for _, s := range p.Mac {
 		b = appendText(b, s)
 	}
-	for _, s := range p.Security {
-		b = appendText(b, s)
+	b = appendTexts(b, p.Security)
+	b = appendText(b, p.RouterPort)
+	b = append(b, boolByte(p.FromRouter), boolByte(p.Peer != nil))
+	b = p.Crossing.appendHash(b)
+	if p.Peer != nil {
+		b = p.Peer.AppendHash(b)
 	}
 	return b
+}
+
+// Connect gives a port of type router the router port that it leads to. Its
+// address router stands for those of the peer.
+func (p *Port) Connect(peer *RouterPort) {
+	p.Peer = peer
+	p.Crossing = Peer{Name: peer.Name, Port: peer.UUID, Owner: peer.Router, Datapath: peer.Datapath, Key: peer.Key, Router: true}
+	if p.FromRouter {
+		p.Addresses = append(p.Addresses, peer.Addresses)
+	}
+}
+
+// FieldError is an error of a column of the port.
+func (p *Port) FieldError(column string, err error) error {
+	return &FieldError{Table: "Logical_Switch_Port", Column: column, Object: p.Name, UUID: p.UUID, Err: err}
 }
 
 // HashPort is the hash of a port by which the compiler tells whether it

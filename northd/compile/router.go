@@ -1,0 +1,278 @@
+package compile
+
+import (
+	"fmt"
+
+	"govn/northd/pipeline"
+	"govn/northd/topology"
+	"govn/northd/translate"
+	"govn/pkg/incr"
+	"govn/pkg/ovsdb"
+	"govn/proto"
+	"govn/proto/state"
+)
+
+// routers are the queries about logical routers.
+type routers struct {
+	ports *topology.List // Logical_Router:ports
+
+	router     *incr.Query[ovsdb.UUID, *topology.Router]
+	port       *incr.Query[topology.Member, *topology.RouterPort]
+	attachment *incr.Query[topology.Member, *topology.Attachment] // by switch port of type router
+	body       *incr.Query[topology.RouterShape, *translate.Body]
+
+	datapath  *incr.Unit[ovsdb.UUID]
+	logic     *incr.Unit[ovsdb.UUID]
+	member    *incr.Unit[topology.Member]
+	neighbour *incr.Pairs[topology.Member, topology.Member] // switch port of type router, port of its switch
+}
+
+// LinkKey names a patch between two datapaths by one of its ports.
+type LinkKey struct{ Port ovsdb.UUID }
+
+// Link says that two datapaths are connected: where one is local, the other one
+// is too, unless the link is a border.
+type Link struct {
+	A, B   uint32 // tunnel keys
+	Border bool
+}
+
+func hashLink(l Link) incr.Hash { return incr.CellOf(uint64(l.A), uint64(l.B), l.Border) }
+
+func (p *Program) newRouters(e *incr.Engine) {
+	r := &p.routers
+	r.ports = p.Reader.List(p.c.LR.Ports)
+	r.router = incr.NewQuery(e, "router", topology.HashRouter, p.readRouter, incr.Order(compareUUIDs))
+	r.port = incr.NewQuery(e, "router-port", topology.HashRouterPort, p.readRouterPort, incr.Order(compareMember))
+	r.attachment = incr.NewQuery(e, "attachment", topology.HashAttachment, p.readAttachment, incr.Order(compareMember))
+	r.body = incr.NewQuery(e, "router-body", hashBody, p.compileRouter)
+	r.datapath = incr.NewUnit(e, "router-datapath", p.runRouterDatapath, incr.Order(compareUUIDs))
+	r.logic = incr.NewUnit(e, "router-logic", p.runRouter, incr.Order(compareUUIDs))
+	r.member = incr.NewUnit(e, "router-member", p.runRouterPort, incr.Order(compareMember))
+	r.neighbour = incr.NewPairs(e, "router-neighbour", p.runRouterNeighbour, incr.Order(comparePairs))
+	p.Reader.Rows(p.c.LR.Table)
+}
+
+func comparePairs(a, b incr.Pair[topology.Member, topology.Member]) int {
+	if c := compareMember(a.Parent, b.Parent); c != 0 {
+		return c
+	}
+	return compareMember(a.Elem, b.Elem)
+}
+
+// readRouter is a router that is enabled and has a key, else nil.
+func (p *Program) readRouter(c *incr.Ctx, lr ovsdb.UUID) (*topology.Router, error) {
+	if !p.Reader.RouterEnabled(c, lr) {
+		return nil, nil
+	}
+	key, err := p.datapathKey.Get(c, lr)
+	if err != nil || key == 0 {
+		return nil, err
+	}
+	return p.Reader.ReadRouter(c, lr, key), nil
+}
+
+func (p *Program) readRouterPort(c *incr.Ctx, m topology.Member) (*topology.RouterPort, error) {
+	if !p.Reader.RouterEnabled(c, m.Row) {
+		return nil, nil
+	}
+	key, err := p.datapathKey.Get(c, m.Row)
+	if err != nil || key == 0 {
+		return nil, err
+	}
+	port, ok, err := p.Reader.ReadRouterPort(c, m, key)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return port, nil
+}
+
+// readAttachment is what the peer of a switch port of type router brings to the
+// switch, nil if there is no peer.
+func (p *Program) readAttachment(c *incr.Ctx, m topology.Member) (*topology.Attachment, error) {
+	port, err := p.port.Get(c, m)
+	if err != nil || port == nil || port.Peer == nil {
+		return nil, nil // the port's own unit says why
+	}
+	return port.Peer.Attachment(p.Reader.DynamicNeighbours(c, port.Peer.Router)), nil
+}
+
+// connect finds the router port that a switch port of type router leads to. A
+// router port that cannot be used is none: its own unit says why.
+func (p *Program) connect(c *incr.Ctx, port *topology.Port) error {
+	m, ok, err := p.Reader.RouterPortNamed(c, port.UUID, port.RouterPort)
+	if err != nil {
+		return port.FieldError("options", err)
+	}
+	if !ok {
+		return nil
+	}
+	if peer, err := p.routers.port.Get(c, m); err == nil && peer != nil {
+		port.Connect(peer)
+	}
+	return nil
+}
+
+// runRouterDatapath emits the rows and the item of a router, and walks its ports.
+func (p *Program) runRouterDatapath(c *incr.Ctx, lr ovsdb.UUID) error {
+	if !p.Reader.RouterEnabled(c, lr) {
+		return nil
+	}
+	p.routers.ports.Each(c, lr, p.routers.member)
+	key, err := p.datapathKey.Get(c, lr)
+	if err != nil || key == 0 {
+		return err
+	}
+	name := p.Reader.Str(c, p.c.LR.Name, lr)
+	incr.Emit(c, p.Rows, RowKey{"Datapath_Binding", lr}, Row{[]Column{
+		{"tunnel_key", int64(key)},
+		{"type", ovsdb.NewSet(typeRouter)},
+		{"nb_uuid", ovsdb.NewSet(lr)},
+		{"external_ids", ovsdb.MapOf("logical-router", lr.String(), "name", name)},
+	}})
+	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_DATAPATH, Key: state.DatapathKey(key)}, Item{
+		Scope: Scope{Datapath: key},
+		Value: marshal(&proto.Datapath{Uuid: lr[:], Name: name, Type: typeRouter}),
+	})
+	return nil
+}
+
+const typeRouter = "logical-router"
+
+// runRouter emits what a router does without looking at its ports.
+func (p *Program) runRouter(c *incr.Ctx, lr ovsdb.UUID) error {
+	r, err := p.routers.router.Get(c, lr)
+	if err != nil || r == nil {
+		return err
+	}
+	body, err := p.routers.body.Get(c, r.RouterShape)
+	if err != nil {
+		return err
+	}
+	shape := r.RouterShape
+	p.emitUnit(c, UnitKey{Switch: lr, Object: lr, Part: PartDefault}, body, Scope{Datapath: r.Key}, 0,
+		func() ([]pipeline.Flow, error) { return pipeline.OfRouter(shape) }, object("Logical_Router", lr, r.Name))
+	return nil
+}
+
+// compileRouter is the body of all routers of a shape.
+func (p *Program) compileRouter(_ *incr.Ctx, s topology.RouterShape) (*translate.Body, error) {
+	flows, err := pipeline.OfRouter(s)
+	if err != nil {
+		return nil, err
+	}
+	return translate.Compile(flows, nil, nil)
+}
+
+// runRouterPort emits what a port of a router contributes.
+func (p *Program) runRouterPort(c *incr.Ctx, m topology.Member) error {
+	port, err := p.routers.port.Get(c, m)
+	if err != nil || port == nil {
+		return err
+	}
+	everywhere := Scope{Datapath: port.Datapath}
+	err = p.emitFlows(c, UnitKey{Switch: m.Row, Object: m.Elem, Part: PartPort}, everywhere, 0, oneKey(port.Name, port.Key),
+		func() ([]pipeline.Flow, error) { return pipeline.OfRouterPort(port) }, object("Logical_Router_Port", port.UUID, port.Name))
+	if err != nil {
+		return err
+	}
+	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(port.Datapath, port.Key)}, Item{
+		Scope: everywhere,
+		Value: marshal(&proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: TypePatch, PeerDatapath: port.Peer.Datapath, PeerPort: port.Peer.Key}),
+	})
+	incr.Emit(c, p.Rows, RowKey{"Port_Binding", m.Elem}, p.routerPortBinding(c, port))
+	p.link(c, port.UUID, port.Datapath, &port.Peer)
+	return nil
+}
+
+// TypePatch is the type of the southbound rows of both ends of a patch
+// (ovn-sb(5), Port_Binding:type).
+const TypePatch = "patch"
+
+// link says that the datapath of a port is connected to that of its peer. Each
+// end says so.
+func (p *Program) link(c *incr.Ctx, port ovsdb.UUID, datapath uint32, peer *topology.Peer) {
+	if peer.Datapath != 0 && peer.Datapath != datapath {
+		incr.Emit(c, p.Links, LinkKey{port}, Link{A: min(datapath, peer.Datapath), B: max(datapath, peer.Datapath)})
+	}
+}
+
+func (p *Program) routerPortBinding(c *incr.Ctx, port *topology.RouterPort) Row {
+	options := ovsdb.MapOf()
+	if port.Peer.Name != "" {
+		options = options.With(optionPeer, port.Peer.Name)
+	}
+	mac := port.MAC.String()
+	for _, n := range port.Networks {
+		mac += " " + n
+	}
+	return Row{[]Column{
+		{"logical_port", port.Name},
+		{"type", TypePatch},
+		{"options", options},
+		{"datapath", port.Router},
+		{"tunnel_key", int64(port.Key)},
+		{"mac", ovsdb.NewSet(mac)},
+		{"external_ids", p.Reader.Map(c, p.c.LRP.XID, port.UUID)},
+	}}
+}
+
+// runRouterNeighbour emits what a router knows of a port of a switch that it is
+// on by the port at.
+func (p *Program) runRouterNeighbour(c *incr.Ctx, at, m topology.Member) error {
+	if at == m {
+		return nil
+	}
+	a, err := p.routers.attachment.Get(c, at)
+	if err != nil || a == nil {
+		return err
+	}
+	port, err := p.port.Get(c, m)
+	if err != nil || port == nil {
+		return nil // the port's own unit says why
+	}
+	return p.emitFlows(c, UnitKey{Switch: a.Router, Object: m.Elem, Part: PartNeighbour, Via: at.Elem}, Scope{Datapath: a.Datapath}, 0,
+		oneKey(a.Name, a.Key), func() ([]pipeline.Flow, error) { return pipeline.OfRouterNeighbour(a, port) },
+		object("Logical_Switch_Port", port.UUID, port.Name))
+}
+
+// emitFlows compiles flows and emits them as a unit, unless there are none. See
+// emitUnit.
+func (p *Program) emitFlows(c *incr.Ctx, k UnitKey, s Scope, resident uint32, keys translate.PortKeys,
+	logic func() ([]pipeline.Flow, error), objects ...*proto.Object) error {
+	flows, err := logic()
+	if err != nil || len(flows) == 0 {
+		return err
+	}
+	body, err := translate.Compile(flows, keys, nil)
+	if err != nil {
+		return err
+	}
+	if body.Len() > 0 {
+		p.emitUnit(c, k, body, s, resident, logic, objects...)
+	}
+	return nil
+}
+
+// oneKey knows one port.
+func oneKey(name string, key uint32) translate.PortKeys {
+	return func(asked string) (uint32, error) {
+		if asked == name {
+			return key, nil
+		}
+		return 0, fmt.Errorf("no port %q", asked)
+	}
+}
+
+// routerKeys knows the ports of a router, for what names them. What was asked is
+// recorded.
+func (p *Program) routerKeys(c *incr.Ctx, lr ovsdb.UUID) translate.PortKeys {
+	return func(name string) (uint32, error) {
+		if u, ok := p.Reader.Named(c, p.c.LRP.Name, name); ok {
+			if key, ok := p.Reader.Key(c, topology.KindPort, lr, u); ok {
+				return key, nil
+			}
+		}
+		return 0, fmt.Errorf("the router has no port %q", name)
+	}
+}

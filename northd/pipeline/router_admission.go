@@ -1,0 +1,32 @@
+package pipeline
+
+import (
+	"govn/northd/topology"
+	"govn/pkg/logical"
+)
+
+// routerAdmission lets a frame into a router that is for the port that it came
+// in by, or for everybody, and keeps the port's Ethernet address for the answers
+// of later stages: xreg0[0..47].
+var routerAdmission = Feature{
+	Name: "router-admission",
+	Router: func(f *Flows, _ *topology.Router) {
+		f.Add(LRInAdmission, 100, neverRouted, drop)
+		f.Add(LRInAdmission, 0, always, drop)
+	},
+	RouterPort: func(f *Flows, p *topology.RouterPort) {
+		if !p.Enabled {
+			return
+		}
+		port, mac := logical.Port("port", p.Name), logical.MAC("mac", p.MAC)
+		f.Add(LRInAdmission, 50, toPortMAC, admit, port, mac)
+		f.Add(LRInAdmission, 50, mcastIn, admit, port, mac)
+	},
+}
+
+var (
+	neverRouted = match("vlan.present || eth.src[40]")
+	toPortMAC   = match("eth.dst == {mac} && inport == {port}")
+	mcastIn     = match("eth.mcast && inport == {port}")
+	admit       = actions("xreg0[0..47] = {mac}; next;")
+)

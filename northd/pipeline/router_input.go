@@ -1,0 +1,79 @@
+package pipeline
+
+import (
+	"net/netip"
+
+	"govn/northd/topology"
+	"govn/pkg/logical"
+)
+
+// routerInput is what a router does with packets that are for itself or that
+// nobody may route: it answers ARP and pings for its addresses, and drops what
+// pretends to come from it (ovn-northd(8), "Ingress Table 3: IP Input").
+var routerInput = Feature{
+	Name: "router-input",
+	Router: func(f *Flows, _ *topology.Router) {
+		f.Add(LRInIPInput, 100, martian, drop)
+		f.Add(LRInIPInput, 85, anyARPND, drop)
+		f.Add(LRInIPInput, 84, routerDiscovery, next)
+		f.Add(LRInIPInput, 83, mcastReserved, drop)
+		f.Add(LRInIPInput, 82, mcastIP, drop)
+		f.Add(LRInIPInput, 50, broadcast, drop)
+		f.Add(LRInIPInput, 32, mcastExpired, drop)
+		f.Add(LRInIPInput, 30, expired, drop)
+	},
+	RouterPort: func(f *Flows, p *topology.RouterPort) {
+		if v4 := hosts(p.V4); len(v4) > 0 {
+			f.Add(LRInIPInput, 100, fromOwnV4, drop, logical.IPSet("ips", withBroadcasts(p.V4)))
+			f.Add(LRInIPInput, 90, pingV4, pongV4, logical.IPSet("ips", v4))
+			f.Add(LRInIPInput, 60, toOwnV4, drop, logical.IPSet("ips", v4))
+		}
+		v6 := hosts(p.V6)
+		f.Add(LRInIPInput, 90, pingV6, pongV6, logical.IPSet("ips", v6))
+		f.Add(LRInIPInput, 60, toOwnV6, drop, logical.IPSet("ips", v6))
+		port := logical.Port("port", p.Name)
+		for _, n := range p.V4 {
+			f.Add(LRInIPInput, 90, arpForPort, routerARPReply, port, logical.IP("ip", n.Addr()), logical.Prefix("net", n.Masked()))
+		}
+	},
+}
+
+// hosts are the addresses of networks.
+func hosts(networks []netip.Prefix) []netip.Prefix {
+	out := make([]netip.Prefix, len(networks))
+	for i, n := range networks {
+		out[i] = netip.PrefixFrom(n.Addr(), n.Addr().BitLen())
+	}
+	return out
+}
+
+// withBroadcasts are the addresses of networks and their broadcast addresses.
+func withBroadcasts(networks []netip.Prefix) []netip.Prefix {
+	var out []netip.Prefix
+	for _, n := range networks {
+		out = append(out, netip.PrefixFrom(n.Addr(), 32), netip.PrefixFrom(topology.Broadcast(n), 32))
+	}
+	return out
+}
+
+var (
+	martian = match("ip4.src_mcast || ip4.src == 255.255.255.255 || ip4.src == 127.0.0.0/8 || ip4.dst == 127.0.0.0/8 || " +
+		"ip4.src == 0.0.0.0/8 || ip4.dst == 0.0.0.0/8")
+	anyARPND        = match("arp || nd")
+	routerDiscovery = match("nd_rs || nd_ra")
+	mcastReserved   = match("ip6.mcast_rsvd")
+	mcastIP         = match("ip4.mcast || ip6.mcast")
+	broadcast       = match("eth.bcast")
+	mcastExpired    = match("ip.ttl == {0, 1} && !ip.later_frag && (ip4.mcast || ip6.mcast)")
+	expired         = match("ip.ttl == {0, 1}")
+	fromOwnV4       = match("ip4.src == {ips} && reg9[0] == 0")
+	toOwnV4         = match("ip4.dst == {ips}")
+	toOwnV6         = match("ip6.dst == {ips}")
+	pingV4          = match("ip4.dst == {ips} && icmp4.type == 8 && icmp4.code == 0")
+	pongV4          = actions("ip4.dst <-> ip4.src; ip.ttl = 255; icmp4.type = 0; flags.loopback = 1; next;")
+	pingV6          = match("ip6.dst == {ips} && icmp6.type == 128 && icmp6.code == 0")
+	pongV6          = actions("ip6.dst <-> ip6.src; ip.ttl = 255; icmp6.type = 129; flags.loopback = 1; next;")
+	arpForPort      = match("inport == {port} && arp.op == 1 && arp.tpa == {ip} && arp.spa == {net}")
+	routerARPReply  = actions("eth.dst = eth.src; eth.src = xreg0[0..47]; arp.op = 2; arp.tha = arp.sha; " +
+		"arp.sha = xreg0[0..47]; arp.tpa <-> arp.spa; outport = inport; flags.loopback = 1; output;")
+)
