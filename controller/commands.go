@@ -53,6 +53,7 @@ func (c *controller) commands() {
 		return control.String(format, h)
 	})
 	handle("debug/flows", "", 0, 0, c.printFlows)
+	handle("debug/groups", "", 0, 0, c.printGroups)
 	handle("debug/quarantine", "", 0, 0, func(b *strings.Builder, _ []string) {
 		for _, f := range c.failed() {
 			fmt.Fprintf(b, "body=%x unit=%x flow=%d cookie=%#x kind=%d key=%x: %s\n", f.Body, f.Unit, f.Flow, f.Cookie, f.Kind, f.Key, f.Error)

@@ -36,6 +36,6 @@
 // # Debugging
 //
 // The control socket answers status, flows and explain (what is installed, why,
-// with counters), connection-status, ct-zone-list, debug/flows (what is wanted), debug/quarantine and debug/dump-items. Logs name the object
+// with counters), connection-status, ct-zone-list, debug/flows and debug/groups (what is wanted), debug/quarantine and debug/dump-items. Logs name the object
 // and the revision.
 package controller

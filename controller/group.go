@@ -2,11 +2,14 @@ package controller
 
 import (
 	"fmt"
+	"strings"
 
 	"govn/controller/flows"
 	"govn/controller/physical"
+	"govn/pkg/abi"
 	"govn/pkg/openflow"
 	"govn/proto"
+	"govn/proto/control"
 	"govn/proto/state"
 )
 
@@ -62,4 +65,57 @@ func (c *controller) failedGroups() []*proto.Failure {
 		out = append(out, f)
 	}
 	return out
+}
+
+// groupsOf are the groups that a flow uses, as they are wanted here.
+func (c *controller) groupsOf(f *openflow.Flow) []control.OFGroup {
+	list, err := openflow.DecodeActions(f.Actions)
+	if err != nil {
+		return nil
+	}
+	var out []control.OFGroup
+	for _, id := range openflow.GroupsUsed(list) {
+		g := c.host.OFGroup(id)
+		if g == nil {
+			continue
+		}
+		text := control.OFGroup{ID: id, Kind: g.Desc.Kind(), Shared: id >= abi.MinSelectGroup}
+		for i := range g.Desc.Buckets {
+			text.Buckets = append(text.Buckets, control.OFBucket{Text: g.Desc.Buckets[i].Format(g.Desc.GroupType)})
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// countGroups fills in what Open vSwitch counts for the groups of an answer.
+func (a *answer) countGroups(stats []openflow.GroupStats) {
+	by := make(map[uint32]*openflow.GroupStats, len(stats))
+	for i := range stats {
+		by[stats[i].ID] = &stats[i]
+	}
+	for i := range a.Origins.Origins {
+		for j := range a.Origins.Origins[i].Groups {
+			g := &a.Origins.Origins[i].Groups[j]
+			s := by[g.ID]
+			if s == nil {
+				continue
+			}
+			g.Duration, g.Counters = s.Duration, &control.Total{Packets: s.Packets, Bytes: s.Bytes}
+			for k := range min(len(g.Buckets), len(s.Buckets)) {
+				g.Buckets[k].Counters = &control.Total{Packets: s.Buckets[k].Packets, Bytes: s.Buckets[k].Bytes}
+			}
+		}
+	}
+}
+
+// printGroups prints the groups that are wanted, each with what it is of.
+func (c *controller) printGroups(b *strings.Builder, _ []string) {
+	for d := range c.groups.Wanted() {
+		fmt.Fprintf(b, "%s #", d)
+		if g := c.host.OFGroup(d.ID); g != nil {
+			fmt.Fprintf(b, " %s", strings.Join(objectNames(&proto.Unit{Objects: g.Objects}), ", "))
+		}
+		b.WriteByte('\n')
+	}
 }

@@ -118,10 +118,11 @@ type originKey struct {
 func (c *controller) origins(ctx context.Context, pick *picker) (*control.Origins, error) {
 	a := &answer{at: map[originKey]int{}}
 	var dump func(context.Context) ([]openflow.FlowStats, error)
+	var counts func(context.Context) ([]openflow.GroupStats, error)
 	err := c.call(ctx, func() {
 		c.collect(a, pick)
 		if c.session != nil {
-			dump = c.session.Flows
+			dump, counts = c.session.Flows, c.session.GroupStats
 		}
 	})
 	if err != nil {
@@ -135,6 +136,13 @@ func (c *controller) origins(ctx context.Context, pick *picker) (*control.Origin
 		return nil, fmt.Errorf("asking Open vSwitch for its flows: %w", err)
 	}
 	a.count(stats, pick)
+	if slices.ContainsFunc(a.Origins.Origins, func(o control.Origin) bool { return len(o.Groups) > 0 }) {
+		groups, err := counts(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("asking Open vSwitch for its groups: %w", err)
+		}
+		a.countGroups(groups)
+	}
 	return &a.Origins, nil
 }
 
@@ -174,12 +182,12 @@ func (c *controller) collect(a *answer, pick *picker) {
 			if shadowed[cand.ID] && !cand.Flow.Equal(&won) { // equal flows are one, for several reasons
 				f.Shadowed = fmt.Sprintf("cookie %#x has the same table, priority and match", won.Cookie)
 			}
-			a.add(key, o, f, cand.Flow.Key())
+			a.add(key, o, f, cand.Flow.Key(), c.groupsOf(&cand.Flow)...)
 		}
 	}
 }
 
-func (a *answer) add(key originKey, o control.Origin, f control.Flow, at openflow.FlowKey) {
+func (a *answer) add(key originKey, o control.Origin, f control.Flow, at openflow.FlowKey, groups ...control.OFGroup) {
 	i, ok := a.at[key]
 	if !ok {
 		i = len(a.Origins.Origins)
@@ -188,6 +196,7 @@ func (a *answer) add(key originKey, o control.Origin, f control.Flow, at openflo
 		a.keys = append(a.keys, nil)
 	}
 	a.Origins.Origins[i].Flows = append(a.Origins.Origins[i].Flows, f)
+	a.Origins.Origins[i].Groups = append(a.Origins.Origins[i].Groups, groups...)
 	a.keys[i] = append(a.keys[i], at)
 }
 

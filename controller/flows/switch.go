@@ -57,6 +57,11 @@ func (s *Session) Hits(ctx context.Context, table, owner uint8) ([]openflow.Flow
 	return s.conn.DumpTable(ctx, table, abi.Cookie(owner, 0, 0), abi.Cookie(0xf, 0, 0))
 }
 
+// GroupStats asks Open vSwitch what it counts for groups, as Flows does.
+func (s *Session) GroupStats(ctx context.Context) ([]openflow.GroupStats, error) {
+	return s.conn.GroupStats(ctx)
+}
+
 // Event is one of: a connection, its loss, a packet.
 type Event struct {
 	Session *Session // of Down

@@ -148,6 +148,7 @@ func (s *Source) origins(k compile.UnitKey, u *compile.Unit, m *proto.Unit, want
 			out[i].Purpose = Lookup(&one)
 		}
 		out[i].Flows = append(out[i].Flows, one)
+		out[i].Groups = append(out[i].Groups, groupsOf(f, u.Body)...)
 	}
 	slices.SortStableFunc(out, func(a, b control.Origin) int { return cmp.Compare(a.Stage.ID, b.Stage.ID) })
 	return out, nil

@@ -202,22 +202,43 @@ func (r *reader) groupDesc() GroupDesc {
 	return d
 }
 
-// String prints the group as ovs-ofctl dump-groups does.
-func (g GroupDesc) String() string {
+// GroupsUsed are the ids of the groups that actions hand packets to, also from
+// inside of a clone.
+func GroupsUsed(list []Action) []uint32 {
+	var ids []uint32
+	for _, a := range list {
+		switch a := a.(type) {
+		case Group:
+			ids = append(ids, a.ID)
+		case Clone:
+			ids = append(ids, GroupsUsed(a.Actions)...)
+		}
+	}
+	return ids
+}
+
+// Kind is type and selection method as ovs-ofctl dump-groups prints them.
+func (g GroupDesc) Kind() string {
 	types := []string{"all", "select", "indirect", "ff"}
 	name := fmt.Sprintf("%d", g.GroupType)
 	if int(g.GroupType) < len(types) {
 		name = types[g.GroupType]
 	}
-	var s strings.Builder
-	fmt.Fprintf(&s, "group_id=%d,type=%s", g.ID, name)
+	s := "type=" + name
 	if g.SelectionMethod != "" {
-		fmt.Fprintf(&s, ",selection_method=%s", g.SelectionMethod)
+		s += ",selection_method=" + g.SelectionMethod
 		if g.MethodParam != 0 {
-			fmt.Fprintf(&s, ",selection_method_param=%d", g.MethodParam)
+			s += fmt.Sprintf(",selection_method_param=%d", g.MethodParam)
 		}
-		s.WriteString(formatMethodFields(g.MethodFields))
+		s += formatMethodFields(g.MethodFields)
 	}
+	return s
+}
+
+// String prints the group as ovs-ofctl dump-groups does.
+func (g GroupDesc) String() string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "group_id=%d,%s", g.ID, g.Kind())
 	for _, k := range g.Buckets {
 		s.WriteString(",bucket=")
 		s.WriteString(k.format(g.GroupType))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -82,6 +83,7 @@ func allMessages() map[string]Message {
 		"tlv request":     &TLVTableRequest{},
 		"tlv reply":       &TLVTableReply{MaxOptionSpace: 256, MaxFields: 64, Maps: []TLVMap{ovnOption}},
 		"flows":           &MultipartReply{Kind: MultipartFlowDesc, More: true, Flows: []FlowStats{flow, flow}},
+		"group stats":     &MultipartReply{Kind: MultipartGroupStats, GroupStats: []GroupStats{{ID: 5, Refs: 2, Packets: 7, Bytes: 700, Duration: 3*time.Second + 5, Buckets: []BucketStats{{3, 300}, {4, 400}}}, {ID: 6}}},
 		"groups":          &MultipartReply{Kind: MultipartGroupDesc, Groups: []GroupDesc{group, group}},
 		"ports":           &MultipartReply{Kind: MultipartPortDesc, Ports: []Port{{Number: 1, Name: "p1"}, {Number: 2, MAC: [6]byte{1}, Config: 1, State: 2}}},
 		"meters":          &MultipartReply{Kind: MultipartMeterDesc, Meters: []MeterMod{{Flags: 1, ID: 2, Bands: []MeterBand{{Rate: 1}}}, {ID: 3}}},

@@ -8,11 +8,12 @@ import (
 
 // Types of multipart messages.
 const (
-	MultipartDesc      = 0
-	MultipartFlowDesc  = 1
-	MultipartGroupDesc = 7
-	MultipartMeterDesc = 10
-	MultipartPortDesc  = 13
+	MultipartDesc       = 0
+	MultipartFlowDesc   = 1
+	MultipartGroupStats = 6
+	MultipartGroupDesc  = 7
+	MultipartMeterDesc  = 10
+	MultipartPortDesc   = 13
 )
 
 // MultipartRequest asks for something that comes in one or more parts.
@@ -37,13 +38,14 @@ func decodeMultipartRequest(r *reader) Message {
 // MultipartReply is one part of an answer. Which slice is filled depends on
 // Kind; Body is what is of no kind known here.
 type MultipartReply struct {
-	Kind   uint16
-	More   bool // more parts follow
-	Flows  []FlowStats
-	Groups []GroupDesc
-	Ports  []Port
-	Meters []MeterMod // as they would be added
-	Body   []byte
+	Kind       uint16
+	More       bool // more parts follow
+	Flows      []FlowStats
+	Groups     []GroupDesc
+	GroupStats []GroupStats
+	Ports      []Port
+	Meters     []MeterMod // as they would be added
+	Body       []byte
 }
 
 // Type is TypeMultipartReply.
@@ -60,6 +62,9 @@ func (m *MultipartReply) appendBody(b []byte) []byte {
 	}
 	for i := range m.Groups {
 		b = m.Groups[i].append(b)
+	}
+	for i := range m.GroupStats {
+		b = m.GroupStats[i].append(b)
 	}
 	for i := range m.Ports {
 		b = m.Ports[i].append(b)
@@ -85,6 +90,8 @@ func decodeMultipartReply(r *reader) Message {
 			m.Flows = append(m.Flows, r.flowStats())
 		case MultipartGroupDesc:
 			m.Groups = append(m.Groups, r.groupDesc())
+		case MultipartGroupStats:
+			m.GroupStats = append(m.GroupStats, r.groupStats())
 		case MultipartPortDesc:
 			m.Ports = append(m.Ports, r.port())
 		case MultipartMeterDesc:

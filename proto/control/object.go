@@ -53,6 +53,9 @@ var kinds = map[string]string{
 	"nat":         "NAT",
 	"dhcp":        "DHCP_Options",
 	"qos":         "QoS",
+	"fwd-group":   "Forwarding_Group",
+	"route":       "Logical_Router_Static_Route",
+	"policy":      "Logical_Router_Policy",
 }
 
 // ErrSelector is matched when a text names no object.

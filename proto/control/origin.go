@@ -93,6 +93,7 @@ type Origin struct {
 	Objects  []Object     `json:"objects,omitempty"` // northbound rows behind it
 	Scope    string       `json:"scope,omitempty"`   // which chassis have it
 	Flows    []Flow       `json:"flows"`
+	Groups   []OFGroup    `json:"groups,omitempty"` // that the flows use
 }
 
 // write writes the origin as a block of lines; indent comes before each.
@@ -116,6 +117,9 @@ func (o *Origin) write(e *errWriter, indent string) {
 		if f.Shadowed != "" {
 			e.printf("%s      not installed: %s\n", indent, f.Shadowed)
 		}
+	}
+	for i := range o.Groups {
+		o.Groups[i].write(e, indent+"    ")
 	}
 }
 

@@ -3,6 +3,7 @@ package vswitch
 import (
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"govn/pkg/openflow"
 	"govn/sim/vswitch/packet"
@@ -13,6 +14,10 @@ type group struct {
 	desc    openflow.GroupDesc
 	buckets [][]openflow.Action // in the order in which an action set runs
 	fields  openflow.Match      // of select with the method hash: what is hashed
+
+	created time.Time
+	total   openflow.BucketStats
+	counts  []openflow.BucketStats // by bucket
 }
 
 // maxGroup is the highest id of a group (OFPG_MAX).
@@ -64,6 +69,9 @@ func (b *Bridge) groupMod(m *openflow.GroupMod, j *journal) error {
 
 func (b *Bridge) putGroup(id uint32, g *group, j *journal) {
 	old := b.groups[id]
+	if old != nil {
+		g.created = old.created
+	}
 	b.groups[id] = g
 	j.undo = append(j.undo, func() {
 		if old != nil {
@@ -79,15 +87,7 @@ func (b *Bridge) deleteGroup(id uint32, j *journal) {
 	old := b.groups[id]
 	delete(b.groups, id)
 	j.undo = append(j.undo, func() { b.groups[id] = old })
-	var users []*flow
-	for i := range b.tables {
-		for r := range b.tables[i].All() {
-			if r.Value.prog.usesGroup(id) {
-				users = append(users, r.Value)
-			}
-		}
-	}
-	for _, f := range users {
+	for _, f := range b.usersOf(id) {
 		b.remove(f, openflow.RemovedGroupDelete, j)
 	}
 }
@@ -129,6 +129,7 @@ func (b *Bridge) newGroup(desc openflow.GroupDesc) (*group, error) {
 		return nil, refuse(etBadMatch, bmcBadField)
 	}
 	g.desc, g.fields = desc, fields
+	g.created, g.counts = b.opts.Now(), make([]openflow.BucketStats, len(desc.Buckets))
 	return g, nil
 }
 
@@ -213,6 +214,7 @@ func (x *execution) group(id uint32) {
 	}
 	x.depth++
 	defer func() { x.depth-- }()
+	x.countGroup(&g.total)
 	switch g.desc.GroupType {
 	case openflow.GroupAll:
 		for i := range g.buckets {
@@ -238,11 +240,43 @@ func (x *execution) group(id uint32) {
 }
 
 func (x *execution) bucket(g *group, i int) {
+	x.countGroup(&g.counts[i])
 	x.tr.note("bucket " + (&g.desc.Buckets[i]).Format(g.desc.GroupType))
 	x.isolated(func() {
 		x.inGroup = true
 		x.run(g.buckets[i])
 	})
+}
+
+func (x *execution) countGroup(n *openflow.BucketStats) {
+	n.Packets++
+	n.Bytes += uint64(len(x.data))
+}
+
+// groupStats are the counters of all groups by id.
+func (b *Bridge) groupStats() []openflow.GroupStats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []openflow.GroupStats
+	for _, d := range b.groupList() {
+		g := b.groups[d.ID]
+		list = append(list, openflow.GroupStats{ID: d.ID, Refs: uint32(len(b.usersOf(d.ID))), Packets: g.total.Packets, Bytes: g.total.Bytes,
+			Duration: b.opts.Now().Sub(g.created), Buckets: slices.Clone(g.counts)})
+	}
+	return list
+}
+
+// usersOf are the flows that use a group.
+func (b *Bridge) usersOf(id uint32) []*flow {
+	var users []*flow
+	for i := range b.tables {
+		for r := range b.tables[i].All() {
+			if r.Value.prog.usesGroup(id) {
+				users = append(users, r.Value)
+			}
+		}
+	}
+	return users
 }
 
 // alive tells whether what a bucket watches is there; one that watches nothing

@@ -43,6 +43,21 @@ func (c *conn) multipart(xid uint32, m *openflow.MultipartRequest) error {
 			size += n
 		}
 		c.reply(xid, &openflow.MultipartReply{Kind: m.Kind, Groups: groups[start:]})
+	case openflow.MultipartGroupStats:
+		if len(m.Body) < 4 {
+			return refuse(etBadRequest, brcBadLen)
+		}
+		id := binary.BigEndian.Uint32(m.Body)
+		stats := b.groupStats()
+		stats = slices.DeleteFunc(stats, func(g openflow.GroupStats) bool { return id != openflow.GroupAny && g.ID != id })
+		for part := range slices.Chunk(stats, 16) { // a group has up to 1,024 buckets or so
+			stats = stats[len(part):]
+			c.reply(xid, &openflow.MultipartReply{Kind: m.Kind, More: len(stats) > 0, GroupStats: part})
+			if len(stats) == 0 {
+				return nil
+			}
+		}
+		c.reply(xid, &openflow.MultipartReply{Kind: m.Kind})
 	case openflow.MultipartPortDesc:
 		var ports []openflow.Port
 		for _, p := range b.Ports() {

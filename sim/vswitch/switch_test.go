@@ -3,6 +3,7 @@ package vswitch
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -151,6 +152,10 @@ func TestSelectGroup(t *testing.T) {
 	}
 	if n := count(); n["2"] < 150 || n["2"] > 350 || n["2"]+n["3"] != 1000 {
 		t.Errorf("ports %v, want 1 to 3", n)
+	}
+	counted := regexp.MustCompile(`group_id=1,duration=[0-9.]+s,ref_count=1,packet_count=2000,byte_count=\d+,bucket0:packet_count=\d+,`)
+	if out := ofctl(t, target, "dump-group-stats"); !counted.MatchString(out) {
+		t.Errorf("2000 packets were sent; the counters are\n%s", out)
 	}
 	b.SetPort(Port{Number: 3, Name: "p3", Down: true})
 	if n := count(); n["2"] != 1000 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	views "govn/proto/control"
 	"govn/sim/lab"
 )
 
@@ -79,6 +80,23 @@ func TestForwardingGroup(t *testing.T) {
 		t.Errorf("of %d flows %v arrived at the two ports", flows, got)
 	}
 	t.Logf("%d flows are spread %v", flows, got)
+
+	// The counters of the buckets are under the name of the group.
+	origins := answer(t, &views.Origins{}, "flows", "-t", l.ControlSocket("hv1", "controller"), "-t", l.ControlSocket("central", "northd"), "--object", "fwd-group:fwd")
+	var buckets []uint64
+	for _, o := range origins.Origins {
+		for _, g := range o.Groups {
+			for _, b := range g.Buckets {
+				if b.Counters == nil {
+					t.Fatalf("no counters of bucket %s", b.Text)
+				}
+				buckets = append(buckets, b.Counters.Packets)
+			}
+		}
+	}
+	if len(buckets) != 2 || buckets[0] == 0 || buckets[1] == 0 {
+		t.Errorf("packets by bucket: %d: %+v", buckets, origins.Origins)
+	}
 
 	// A port without carrier drains: Open vSwitch sees that by itself.
 	must(t)(l.Exec(t.Context(), "c1", "ip", "link", "set", "eth0", "down"))
