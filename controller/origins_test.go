@@ -63,7 +63,7 @@ func TestFlowsAndExplain(t *testing.T) {
 	if len(acl1.Origins) != 1 || len(acl1.Origins[0].Flows) != 1 || acl1.Chassis != "hv1" {
 		t.Fatalf("flows of acl1: %+v", acl1)
 	}
-	if out, err := l.tried("complete", "acl:acl2"); err != nil || out != "acl:acl20\n" {
+	if out, err := l.tried("complete", "acl:acl2"); err != nil || out != "acl:acl2\nacl:acl20\n" {
 		t.Errorf("acl:acl2 is completed to %q, %v", out, err)
 	}
 	o := acl1.Origins[0]
