@@ -20,17 +20,21 @@ import (
 //	  +--------- quarantine of what is refused <-----+
 func (c *controller) round(ctx context.Context) {
 	c.rounds++
+	c.decide()
 	c.evaluate()
 	if c.cfg == nil {
 		return
 	}
 	c.useCache()
 	if c.source != sourceNone {
+		c.decide()
 		c.evaluate()
 	}
 	c.wish(false)
 	done := c.install(ctx)
 	if done {
+		c.gatewaysInstalled()
+		c.announce()
 		c.wish(true)
 	}
 	c.acknowledge(done)

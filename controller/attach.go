@@ -32,6 +32,7 @@ func (c *controller) hello(a ask) {
 		h.Fdb = append(h.Fdb, &proto.FdbEntry{Datapath: mac.Datapath, Mac: mac.MAC, Port: port})
 	}
 	h.Bfd = c.bfd.Level()
+	h.Claims = c.claimed.all()
 	c.state.Abort()
 	c.st.forget()
 	c.accepted, c.greeted, c.lastAck, c.resync = a.session, true, nil, false

@@ -101,6 +101,11 @@ type controller struct {
 	keys           vswitch.Interfaces
 	serving        map[string]bool // interfaces that came to serve a port, or ceased to, since the flows were in
 
+	gw            gateways
+	gatewayClaims map[physical.PortID]bool // of claimed, those of HA groups
+	claimed       claimed
+	announcing    map[announceKey]*announcing
+
 	loaded bool // the cache was read
 	again  bool // a round is due though nothing happened
 
@@ -167,6 +172,7 @@ func newController(ctx context.Context, o Options) *controller {
 		owners: map[flows.Source]physical.Owner{}, badItems: map[string]*proto.Failure{},
 		leaving: map[string]bool{}, waiting: map[string]time.Time{}, serving: map[string]bool{},
 		placed: map[physical.PortID]physical.Placement{}, do: make(chan func()),
+		gw: newGateways(), gatewayClaims: map[physical.PortID]bool{}, claimed: claimed{}, announcing: map[announceKey]*announcing{},
 	}
 	c.fdb = &punt.FDB{Learn: c.learn, Known: c.known, Count: c.host.LearnedIn}
 	c.punts.Register(abi.PuntPutFDB, c.fdb.Handle)
@@ -309,6 +315,9 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 		if ln := patchOf(old); ln != "" && (now == nil || patchOf(now) != ln) {
 			c.host.SetPatch(ln, 0)
 		}
+	}
+	if old != nil && old.PortIDs[vswitch.KeyChassisID] != "" || now != nil && now.PortIDs[vswitch.KeyChassisID] != "" {
+		c.watchTunnel(name, now)
 	}
 	c.claim(name, old, now)
 	if now == nil {
@@ -463,6 +472,7 @@ func (c *controller) switched(e flows.Event) {
 		c.inherited = c.table.Reset(e.Up.Dump)
 		c.groups.Reset(e.Up.Groups)
 		e.Up.Dump, e.Up.Groups = nil, nil
+		c.switchUp(c.inherited == 0)
 		c.retryBarred()
 		c.m.connects.Inc()
 		c.log.Info("connected to Open vSwitch", "bridge", e.Up.Target, "flows", c.inherited, "tun_metadata", e.Up.Option)
@@ -473,6 +483,7 @@ func (c *controller) switched(e flows.Event) {
 	case e.Down != nil:
 		if c.session != nil && c.session == e.Session {
 			c.session = nil
+			c.switchDown()
 			c.log.Warn("connection to Open vSwitch lost", "err", e.Down)
 		}
 	case e.Packet != nil:
@@ -516,7 +527,7 @@ func (c *controller) nextDeadline() time.Duration {
 		c.again = false
 		next = time.Now().Add(retryRefused)
 	}
-	due := []time.Time{c.saveAt, c.sinceAt, c.bfd.Next()}
+	due := []time.Time{c.saveAt, c.sinceAt, c.bfd.Next(), c.gw.next, c.announceDue()}
 	if c.source == sourceNone {
 		due = append(due, c.caution)
 	}

@@ -8,6 +8,7 @@ import (
 
 // metrics of a controller.
 type metrics struct {
+	gateway                                                    gatewayMetrics
 	frames, resyncs, connects, punts, refused, executed        prometheus.Counter
 	bfdChanges                                                 *prometheus.CounterVec
 	bfdSessions, bfdSessionsUp                                 prometheus.Gauge
@@ -23,6 +24,7 @@ func newMetrics() *metrics {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "govn_controller", Name: name, Help: help})
 	}
 	return &metrics{
+		gateway:  newGatewayMetrics(),
 		frames:   counter("frames_total", "Chunks of frames received."),
 		resyncs:  counter("resyncs_total", "Times that the digest of the state differed from northd's."),
 		connects: counter("openflow_connects_total", "Connections made to the integration bridge."),
@@ -59,7 +61,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	} {
 		all = errors.Join(all, r.Register(c))
 	}
-	return all
+	return errors.Join(all, m.gateway.register(r))
 }
 
 // observe sets the gauges after a round.

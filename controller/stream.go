@@ -359,5 +359,6 @@ func mergeReports(a, b *proto.Report) *proto.Report {
 		out.FdbGone = append(out.FdbGone, e)
 	}
 	out.Bfd = mergeBFD(a.Bfd, b.Bfd)
+	mergeClaims(out, a, b)
 	return out
 }

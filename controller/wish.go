@@ -102,7 +102,7 @@ func (c *controller) wishTunnels(flowsAreIn bool) {
 			}
 			for _, e := range ch.Encaps {
 				if e.Type == "geneve" && e.Ip != "" {
-					c.wishTunnel(vswitch.Tunnel{Chassis: name, IP: e.Ip, Csum: c.cfg.EncapCsum && e.Options["csum"] != "false"})
+					c.wishTunnel(vswitch.Tunnel{Chassis: name, IP: e.Ip, Csum: c.cfg.EncapCsum && e.Options["csum"] != "false", BFD: c.bfdOf(name)})
 				}
 			}
 		}

@@ -51,7 +51,12 @@ type Host struct {
 	gateways  map[PortID]bool            // l2gateway ports
 	multis    map[uint32]int             // ports with additional chassis, by datapath
 
-	chassisChanged bool
+	haPorts map[PortID]bool            // that name an HA group
+	haUsers map[uint32]map[string]bool // chassis by datapath whose HA groups they use
+
+	announcers map[PortID]*proto.Port
+
+	chassisChanged, haChanged bool
 }
 
 // Where a port is, seen from this chassis.
@@ -77,17 +82,21 @@ type Placement struct {
 	EthType   uint16 // of the VLAN tag; 0: 802.1Q
 	Chassis   string // that the port is on; Remote
 	Also      []Hop  // further chassis that the port is on; Here, Remote
+	Backups   string // OpenFlow ports of the tunnels to take where that of OFPort fails, as text; Remote
 	Groups    string // keys of its multicast groups, in order, as text
 	Learn     bool
 }
 
 func (p Placement) hash() incr.Hash {
-	h := incr.CellOf(uint64(p.Where), p.Name, p.Interface, uint64(p.OFPort), uint64(p.Tag), p.Chassis, p.Groups, uint64(p.Kind), flag(p.Any), uint64(p.Via), flag(p.Learn), uint64(p.EthType))
+	h := incr.CellOf(uint64(p.Where), p.Name, p.Interface, uint64(p.OFPort), uint64(p.Tag), p.Chassis, p.Groups, uint64(p.Kind), flag(p.Any), uint64(p.Via), flag(p.Learn), uint64(p.EthType), p.Backups)
 	for _, hop := range p.Also {
 		h = incr.CellOf(h, hop.Chassis, uint64(hop.OFPort))
 	}
 	return h
 }
+
+// zoned tells whether the port needs a conntrack zone here.
+func (p *Placement) zoned() bool { return p.Where == Here && p.Kind != KindRedirect }
 
 func flag(b bool) uint64 {
 	if b {
@@ -101,6 +110,7 @@ func New(log *slog.Logger) *Host {
 	h := &Host{
 		e: incr.New(incr.Options{Workers: 1, Logger: log}), in: newInputs(),
 		emitted: map[Owner]*Flows{}, emittedGroups: map[uint32]*OFGroup{}, macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{}, serving: map[string]service{}, localnets: map[uint32]map[uint32]bool{}, gateways: map[PortID]bool{}, multis: map[uint32]int{},
+		haPorts: map[PortID]bool{}, haUsers: map[uint32]map[string]bool{}, announcers: map[PortID]*proto.Port{},
 	}
 	h.placements = incr.NewSink(h.e, "placements", Placement.hash, incr.Order(comparePortID))
 	h.flows = incr.NewSink(h.e, "flows", Flows.hash, incr.Order(CompareOwner))
@@ -196,13 +206,13 @@ func (h *Host) settle(ch *Change) (again bool) {
 			delete(h.placed, d.Key)
 		}
 		ch.Placed[d.Key] = now
-		if old.Where == Here {
+		if old.zoned() {
 			if h.residents[old.Name]--; h.residents[old.Name] == 0 {
 				delete(h.residents, old.Name)
 				gone = append(gone, old.Name)
 			}
 		}
-		if now.Where == Here {
+		if now.zoned() {
 			h.residents[now.Name]++
 			came = append(came, now.Name)
 		}
@@ -241,7 +251,13 @@ func (h *Host) placement(c *incr.Ctx, id PortID) (Placement, error) {
 		return Placement{}, nil
 	}
 	p := Placement{Name: port.Name, Groups: groupsText(port.Groups), Learn: port.Learn}
-	local := h.local(c, port, &p)
+	local := false
+	if len(port.HaGroup) > 0 {
+		p.Kind = kindOf(port)
+		local = h.shared(c, port, &p)
+	} else {
+		local = h.local(c, port, &p)
+	}
 	if local && len(port.AdditionalChassis) == 0 {
 		return p, nil
 	}
@@ -261,6 +277,8 @@ func (h *Host) placement(c *incr.Ctx, id PortID) (Placement, error) {
 		if h.overlaid(c, id.Datapath) {
 			p.Also = hops
 		}
+	case len(port.HaGroup) > 0:
+		h.behind(c, port, &p)
 	case len(hops) > 0:
 		p.Where, p.OFPort, p.Chassis, p.Also, p.Via = Remote, hops[0].OFPort, hops[0].Chassis, hops[1:], via
 	}
@@ -377,10 +395,19 @@ func (h *Host) port(c *incr.Ctx, id PortID) error {
 	b := newBuilder(ownerOfPort(id), p.Name)
 	switch p.Where {
 	case Remote:
+		if p.Backups != "" {
+			b.sharedPort(id, p, h.option(c))
+			break
+		}
 		b.remotePort(id, p, h.option(c))
 	case Bridged:
 		b.bridgedPort(id, p, h.option(c))
 	case Here:
+		if p.Kind == KindRedirect {
+			c.Read(cellPort(id))
+			b.redirect(id, h.in.ports[id].Distributed)
+			break
+		}
 		c.Read(cellZone(p.Name))
 		zone := h.in.zones.Of(p.Name)
 		if zone == 0 {

@@ -60,6 +60,9 @@ type inputs struct {
 
 	ofgroups map[uint32]map[uint32]*proto.Group // by id and datapath
 	sessions map[BFDID]*proto.BfdSession
+
+	haGroups map[string]*proto.HAGroup
+	hosting  map[string]bool // HA groups whose ports this chassis hosts
 }
 
 func newInputs() inputs {
@@ -69,6 +72,7 @@ func newInputs() inputs {
 		tunnels: map[string]int{}, patches: map[string]int{}, fdb: map[MACID]uint32{}, learned: map[MACID]uint32{},
 		zones: NewZones(), groups: map[GroupID]*members{}, ofgroups: map[uint32]map[uint32]*proto.Group{},
 		sessions: map[BFDID]*proto.BfdSession{},
+		haGroups: map[string]*proto.HAGroup{}, hosting: map[string]bool{},
 	}
 }
 
@@ -95,6 +99,7 @@ func cellGroup(g GroupID) incr.Cell     { return incr.CellOf("group", uint64(g.D
 func (h *Host) SetSelf(name string) {
 	if h.in.self != name {
 		h.in.self = name
+		h.haChanged = true
 		h.e.Touch(cellSelf)
 	}
 }
@@ -117,7 +122,7 @@ func (h *Host) Item(kind proto.Kind, key string, value []byte) error {
 	case proto.Kind_KIND_CHASSIS:
 		m, err := decode(value, &proto.Chassis{})
 		put(h.in.chassis, key, m)
-		h.chassisChanged = true
+		h.chassisChanged, h.haChanged = true, true
 		h.e.Touch(cellChassis(key))
 		return err
 	case proto.Kind_KIND_UNIT:
@@ -130,6 +135,10 @@ func (h *Host) Item(kind proto.Kind, key string, value []byte) error {
 		return h.groupItem(key, value)
 	case proto.Kind_KIND_BFD:
 		return h.bfdItem(key, value)
+	case proto.Kind_KIND_HA_GROUP:
+		return h.haGroupItem(key, value)
+	case proto.Kind_KIND_HA_USER:
+		return h.haUserItem(key, value)
 	}
 	return nil
 }
@@ -144,6 +153,8 @@ func (h *Host) portItem(key string, value []byte) error {
 	had := h.in.ports[id] != nil
 	h.noteKind(id, h.in.ports[id], m)
 	put(h.in.ports, id, m)
+	h.haPort(id, m)
+	h.announcer(id, m)
 	h.e.Touch(cellPort(id))
 	h.root(had, m != nil, func() { h.portUnit.Root(id) }, func() { h.portUnit.Unroot(id) })
 	return err

@@ -15,6 +15,7 @@ const (
 	KindVIF       PortKind = iota // an interface of a workload
 	KindNested                    // a container in a workload: a VLAN of the parent's interface
 	KindLocalnet                  // a physical network: a patch port to the bridge that it is mapped to
+	KindRedirect                  // stands for a distributed gateway port where that is hosted
 	KindLocalport                 // an interface on this chassis and perhaps on others, never reached by a tunnel
 	KindL2Gateway                 // as KindLocalnet, but on one chassis only
 	KindVirtual                   // the interface of the port that has its address now
@@ -42,6 +43,8 @@ func kindOf(port *proto.Port) PortKind {
 	switch {
 	case port.Type == typeLocalnet:
 		return KindLocalnet
+	case port.Type == typeRedirect:
+		return KindRedirect
 	case port.Type == typeLocalport:
 		return KindLocalport
 	case port.Type == typeL2Gateway:

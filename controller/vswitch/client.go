@@ -153,7 +153,7 @@ func (c *Client) follow(ctx, dial context.Context, m model.ClientDBModel, guard 
 		client.WithTable(root, &root.Bridges, &root.ExternalIDs),
 		client.WithTable(br, &br.Name, &br.Ports, &br.FailMode, &br.DatapathType, &br.OtherConfig, &br.ExternalIDs),
 		client.WithTable(port, &port.Name, &port.Interfaces, &port.Tag, &port.ExternalIDs),
-		client.WithTable(iface, &iface.Name, &iface.Type, &iface.OFPort, &iface.Error, &iface.ExternalIDs, &iface.Options),
+		client.WithTable(iface, &iface.Name, &iface.Type, &iface.OFPort, &iface.Error, &iface.ExternalIDs, &iface.Options, &iface.BFD, &iface.BFDStatus),
 	))
 	if err != nil {
 		return fmt.Errorf("monitor Open_vSwitch: %w", err)
@@ -306,7 +306,7 @@ func (c *Client) apply(name, uuid string, m model.Model) {
 		if r, ok := m.(*ovs.Interface); ok {
 			c.t.setIface(uuid, &ifaceRow{
 				UUID: uuid, Name: r.Name, Type: r.Type, OFPort: deref(r.OFPort), Error: deref(r.Error),
-				ExternalIDs: r.ExternalIDs, Options: r.Options,
+				ExternalIDs: r.ExternalIDs, Options: r.Options, BFD: r.BFD, BFDStatus: r.BFDStatus,
 			})
 		} else {
 			c.t.setIface(uuid, nil)

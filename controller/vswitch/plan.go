@@ -169,12 +169,12 @@ func (p *planner) tunnels(br *bridgeRow) {
 	for id, t := range p.w.Tunnels.All() {
 		options := map[string]string{"remote_ip": t.IP, "key": "flow", "csum": strconv.FormatBool(t.Csum)}
 		if port := have[id]; port != nil {
-			p.keepTunnel(port, options)
+			p.keepTunnel(port, options, t.BFD.keys())
 			continue
 		}
 		name := tunnelName(t.Chassis, taken)
 		taken[name] = true
-		iface := p.insert("Interface", ovsdb.Row{"name": name, "type": "geneve", "options": stringMap(options)})
+		iface := p.insert("Interface", ovsdb.Row{"name": name, "type": "geneve", "options": stringMap(options), "bfd": stringMap(t.BFD.keys())})
 		port := p.insert("Port", ovsdb.Row{
 			"name": name, "interfaces": iface, "external_ids": stringMap(map[string]string{KeyChassisID: id}),
 		})
@@ -183,10 +183,20 @@ func (p *planner) tunnels(br *bridgeRow) {
 	}
 }
 
-func (p *planner) keepTunnel(port *portRow, options map[string]string) {
+func (p *planner) keepTunnel(port *portRow, options, bfd map[string]string) {
 	for _, uuid := range port.Interfaces {
 		i := p.t.ifaces[uuid]
-		if i == nil || (maps.Equal(i.Options, options) && i.Type == "geneve") {
+		if i == nil {
+			continue
+		}
+		var gone []string
+		for key := range i.BFD {
+			if _, ok := bfd[key]; !ok && slices.Contains(bfdKeys, key) {
+				gone = append(gone, key)
+			}
+		}
+		p.setKeys("Interface", uuid, "bfd", i.BFD, bfd, gone)
+		if maps.Equal(i.Options, options) && i.Type == "geneve" {
 			continue
 		}
 		p.ops = append(p.ops, ovsdb.Operation{

@@ -19,6 +19,7 @@ type Interface struct {
 	Error       string // why, as Open vSwitch says
 	ExternalIDs map[string]string
 	Options     map[string]string
+	BFDStatus   map[string]string // of a tunnel with BFD; see [Interface.BFDState]
 	PortName    string
 	PortIDs     map[string]string // external_ids of its Port
 }
@@ -40,7 +41,7 @@ func (i *Interface) Usable() bool { return i.OFPort > 0 && i.OFPort < 0xff00 }
 func (i *Interface) Equal(j *Interface) bool {
 	return i.Name == j.Name && i.UUID == j.UUID && i.PortUUID == j.PortUUID && i.Type == j.Type &&
 		i.OFPort == j.OFPort && i.Error == j.Error && i.PortName == j.PortName &&
-		maps.Equal(i.ExternalIDs, j.ExternalIDs) && maps.Equal(i.Options, j.Options) && maps.Equal(i.PortIDs, j.PortIDs)
+		maps.Equal(i.ExternalIDs, j.ExternalIDs) && maps.Equal(i.Options, j.Options) && maps.Equal(i.BFDStatus, j.BFDStatus) && maps.Equal(i.PortIDs, j.PortIDs)
 }
 
 // Bridge is the integration bridge.
@@ -79,6 +80,7 @@ type Tunnel struct {
 	Chassis string // name of the other side
 	IP      string // of the other side
 	Csum    bool
+	BFD     BFD
 }
 
 // ID is external_ids:ovn-chassis-id of its port.

@@ -27,6 +27,7 @@ type (
 		UUID, Name, Type, Error string
 		OFPort                  int
 		ExternalIDs, Options    map[string]string
+		BFD, BFDStatus          map[string]string
 	}
 )
 
@@ -195,7 +196,7 @@ func (t *table) onBridge(uuid string, br *bridgeRow) *Interface {
 	}
 	return &Interface{
 		Name: r.Name, UUID: uuid, PortUUID: p.UUID, Type: r.Type, OFPort: r.OFPort, Error: r.Error,
-		ExternalIDs: r.ExternalIDs, Options: r.Options, PortName: p.Name, PortIDs: p.ExternalIDs,
+		ExternalIDs: r.ExternalIDs, Options: r.Options, BFDStatus: r.BFDStatus, PortName: p.Name, PortIDs: p.ExternalIDs,
 	}
 }
 

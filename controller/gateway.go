@@ -1,0 +1,271 @@
+package controller
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	pb "google.golang.org/protobuf/proto"
+
+	"govn/controller/physical"
+	"govn/controller/vswitch"
+	"govn/proto"
+)
+
+// How BFD runs on tunnels where NB_Global does not say otherwise: a chassis that
+// falls silent is given up after 600 ms (mult times min_rx). Open vSwitch by
+// itself, and OVN with it, waits 3 s.
+const (
+	defaultBFDMinRx = 200 // milliseconds
+	defaultBFDMinTx = 100 // milliseconds
+	defaultBFDMult  = 3
+)
+
+const (
+	// yieldDelay is how long a member goes on hosting after a better one came
+	// back: until the others send to that one, it is this one that they send to.
+	yieldDelay = time.Second
+	// pathDownDelay is how long the connection to Open vSwitch may be away
+	// before the others are told not to come back before the flows do.
+	pathDownDelay = 200 * time.Millisecond
+)
+
+// gateways is what the controller knows of the ports that one of several chassis
+// hosts: distributed gateway ports, gateway routers, external ports.
+//
+//	Interface:bfd_status --> watch --> verdict of each HA group --> physical (guards, flows)
+//	HA_GROUP, HA_USER ---> Monitored --> Interface:bfd                --> claims, announcements
+//
+// Who sends to such a port decides without it: Open vSwitch takes the first
+// tunnel that BFD says is up (see physical.toFirst).
+type gateways struct {
+	watch   map[string]watched // tunnels with BFD by interface name
+	peers   map[string]*proto.Bfd
+	hosting map[string]*hosting // by HA group
+	ready   bool                // flows are in: others may send here
+	fresh   bool                // the flows that Open vSwitch had are lost
+	dirty   bool                // something changed since the verdicts
+	next    time.Time           // when the verdicts change by themselves; zero: never
+	lostAt  time.Time           // when the connection to Open vSwitch went; zero: it is there
+}
+
+// watched is a tunnel that BFD runs on.
+type watched struct {
+	chassis        string
+	up, forwarding bool
+}
+
+// hosting is a group whose ports this chassis hosts.
+type hosting struct {
+	since int64     // unix milliseconds
+	until time.Time // not zero: a better member is back
+}
+
+func newGateways() gateways {
+	return gateways{watch: map[string]watched{}, hosting: map[string]*hosting{}, dirty: true}
+}
+
+// watchTunnel follows what BFD says of an interface; nil: it is gone.
+func (c *controller) watchTunnel(name string, i *vswitch.Interface) {
+	w, had := c.gw.watch[name]
+	now := watched{}
+	if i != nil && len(i.BFDStatus) > 0 {
+		now.chassis, _, _ = strings.Cut(i.PortIDs[vswitch.KeyChassisID], "@")
+		now.up, now.forwarding = i.BFDState()
+	}
+	if now == w {
+		return
+	}
+	c.gw.dirty = true
+	if now.chassis == "" {
+		delete(c.gw.watch, name)
+	} else {
+		c.gw.watch[name] = now
+	}
+	if had != (now.chassis != "") || w.up != now.up || w.forwarding != now.forwarding {
+		c.m.gateway.changes.Inc()
+		c.log.Info("BFD", "chassis", cmp.Or(now.chassis, w.chassis), "tunnel", name, "up", now.up, "forwarding", now.forwarding)
+	}
+}
+
+// switchUp and switchDown follow the connection to Open vSwitch. A switch that
+// has lost its flows was started anew: what the database says of BFD is old but
+// for what came since the connection went.
+func (c *controller) switchUp(fresh bool) {
+	g := &c.gw
+	g.dirty, g.lostAt = true, time.Time{}
+	if fresh {
+		g.ready = false
+		return
+	}
+	g.ready = true
+	for name, i := range c.ifaces {
+		c.watchTunnel(name, i)
+	}
+}
+
+func (c *controller) switchDown() {
+	c.gw.lostAt = time.Now()
+	clear(c.gw.watch)
+}
+
+// seen tells which chassis are heard, and which of them may be sent to.
+func (g *gateways) seen() (up, forwarding map[string]bool) {
+	up, forwarding = map[string]bool{}, map[string]bool{}
+	for _, w := range g.watch {
+		up[w.chassis] = up[w.chassis] || w.up
+		forwarding[w.chassis] = forwarding[w.chassis] || w.forwarding
+	}
+	return up, forwarding
+}
+
+// decide brings the verdicts up to date.
+func (c *controller) decide() {
+	g, now := &c.gw, time.Now()
+	if changed := c.host.TakeHA(); !changed && !g.dirty && (g.next.IsZero() || now.Before(g.next)) {
+		return
+	}
+	g.dirty, g.next = false, time.Time{}
+	if peers := c.host.Monitored(); !maps.EqualFunc(peers, g.peers, func(a, b *proto.Bfd) bool { return pb.Equal(a, b) }) {
+		g.peers, c.chassisChanged = peers, true
+	}
+	if !g.lostAt.IsZero() { // what this chassis hosts is as it was, for all that is known
+		if due := g.lostAt.Add(pathDownDelay); now.Before(due) {
+			g.next = due
+		} else if g.ready {
+			g.ready, c.chassisChanged = false, true
+		}
+		return
+	}
+	up, forwarding := g.seen()
+	alone := !slices.ContainsFunc(slices.Collect(maps.Keys(g.peers)), func(name string) bool { return up[name] })
+	used := map[string]bool{}
+	for _, p := range c.host.HAPorts() {
+		key := string(p.Port.HaGroup)
+		if used[key] {
+			continue
+		}
+		used[key] = true
+		c.settleGroup(key, p.Group, verdictOf(p.Group, c.self(), alone, forwarding), now)
+	}
+	for key := range g.hosting {
+		if !used[key] {
+			c.settleGroup(key, nil, elsewhere, now)
+		}
+	}
+}
+
+// verdict says who hosts the ports of an HA group.
+type verdict uint8
+
+const (
+	elsewhere verdict = iota // not this chassis
+	here                     // this chassis
+	better                   // this chassis could, but a member of a higher priority works
+)
+
+// verdictOf is the verdict as a chassis sees it. One that sees nobody does not
+// host: it is more likely that it is cut off than that all others are gone.
+func verdictOf(group *proto.HAGroup, self string, alone bool, forwarding map[string]bool) verdict {
+	members := slices.Clone(group.GetMembers())
+	slices.SortStableFunc(members, func(a, b *proto.HAMember) int { return -cmp.Compare(a.Priority, b.Priority) })
+	at := slices.IndexFunc(members, func(m *proto.HAMember) bool { return m.Chassis == self })
+	switch {
+	case at < 0:
+		return elsewhere
+	case len(members) == 1:
+		return here
+	case alone:
+		return elsewhere
+	case slices.ContainsFunc(members[:at], func(m *proto.HAMember) bool { return forwarding[m.Chassis] }):
+		return better
+	}
+	return here
+}
+
+// settleGroup makes a verdict what holds. A member that is superseded goes on for
+// a while.
+func (c *controller) settleGroup(key string, group *proto.HAGroup, v verdict, now time.Time) {
+	g := &c.gw
+	h := g.hosting[key]
+	switch {
+	case v == here && h == nil:
+		h = &hosting{since: now.UnixMilli()}
+		g.hosting[key] = h
+		c.m.gateway.takeovers.Inc()
+		c.log.Info("this chassis hosts the ports of an HA group now", "group", group.GetName())
+	case v == here:
+		h.until = time.Time{}
+	case v == better && h != nil && h.until.IsZero():
+		h.until = now.Add(yieldDelay)
+	}
+	if h != nil && (v == elsewhere || v == better && !now.Before(h.until)) {
+		delete(g.hosting, key)
+		h = nil
+		c.log.Info("this chassis no longer hosts the ports of an HA group", "group", group.GetName())
+	}
+	if h != nil && !h.until.IsZero() && (g.next.IsZero() || h.until.Before(g.next)) {
+		g.next = h.until
+	}
+	c.host.SetHosting(key, h != nil)
+}
+
+// gatewaysInstalled follows up when the flows are in: the others may send here,
+// northd learns what this chassis hosts, and the networks where it is.
+func (c *controller) gatewaysInstalled() {
+	g := &c.gw
+	up, _ := g.seen()
+	if !g.ready && slices.ContainsFunc(slices.Collect(maps.Keys(g.peers)), func(name string) bool { return up[name] }) {
+		g.ready, c.chassisChanged = true, true
+	}
+	now := map[physical.PortID]bool{}
+	for _, p := range c.host.HAPorts() {
+		if h := g.hosting[string(p.Port.HaGroup)]; h != nil {
+			now[p.ID] = true
+			c.hosts(p.ID, &proto.Claim{Datapath: p.ID.Datapath, Port: p.ID.Port, Since: h.since})
+		}
+	}
+	for id := range c.claimed {
+		if !now[id] && c.gatewayClaims[id] {
+			c.hosts(id, nil)
+		}
+	}
+	c.gatewayClaims = now
+	c.m.gateway.hosting.Set(float64(len(g.hosting)))
+	c.m.gateway.watched.Set(float64(len(g.peers)))
+	c.m.gateway.up.Set(float64(countUp(g.peers, up)))
+}
+
+func countUp(peers map[string]*proto.Bfd, up map[string]bool) (n int) {
+	for name := range peers {
+		if up[name] {
+			n++
+		}
+	}
+	return n
+}
+
+// bfdOf is how BFD runs on the tunnels to a chassis. Only a member of a group
+// has to say that it is not ready.
+func (c *controller) bfdOf(chassis string) vswitch.BFD {
+	how, ok := c.gw.peers[chassis]
+	if !ok {
+		return vswitch.BFD{}
+	}
+	b := vswitch.BFD{
+		Enable: true, MinRx: cmp.Or(how.GetMinRx(), defaultBFDMinRx), MinTx: cmp.Or(how.GetMinTx(), defaultBFDMinTx),
+		DecayMinRx: how.GetDecayMinRx(), Mult: cmp.Or(how.GetMult(), defaultBFDMult),
+	}
+	b.PathDown = !c.gw.ready && c.host.Member()
+	return b
+}
+
+// self is the name of this chassis.
+func (c *controller) self() string {
+	if c.cfg == nil {
+		return ""
+	}
+	return c.cfg.SystemID
+}

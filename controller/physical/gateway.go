@@ -1,0 +1,220 @@
+package physical
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"govn/pkg/abi"
+	"govn/pkg/incr"
+	"govn/pkg/openflow"
+	"govn/proto"
+	"govn/proto/state"
+)
+
+// Types of ports that several chassis may host (ovn-sb(5), Port_Binding, type).
+const (
+	typeRedirect = "chassisredirect"
+	typeExternal = "external"
+)
+
+// HAPort is a port that one of several chassis hosts.
+type HAPort struct {
+	ID    PortID
+	Port  *proto.Port
+	Group *proto.HAGroup // nil: not received
+}
+
+// SetHosting tells whether this chassis hosts the ports of an HA group now. It
+// is the controller that decides, by what it sees of the other members.
+func (h *Host) SetHosting(group string, hosting bool) {
+	if h.in.hosting[group] == hosting {
+		return
+	}
+	if hosting {
+		h.in.hosting[group] = true
+	} else {
+		delete(h.in.hosting, group)
+	}
+	h.e.Touch(cellHosting(group))
+}
+
+// Hosting tells what SetHosting said last.
+func (h *Host) Hosting(group string) bool { return h.in.hosting[group] }
+
+func cellHAGroup(key string) incr.Cell { return incr.CellOf("ha-group", key) }
+func cellHosting(key string) incr.Cell { return incr.CellOf("hosting", key) }
+
+func (h *Host) haGroupItem(key string, value []byte) error {
+	m, err := decode(value, &proto.HAGroup{})
+	put(h.in.haGroups, key, m)
+	h.haChanged = true
+	h.e.Touch(cellHAGroup(key))
+	return err
+}
+
+func (h *Host) haUserItem(key string, value []byte) error {
+	dp, chassis, ok := state.ParseHAUserKey(key)
+	if !ok {
+		return fmt.Errorf("HA_USER item with a key of %d bytes", len(key))
+	}
+	users := h.haUsers[dp]
+	if value == nil {
+		if delete(users, chassis); len(users) == 0 {
+			delete(h.haUsers, dp)
+		}
+	} else {
+		if users == nil {
+			users = map[string]bool{}
+			h.haUsers[dp] = users
+		}
+		users[chassis] = true
+	}
+	h.haChanged = true
+	return nil
+}
+
+// haPort keeps track of the ports that name an HA group.
+func (h *Host) haPort(id PortID, port *proto.Port) {
+	if len(port.GetHaGroup()) > 0 {
+		h.haPorts[id] = true
+	} else if h.haPorts[id] {
+		delete(h.haPorts, id)
+	} else {
+		return
+	}
+	h.haChanged = true
+}
+
+// TakeHA tells whether HA groups, their ports, who uses them or the other chassis
+// changed since the last call.
+func (h *Host) TakeHA() bool {
+	changed := h.haChanged
+	h.haChanged = false
+	return changed
+}
+
+// Member tells whether this chassis is one of several that may host a port.
+func (h *Host) Member() bool {
+	return slices.ContainsFunc(h.HAPorts(), func(p HAPort) bool {
+		return len(p.Group.GetMembers()) > 1 && slices.ContainsFunc(p.Group.Members, func(m *proto.HAMember) bool { return m.Chassis == h.in.self })
+	})
+}
+
+// Announcers are the ports whose addresses are announced.
+func (h *Host) Announcers() map[PortID]*proto.Port { return h.announcers }
+
+func (h *Host) announcer(id PortID, port *proto.Port) {
+	if len(port.GetAnnounce()) == 0 {
+		port = nil
+	}
+	put(h.announcers, id, port)
+}
+
+// HAPorts are the ports that one of several chassis hosts, in order.
+func (h *Host) HAPorts() []HAPort {
+	var out []HAPort
+	for id := range h.haPorts {
+		p := h.in.ports[id]
+		out = append(out, HAPort{id, p, h.in.haGroups[string(p.HaGroup)]})
+	}
+	slices.SortFunc(out, func(a, b HAPort) int { return comparePortID(a.ID, b.ID) })
+	return out
+}
+
+// Monitored are the chassis that this one and they have to watch each other, as
+// whose port may move between chassis, and how: the other members of the HA
+// groups that it uses and, of a member, the chassis that use the group. A group
+// of one has nothing to decide, and an external port is reached by nobody else
+// than its members.
+func (h *Host) Monitored() map[string]*proto.Bfd {
+	out := map[string]*proto.Bfd{}
+	for _, p := range h.HAPorts() {
+		if len(p.Group.GetMembers()) < 2 {
+			continue
+		}
+		member := slices.ContainsFunc(p.Group.Members, func(m *proto.HAMember) bool { return m.Chassis == h.in.self })
+		if !member && p.Port.Type == typeExternal {
+			continue
+		}
+		add := func(name string) {
+			if name != h.in.self && h.in.chassis[name] != nil {
+				out[name] = fastest(out[name], p.Group.Bfd)
+			}
+		}
+		for _, m := range p.Group.Members {
+			add(m.Chassis)
+		}
+		if member && p.Port.Type != typeExternal {
+			for name := range h.haUsers[p.ID.Datapath] {
+				add(name)
+			}
+		}
+	}
+	return out
+}
+
+// fastest is the quicker of two ways to run BFD, for a tunnel that two groups
+// want watched.
+func fastest(a, b *proto.Bfd) *proto.Bfd {
+	if a == nil || b != nil && cmp.Or(b.MinRx, ^uint32(0)) < cmp.Or(a.MinRx, ^uint32(0)) {
+		return b
+	}
+	return a
+}
+
+// shared places a port of an HA group here, while this chassis hosts it.
+func (h *Host) shared(c *incr.Ctx, port *proto.Port, p *Placement) bool {
+	c.Read(cellHosting(string(port.HaGroup)))
+	if !h.in.hosting[string(port.HaGroup)] {
+		return false
+	}
+	p.Where = Here
+	return true
+}
+
+// behind places a port of an HA group behind the tunnels to the other members,
+// best first.
+func (h *Host) behind(c *incr.Ctx, port *proto.Port, p *Placement) {
+	key := string(port.HaGroup)
+	c.Read(cellSelf)
+	c.Read(cellHAGroup(key))
+	var ofports []string
+	for _, m := range h.in.haGroups[key].GetMembers() {
+		if m.Chassis == h.in.self {
+			continue
+		}
+		if ofport := h.reach(c, m.Chassis, ""); ofport > 0 {
+			ofports = append(ofports, strconv.Itoa(ofport))
+			if p.OFPort == 0 {
+				p.OFPort, p.Chassis = ofport, m.Chassis
+			}
+		}
+	}
+	if len(ofports) > 0 {
+		p.Where, p.Backups = Remote, strings.Join(ofports[1:], " ")
+	}
+}
+
+// redirect is the flow to a chassisredirect port that is here: the packet goes
+// on to the distributed port that it stands for.
+func (b *builder) redirect(id PortID, distributed uint32) {
+	b.add(abi.TableLocalOutput, prioMatch, onOutport(id.Datapath, id.Port),
+		setReg(abi.RegOutport, distributed), resubmit(abi.TableLocalOutput))
+}
+
+// sharedPort is the flow to a port that another chassis of its HA group hosts: to
+// the first tunnel that works. Open vSwitch, which runs BFD on them, decides
+// packet by packet.
+func (b *builder) sharedPort(id PortID, p Placement, option *openflow.Field) {
+	members := []uint16{uint16(p.OFPort)}
+	for one := range strings.FieldsSeq(p.Backups) {
+		if n, err := strconv.ParseUint(one, 10, 16); err == nil {
+			members = append(members, uint16(n))
+		}
+	}
+	b.add(abi.TableRemoteOutput, prioMatch, onOutport(id.Datapath, id.Port),
+		append(tunnelKeys(id.Datapath, id.Port, option), openflow.Bundle{Members: members})...)
+}
