@@ -30,6 +30,20 @@ func TestDecode(t *testing.T) {
 		copy(b[at:], v)
 		return b
 	}
+	// Sent by Open vSwitch 3.1.
+	for text, want := range map[string]Packet{
+		"208003186377555b11223344000f4240000249f000000000": {State: Init, Mult: 3, MyDiscr: 0x6377555b, YourDiscr: 0x11223344, MinTx: time.Second, MinRx: 150 * time.Millisecond},
+		"20e003186377555b1122334400061a80000493e000000000": {State: Up, Poll: true, Mult: 3, MyDiscr: 0x6377555b, YourDiscr: 0x11223344, MinTx: 400 * time.Millisecond, MinRx: 300 * time.Millisecond},
+		"20d003186377555b1122334400061a80000493e000000000": {State: Up, Final: true, Mult: 3, MyDiscr: 0x6377555b, YourDiscr: 0x11223344, MinTx: 400 * time.Millisecond, MinRx: 300 * time.Millisecond},
+	} {
+		b, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p, err := Decode(b); err != nil || p != want {
+			t.Errorf("%s: got %v, %v", text, p, err)
+		}
+	}
 	for _, tt := range []struct {
 		name string
 		b    []byte
