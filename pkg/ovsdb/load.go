@@ -1,32 +1,46 @@
 package ovsdb
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"govn/pkg/treap"
 )
 
-// loader builds the state from what the engine has.
+// loader builds the state from what the engine has: first the rows that are left
+// in the end, in plain maps, then the trees, which are much cheaper to build at
+// once than row by row.
 type loader struct {
 	store    *Store
-	state    *Snapshot // what the snapshot's parts and the entries make
-	rows     [][][]treap.Element[UUID, *Row]
+	state    *Snapshot         // revision and transaction id so far; trees in the end
+	rows     [][]map[UUID]*Row // by database and table
 	parts    int
 	total    uint64
 	complete bool // the last part was there
-	indexed  bool
+	entries  bool // the parts are through
 }
 
 func (s *Store) load(ctx context.Context, empty *Snapshot) (*Snapshot, error) {
 	l := &loader{store: s, state: empty}
 	for _, d := range s.dbs {
-		l.rows = append(l.rows, make([][]treap.Element[UUID, *Row], len(d.Schema.tables)))
+		tables := make([]map[UUID]*Row, len(d.Schema.tables))
+		for i := range tables {
+			tables[i] = make(map[UUID]*Row)
+		}
+		l.rows = append(l.rows, tables)
 	}
 	if err := s.engine.Load(ctx, l.part, l.entry); err != nil {
 		return nil, err
 	}
-	if err := l.finishParts(); err != nil {
+	if err := l.endParts(); err != nil {
+		return nil, err
+	}
+	if err := l.build(); err != nil {
 		return nil, err
 	}
 	return l.state, nil
@@ -71,8 +85,7 @@ func (l *loader) readPart(revision uint64, data []byte) error {
 		counted := *r // rows of unknown tables count too
 		l.total += counted.countRows()
 		return r.rows(schema, revision, true, absent, func(row loadedRow) {
-			list := &l.rows[i][row.table.id]
-			*list = append(*list, treap.Element[UUID, *Row]{Key: row.uuid, Value: row.row})
+			l.rows[i][row.table.id][row.uuid] = row.row
 		})
 	case kindFoot:
 		if n := r.uvarint(); n != l.total {
@@ -96,59 +109,86 @@ func (r *logReader) countRows() uint64 {
 	return r.uvarint()
 }
 
-// finishParts builds trees, indexes and references of the snapshot's rows.
-func (l *loader) finishParts() error {
-	if l.indexed {
+// endParts checks that the snapshot was whole.
+func (l *loader) endParts() error {
+	if l.entries {
 		return nil
 	}
-	l.indexed = true
+	l.entries = true
 	if l.parts > 0 && !l.complete {
 		return fmt.Errorf("%w: snapshot of revision %d: the last part is missing", ErrCorrupt, l.state.revision)
 	}
-	for i, db := range l.state.dbs {
-		for _, t := range db.schema.tables {
-			db.tables[t.id] = buildTable(t, l.rows[i][t.id])
-		}
-	}
-	l.rows = nil
 	return nil
 }
 
-func buildTable(t *TableSchema, rows []treap.Element[UUID, *Row]) *tableState {
+// build makes trees, indexes and references of the rows.
+func (l *loader) build() error {
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, db := range l.state.dbs {
+		for _, t := range db.schema.tables {
+			g.Go(func() (err error) {
+				db.tables[t.id], err = buildTable(t, l.rows[i][t.id])
+				return err
+			})
+		}
+	}
+	err := g.Wait()
+	l.rows = nil
+	return err
+}
+
+func buildTable(t *TableSchema, rows map[UUID]*Row) (*tableState, error) {
 	s := &tableState{indexes: make([]indexTree, len(t.Indexes)), refs: make([]refTree, len(t.refs))}
-	s.rows = treap.Build[UUID, *Row, uuidOps[*Row]](rows)
+	list := make([]treap.Element[UUID, *Row], 0, len(rows))
+	for u, r := range rows {
+		list = append(list, treap.Element[UUID, *Row]{Key: u, Value: r})
+	}
+	s.rows = treap.Build[UUID, *Row, uuidOps[*Row]](list)
 	for i := range t.Indexes {
-		keys := make([]treap.Element[UUID, UUID], len(rows))
-		for j, r := range rows {
+		keys := make([]treap.Element[UUID, UUID], len(list))
+		for j, r := range list {
 			keys[j] = treap.Element[UUID, UUID]{Key: r.Value.indexKey(i), Value: r.Key}
 		}
 		s.indexes[i] = treap.Build[UUID, UUID, uuidOps[UUID]](keys)
+		if s.indexes[i].Len() < len(rows) {
+			return nil, fmt.Errorf("%w: table %q: rows have the same values for index %d", ErrCorrupt, t.Name, i)
+		}
 	}
 	for _, f := range t.refs {
-		counts := make(map[UUID]map[UUID]int)
-		for _, r := range rows {
-			f.targets(r.Value.values[f.column.Index], func(target UUID) {
-				if counts[target] == nil {
-					counts[target] = make(map[UUID]int, 1)
-				}
-				counts[target][r.Key]++
-			})
-		}
-		targets := make([]treap.Element[UUID, sourceTree], 0, len(counts))
-		for target, sources := range counts {
-			list := make([]treap.Element[UUID, int], 0, len(sources))
-			for u, n := range sources {
-				list = append(list, treap.Element[UUID, int]{Key: u, Value: n})
-			}
-			targets = append(targets, treap.Element[UUID, sourceTree]{Key: target, Value: treap.Build[UUID, int, uuidOps[int]](list)})
-		}
-		s.refs[f.slot] = treap.Build[UUID, sourceTree, uuidOps[sourceTree]](targets)
+		s.refs[f.slot] = buildRefs(f, list)
 	}
-	return s
+	return s, nil
+}
+
+// buildRefs counts the references of one column.
+func buildRefs(f *refField, rows []treap.Element[UUID, *Row]) refTree {
+	type edge struct{ target, source UUID }
+	var edges []edge
+	for _, r := range rows {
+		f.targets(r.Value.values[f.column.Index], func(target UUID) { edges = append(edges, edge{target, r.Key}) })
+	}
+	slices.SortFunc(edges, func(a, b edge) int {
+		return cmp.Or(a.target.Compare(b.target), a.source.Compare(b.source))
+	})
+	var targets []treap.Element[UUID, sourceTree]
+	for i := 0; i < len(edges); {
+		target := edges[i].target
+		var sources []treap.Element[UUID, int]
+		for ; i < len(edges) && edges[i].target == target; i++ {
+			if n := len(sources); n > 0 && sources[n-1].Key == edges[i].source {
+				sources[n-1].Value++
+			} else {
+				sources = append(sources, treap.Element[UUID, int]{Key: edges[i].source, Value: 1})
+			}
+		}
+		targets = append(targets, treap.Element[UUID, sourceTree]{Key: target, Value: treap.Build[UUID, int, uuidOps[int]](sources)})
+	}
+	return treap.Build[UUID, sourceTree, uuidOps[sourceTree]](targets)
 }
 
 func (l *loader) entry(e Entry) error {
-	if err := l.finishParts(); err != nil {
+	if err := l.endParts(); err != nil {
 		return err
 	}
 	if err := l.readEntry(e); err != nil {
@@ -169,30 +209,25 @@ func (l *loader) readEntry(e Entry) error {
 		return fmt.Errorf("revision %d comes before it", l.state.revision)
 	}
 	i, d := l.find(r.text())
-	next := &Snapshot{revision: e.Revision, txid: nextTxnID(l.state.txid, e.Data), dbs: append([]*dbState(nil), l.state.dbs...)}
+	l.state = &Snapshot{revision: e.Revision, txid: nextTxnID(l.state.txid, e.Data), dbs: l.state.dbs}
 	if d == nil {
-		if err := r.rows(nil, e.Revision, false, nil, nil); err != nil {
-			return err
+		return r.rows(nil, e.Revision, false, nil, nil)
+	}
+	tables := l.rows[i]
+	old := func(t *TableSchema, u UUID) *Row { return tables[t.id][u] }
+	var changes []Change
+	if err := r.rows(d.Schema, e.Revision, false, old, func(row loadedRow) {
+		if row.row == nil {
+			delete(tables[row.table.id], row.uuid)
+		} else {
+			tables[row.table.id][row.uuid] = row.row
 		}
-		l.state = next
-		return nil
-	}
-	before := l.state.dbs[i]
-	old := func(t *TableSchema, u UUID) *Row {
-		row, _ := before.tables[t.id].rows.Get(u)
-		return row
-	}
-	c := newTxn(l.state, d, OwnerNorthd).newCommit(e.Revision)
-	if err := r.rows(d.Schema, e.Revision, false, old, func(row loadedRow) { c.replace(row.old, row.row) }); err != nil {
+		changes = append(changes, Change{Table: row.table, UUID: row.uuid, Old: row.old, New: row.row})
+	}); err != nil {
 		return err
 	}
-	if err := c.index(); err != nil {
-		return err
-	}
-	next.dbs[i] = c.next
-	l.state = next
 	node := newCommitNode()
-	node.commit, node.txid = Commit{Revision: e.Revision, DB: d.Schema, Changes: c.list()}, next.txid
+	node.commit, node.txid = Commit{Revision: e.Revision, DB: d.Schema, Changes: changes}, l.state.txid
 	s := l.store
 	s.history.add(node)
 	s.tail.next = node
