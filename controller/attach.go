@@ -33,6 +33,7 @@ func (c *controller) hello(a ask) {
 	}
 	h.Bfd = c.bfd.Level()
 	h.Claims = c.claimed.all()
+	h.Neighbours = c.heardNeighbours()
 	c.state.Abort()
 	c.st.forget()
 	c.accepted, c.greeted, c.lastAck, c.resync = a.session, true, nil, false
@@ -130,6 +131,7 @@ func (c *controller) applyDelta(delta []state.Change) {
 			c.badItems[where] = &proto.Failure{Kind: uint32(ch.Kind), Key: []byte(ch.Key), Error: err.Error()}
 		}
 	}
+	c.toldOf(delta)
 }
 
 // acknowledge tells northd how far this chassis is, where that is new.

@@ -52,6 +52,7 @@ func (c *controller) commands() {
 		}
 		return control.String(format, h)
 	})
+	handle("debug/punts", "", 0, 0, func(b *strings.Builder, _ []string) { b.WriteString(c.puntText()) })
 	handle("debug/flows", "", 0, 0, c.printFlows)
 	handle("debug/groups", "", 0, 0, c.printGroups)
 	handle("debug/quarantine", "", 0, 0, func(b *strings.Builder, _ []string) {

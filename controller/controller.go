@@ -19,7 +19,6 @@ import (
 	"govn/controller/punt"
 	"govn/controller/vswitch"
 	"govn/pkg/abi"
-	"govn/pkg/openflow"
 	"govn/proto"
 	"govn/proto/state"
 )
@@ -55,8 +54,8 @@ type controller struct {
 	leading int // messages of groups before those of flows in the bundle
 
 	punts *punt.Dispatcher
-	fdb   *punt.FDB
 	bfd   *punt.BFD
+	handlers
 
 	cfg      *vswitch.Config
 	bridge   *vswitch.Bridge
@@ -69,6 +68,13 @@ type controller struct {
 	since      map[string]int64 // interface name to unix milliseconds
 	unwritten  map[string]bool  // interfaces whose since the database does not have
 	sinceAt    time.Time        // when the next of them is to be written down
+
+	seen        seen
+	asking      sync.WaitGroup // for counters
+	heldUntil   time.Time      // when held packets are looked at
+	advertised  map[physical.PortID]*advertising
+	advertiseAt time.Time
+	residentsIn map[uint32]int // ports on interfaces of this host, by datapath
 
 	state    *state.State
 	accepted uint64 // session whose frames count
@@ -151,6 +157,7 @@ func Run(ctx context.Context, o Options) error {
 	c.loop(inner)
 	cancel()
 	wg.Wait()
+	c.asking.Wait()
 	c.saving.Wait()
 	if c.source == sourceNorthd && !c.saveAt.IsZero() {
 		if err := c.cache.store(contentsOf(c.state)); err != nil {
@@ -173,13 +180,13 @@ func newController(ctx context.Context, o Options) *controller {
 		leaving: map[string]bool{}, waiting: map[string]time.Time{}, serving: map[string]bool{},
 		placed: map[physical.PortID]physical.Placement{}, do: make(chan func()),
 		gw: newGateways(), gatewayClaims: map[physical.PortID]bool{}, claimed: claimed{}, announcing: map[announceKey]*announcing{},
+		seen: newSeen(), residentsIn: map[uint32]int{}, advertised: map[physical.PortID]*advertising{},
 	}
-	c.fdb = &punt.FDB{Learn: c.learn, Known: c.known, Count: c.host.LearnedIn}
-	c.punts.Register(abi.PuntPutFDB, c.fdb.Handle)
+	c.m.punt = newPuntMetrics(punts)
+	c.handle()
 	c.bfd = punt.NewBFD()
 	c.bfd.Send, c.bfd.Changed = c.sendPacket, c.bfdChanged
 	c.punts.Register(abi.PuntBFD, func(p *punt.Packet) bool { return c.bfd.HandleAt(time.Now(), p) })
-	c.punts.Register(abi.PuntNDNA, (&punt.NDNA{Send: c.sendPacket}).Handle)
 	return c
 }
 
@@ -222,6 +229,9 @@ func (c *controller) loop(ctx context.Context) {
 			c.switched(e)
 		case fn := <-c.do:
 			fn()
+			continue
+		case h := <-c.seen.answers:
+			c.saw(h)
 			continue
 		case <-timer.C:
 		}
@@ -492,17 +502,6 @@ func (c *controller) switched(e flows.Event) {
 	}
 }
 
-// sendPacket sends a packet of a handler through actions. A connection that is
-// away or breaks loses it, as a switch loses packets.
-func (c *controller) sendPacket(data []byte, actions []openflow.Action) {
-	if c.session == nil {
-		return
-	}
-	if err := c.session.SendPacket(data, actions); err != nil {
-		c.log.Debug("packet not sent", "err", err)
-	}
-}
-
 // known, learn: what the FDB handler asks and tells.
 func (c *controller) known(m punt.MAC) uint32 {
 	return c.host.MACPort(physical.MACID{Datapath: m.Datapath, MAC: m.Addr})
@@ -515,6 +514,7 @@ func (c *controller) learn(m punt.MAC, port uint32) {
 	}
 	id := physical.MACID{Datapath: m.Datapath, MAC: m.Addr}
 	c.host.SetLearned(id, port)
+	c.watchLearned(time.Now())
 	if c.greeted {
 		c.st.sendReport(&proto.Report{FdbPut: []*proto.FdbEntry{{Datapath: m.Datapath, Mac: m.Addr, Port: port}}})
 	}
@@ -527,7 +527,7 @@ func (c *controller) nextDeadline() time.Duration {
 		c.again = false
 		next = time.Now().Add(retryRefused)
 	}
-	due := []time.Time{c.saveAt, c.sinceAt, c.bfd.Next(), c.gw.next, c.announceDue()}
+	due := []time.Time{c.saveAt, c.sinceAt, c.heldUntil, c.advertiseAt, c.seen.next, c.bfd.Next(), c.gw.next, c.announceDue()}
 	if c.source == sourceNone {
 		due = append(due, c.caution)
 	}
@@ -548,6 +548,9 @@ func (c *controller) nextDeadline() time.Duration {
 func (c *controller) deadlines() {
 	now := time.Now()
 	c.bfd.Advance(now) // what has come was taken in before
+	c.heldUntil = c.hold.Tick()
+	c.advertiseAt = c.advertise(now)
+	c.lookAtLearned(c.ctx, now)
 	if !c.saveAt.IsZero() && now.After(c.saveAt) {
 		c.saveAt = time.Time{}
 		if c.source == sourceNorthd && c.cache != nil {

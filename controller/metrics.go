@@ -14,6 +14,7 @@ type metrics struct {
 	bfdSessions, bfdSessionsUp                                 prometheus.Gauge
 	bundles                                                    prometheus.Histogram
 	wanted, installed, quarantined, tunnels, received, applied prometheus.Gauge
+	punt                                                       *puntMetrics
 }
 
 func newMetrics() *metrics {
@@ -57,7 +58,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{
 		m.frames, m.resyncs, m.connects, m.punts, m.refused, m.executed, m.bundles,
 		m.bfdChanges, m.bfdSessions, m.bfdSessionsUp,
-		m.wanted, m.installed, m.quarantined, m.tunnels, m.received, m.applied,
+		m.wanted, m.installed, m.quarantined, m.tunnels, m.received, m.applied, m.punt,
 	} {
 		all = errors.Join(all, r.Register(c))
 	}
@@ -76,4 +77,5 @@ func (c *controller) observe() {
 	c.m.tunnels.Set(float64(c.tunnels.Len()))
 	c.m.received.Set(float64(c.state.Revision().GetNumber()))
 	c.m.applied.Set(float64(c.applied.GetNumber()))
+	c.m.punt.observe(&c.handlers)
 }

@@ -284,6 +284,8 @@ var roles = map[uint8]string{
 	abi.TableLogToPhy:      "out of the interface of %s",
 	abi.TableGetFDB:        "get_fdb(): to %s",
 	abi.TableLookupFDB:     "lookup_fdb(): from %s",
+	abi.TableMACBinding:    "get_arp(), get_nd(): to %s",
+	abi.TableMACLookup:     "lookup_arp(), lookup_nd(): from %s",
 }
 
 // fixedRoles are what the fixed flows of a table do.
@@ -334,6 +336,13 @@ func (c *controller) ownOrigin(owner physical.Owner, table uint8) control.Origin
 		if p := c.host.Port(physical.PortID{Datapath: owner.Datapath, Port: port}); p != nil {
 			who += fmt.Sprintf(" behind port %q", p.Name)
 			o.Objects = []control.Object{{Table: "Logical_Switch_Port", Name: p.Name, UUID: uuidText(p.Uuid)}}
+		}
+	case physical.KindNeighbour:
+		o.Maker, o.Datapath = control.Learned, c.datapath(owner.Datapath)
+		who = "the neighbour " + owner.Name
+		if p := c.host.Port(physical.PortID{Datapath: owner.Datapath, Port: uint32(owner.Key)}); p != nil {
+			who += fmt.Sprintf(" behind port %q", p.Name)
+			o.Objects = []control.Object{{Table: "Logical_Router_Port", Name: p.Name, UUID: uuidText(p.Uuid)}}
 		}
 	default:
 		o.Maker = control.Fixed

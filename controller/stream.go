@@ -360,5 +360,6 @@ func mergeReports(a, b *proto.Report) *proto.Report {
 	}
 	out.Bfd = mergeBFD(a.Bfd, b.Bfd)
 	mergeClaims(out, a, b)
+	mergeNeighbours(out, a, b)
 	return out
 }

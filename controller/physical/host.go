@@ -56,6 +56,8 @@ type Host struct {
 
 	announcers map[PortID]*proto.Port
 
+	neigh neighbours
+
 	chassisChanged, haChanged bool
 }
 
@@ -132,6 +134,7 @@ func New(log *slog.Logger) *Host {
 	h.macUnit = incr.NewUnit(h.e, "mac", h.mac, incr.Order(compareMACID))
 	h.ofgroupUnit = incr.NewUnit(h.e, "ofgroup", h.ofgroup, incr.Order(cmp.Compare[uint32]))
 	h.bfdUnit = incr.NewUnit(h.e, "bfd", h.bfd, incr.Order(compareBFDID))
+	h.initNeighbours()
 	h.fixedUnit.Root(struct{}{})
 	return h
 }

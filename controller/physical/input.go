@@ -131,6 +131,10 @@ func (h *Host) Item(kind proto.Kind, key string, value []byte) error {
 		return h.bodyItem(key, value)
 	case proto.Kind_KIND_FDB:
 		return h.fdbItem(key, value)
+	case proto.Kind_KIND_NEIGHBOUR:
+		return h.neighbourItem(key, value)
+	case proto.Kind_KIND_DATAPATH:
+		return h.datapathItem(key, value)
 	case proto.Kind_KIND_GROUP:
 		return h.groupItem(key, value)
 	case proto.Kind_KIND_BFD:
@@ -155,6 +159,7 @@ func (h *Host) portItem(key string, value []byte) error {
 	put(h.in.ports, id, m)
 	h.haPort(id, m)
 	h.announcer(id, m)
+	h.redirected(id, m)
 	h.e.Touch(cellPort(id))
 	h.root(had, m != nil, func() { h.portUnit.Root(id) }, func() { h.portUnit.Unroot(id) })
 	return err

@@ -19,6 +19,7 @@ const (
 	KindTunnel
 	KindGroup
 	KindMAC
+	KindNeighbour
 )
 
 // Owner names the object that flows of this host belong to.
@@ -26,7 +27,7 @@ type Owner struct {
 	Kind     Kind
 	Datapath uint32
 	Key      uint64 // port, group or MAC
-	Name     string // of a tunnel: CHASSIS@IP
+	Name     string // of a tunnel: CHASSIS@IP; of a neighbour: its address
 }
 
 // CompareOwner orders owners.
@@ -52,7 +53,7 @@ func (o Owner) cookieOwner() uint8 {
 		return abi.OwnerTunnel
 	case KindGroup:
 		return abi.OwnerGroup
-	case KindMAC:
+	case KindMAC, KindNeighbour:
 		return abi.OwnerLearned
 	}
 	return abi.OwnerFixed
@@ -100,6 +101,8 @@ func (o Owner) String() string {
 		return fmt.Sprintf("group %d/%d", o.Datapath, o.Key)
 	case KindMAC:
 		return fmt.Sprintf("fdb %d/%012x", o.Datapath, o.Key)
+	case KindNeighbour:
+		return fmt.Sprintf("neighbour %d/%d %s", o.Datapath, o.Key, o.Name)
 	}
 	return "fixed"
 }

@@ -1,0 +1,338 @@
+package controller
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"govn/controller/flows"
+	"govn/controller/physical"
+	"govn/pkg/abi"
+	"govn/pkg/openflow"
+	"govn/proto"
+)
+
+// Learned entries that nobody uses go after a time; this is how the chassis
+// finds out who uses them. It asks Open vSwitch for the counters of their flows
+// and compares:
+//
+//	72  fdb, from the address        -> fdb_seen
+//	66  neighbour, packets to it     -> neighbours_seen, and probe
+//	67  neighbour, it spoke itself   -> neighbours_seen, no probe needed
+//
+// A neighbour that packets go to and that was silent for probeInterval is asked
+// for, so that one with another Ethernet address is found out while packets
+// still go to the old one. What is used is told to northd often enough for the
+// threshold of its datapath, and no more.
+//
+// How often the counters are looked at follows from the least threshold.
+const (
+	seenFastest = 250 * time.Millisecond
+	seenSlowest = 10 * time.Second
+	// probeSlowest is how long a neighbour that is used may be silent where no
+	// threshold says less (RFC 4861, 10: REACHABLE_TIME).
+	probeSlowest = 30 * time.Second
+	// maxProbes bounds the neighbours asked for at a time; the others follow.
+	maxProbes = 64
+	// seenLimit is how long Open vSwitch may take to answer.
+	seenLimit = 10 * time.Second
+)
+
+// watch is what is known of the use of one entry.
+type watch struct {
+	used, spoke uint64    // packets by the flows, as they were counted last
+	heard       time.Time // when it spoke, was probed or was first looked at
+	told        time.Time // when northd was told
+}
+
+// seen follows the use of learned entries.
+type seen struct {
+	next       time.Time // when the counters are looked at; zero: nothing is learned
+	every      time.Duration
+	asking     bool // an answer is on its way
+	fdb        map[physical.MACID]*watch
+	neighbours map[physical.NeighbourID]*watch
+	answers    chan hits
+}
+
+// hits are the counters of the flows of learned entries, by table.
+type hits struct {
+	lookupFDB, get, lookup []openflow.FlowStats
+	err                    error
+}
+
+func newSeen() seen {
+	return seen{fdb: map[physical.MACID]*watch{}, neighbours: map[physical.NeighbourID]*watch{}, answers: make(chan hits, 1)}
+}
+
+// watchLearned plans the next look at the counters.
+func (c *controller) watchLearned(now time.Time) {
+	s := &c.seen
+	s.every = c.seenInterval()
+	switch {
+	case s.every == 0:
+		s.next = time.Time{}
+	case s.next.IsZero() || s.next.After(now.Add(s.every)):
+		s.next = now.Add(s.every)
+	}
+}
+
+// seenInterval is how often the counters are looked at; 0: not at all.
+func (c *controller) seenInterval() time.Duration {
+	least := time.Duration(0)
+	shorter := func(d time.Duration) {
+		if d > 0 && (least == 0 || d < least) {
+			least = d
+		}
+	}
+	for _, d := range c.host.Datapaths() {
+		shorter(time.Duration(d.FdbAgeThreshold) * time.Second)
+		shorter(parseAges(d.MacBindingAgeThreshold).shortest())
+	}
+	for range c.host.Neighbours {
+		shorter(4 * seenSlowest)
+		break
+	}
+	if least == 0 {
+		return 0
+	}
+	return min(max(least/4, seenFastest), seenSlowest)
+}
+
+// lookAtLearned asks Open vSwitch, away from the loop, when it is time.
+func (c *controller) lookAtLearned(ctx context.Context, now time.Time) {
+	s := &c.seen
+	if s.asking || s.next.IsZero() || now.Before(s.next) {
+		return
+	}
+	s.next = now.Add(s.every)
+	if c.session == nil {
+		return
+	}
+	s.asking = true
+	session := c.session
+	c.asking.Go(func() { s.answers <- askHits(ctx, session) })
+}
+
+// askHits reads the counters.
+func askHits(ctx context.Context, session *flows.Session) (h hits) {
+	ctx, cancel := context.WithTimeout(ctx, seenLimit)
+	defer cancel()
+	for table, to := range map[uint8]*[]openflow.FlowStats{abi.TableLookupFDB: &h.lookupFDB, abi.TableMACBinding: &h.get, abi.TableMACLookup: &h.lookup} {
+		if *to, h.err = session.Hits(ctx, table, abi.OwnerLearned); h.err != nil {
+			return h
+		}
+	}
+	return h
+}
+
+// saw takes in the counters.
+func (c *controller) saw(h hits) {
+	s := &c.seen
+	s.asking = false
+	if h.err != nil {
+		c.log.Debug("counters of learned entries", "err", h.err)
+		return
+	}
+	now := time.Now()
+	r := &proto.Report{}
+	c.sawFDB(r, h.lookupFDB, now)
+	c.sawNeighbours(r, h, now)
+	if c.greeted && len(r.FdbSeen)+len(r.NeighboursSeen) > 0 {
+		c.st.sendReport(r)
+	}
+}
+
+// grew tells whether a counter grew; one of a flow that is new begins at zero.
+func grew(last *uint64, now uint64) bool {
+	was := *last
+	*last = now
+	return now > was || now < was && now > 0
+}
+
+// due tells whether northd is to be told of something that is used.
+func (w *watch) due(now time.Time, threshold time.Duration) bool {
+	if threshold == 0 || now.Sub(w.told) < threshold/4 {
+		return false
+	}
+	w.told = now
+	return true
+}
+
+// sawFDB finds out which learned MAC addresses sent something.
+func (c *controller) sawFDB(r *proto.Report, list []openflow.FlowStats, now time.Time) {
+	there := map[physical.MACID]bool{}
+	for i := range list {
+		m, err := openflow.ParseMatch(list[i].Match)
+		if err != nil {
+			continue
+		}
+		id, port := macOfFlow(&m)
+		there[id] = true
+		w := c.seen.fdb[id]
+		if w == nil {
+			w = &watch{used: list[i].Packets, told: now}
+			c.seen.fdb[id] = w
+			continue
+		}
+		threshold := time.Duration(c.host.Datapaths()[id.Datapath].GetFdbAgeThreshold()) * time.Second
+		if grew(&w.used, list[i].Packets) && w.due(now, threshold) {
+			r.FdbSeen = append(r.FdbSeen, &proto.FdbEntry{Datapath: id.Datapath, Mac: id.MAC, Port: port})
+		}
+	}
+	for id := range c.seen.fdb {
+		if !there[id] {
+			delete(c.seen.fdb, id)
+		}
+	}
+}
+
+func macOfFlow(m *openflow.Match) (physical.MACID, uint32) {
+	dp, _ := m.Uint(openflow.FieldMetadata)
+	mac, _ := m.Uint(openflow.FieldEthSrc)
+	port, _ := m.Uint(openflow.FieldReg(abi.RegInport))
+	return physical.MACID{Datapath: uint32(dp), MAC: mac}, uint32(port)
+}
+
+// sawNeighbours finds out which neighbours are sent to and which spoke, and
+// probes those that are silent.
+func (c *controller) sawNeighbours(r *proto.Report, h hits, now time.Time) {
+	there, spoke := map[physical.NeighbourID]uint64{}, map[physical.NeighbourID]uint64{}
+	for i := range h.get {
+		if m, err := openflow.ParseMatch(h.get[i].Match); err == nil {
+			if id, ok := neighbourOfFlow(&m, abi.RegOutport); ok {
+				there[id] = h.get[i].Packets
+			}
+		}
+	}
+	for i := range h.lookup {
+		m, err := openflow.ParseMatch(h.lookup[i].Match)
+		if err != nil {
+			continue
+		}
+		if _, withMAC := m.Uint(openflow.FieldEthSrc); !withMAC {
+			continue
+		}
+		if id, ok := neighbourOfFlow(&m, abi.RegInport); ok {
+			spoke[id] = h.lookup[i].Packets
+		}
+	}
+	probes := 0
+	ages := map[uint32]ages{}
+	for id, packets := range there {
+		mac, dynamic := c.host.Neighbour(id)
+		w := c.seen.neighbours[id]
+		if w == nil {
+			w = &watch{used: packets, spoke: spoke[id], heard: now, told: now}
+			c.seen.neighbours[id] = w
+			continue
+		}
+		used, alive := grew(&w.used, packets), grew(&w.spoke, spoke[id])
+		if !dynamic {
+			continue
+		}
+		a, known := ages[id.Datapath]
+		if !known {
+			a = parseAges(c.host.Datapaths()[id.Datapath].GetMacBindingAgeThreshold())
+			ages[id.Datapath] = a
+		}
+		threshold := a.of(id.IP)
+		if alive {
+			w.heard = now
+		}
+		if (used || alive) && w.due(now, threshold) {
+			r.NeighboursSeen = append(r.NeighboursSeen, neighbourMessage(id, mac))
+		}
+		silence := probeSlowest
+		if threshold > 0 {
+			silence = min(silence, threshold/2)
+		}
+		if used && now.Sub(w.heard) >= silence && probes < maxProbes {
+			w.heard = now
+			probes++
+			c.probe(id)
+		}
+	}
+	for id := range c.seen.neighbours {
+		if _, ok := there[id]; !ok {
+			delete(c.seen.neighbours, id)
+		}
+	}
+}
+
+func neighbourOfFlow(m *openflow.Match, reg int) (id physical.NeighbourID, ok bool) {
+	dp, _ := m.Uint(openflow.FieldMetadata)
+	port, _ := m.Uint(openflow.FieldReg(reg))
+	id.Datapath, id.Port = uint32(dp), uint32(port)
+	kind, _ := m.Uint(openflow.FieldEthType)
+	var b [16]byte
+	for i := range 4 {
+		v, _ := m.Uint(openflow.FieldReg(abi.RegLogical0 + i))
+		b[4*i], b[4*i+1], b[4*i+2], b[4*i+3] = byte(v>>24), byte(v>>16), byte(v>>8), byte(v)
+	}
+	if kind == 0x86dd {
+		id.IP = netip.AddrFrom16(b)
+	} else {
+		id.IP = netip.AddrFrom4([4]byte(b[:4]))
+	}
+	return id, kind != 0
+}
+
+// ages are the thresholds of a router, as ovn-nb(5) has them in
+// mac_binding_age_threshold: "60", or "192.168.0.0/16:300;fd00::/8:600;60". Of
+// the prefixes that hold an address the longest counts.
+type ages struct {
+	prefixes []agePrefix
+	rest     time.Duration
+}
+
+type agePrefix struct {
+	prefix netip.Prefix
+	after  time.Duration
+}
+
+// parseAges reads a threshold; what it does not understand it leaves out, which
+// northd has warned about.
+func parseAges(text string) (a ages) {
+	for _, part := range strings.Split(text, ";") {
+		part = strings.TrimSpace(part)
+		i := strings.LastIndex(part, ":")
+		n, err := strconv.ParseUint(part[i+1:], 10, 32)
+		if err != nil {
+			continue
+		}
+		after := time.Duration(n) * time.Second
+		if i < 0 {
+			a.rest = after
+			continue
+		}
+		if p, err := netip.ParsePrefix(part[:i]); err == nil {
+			a.prefixes = append(a.prefixes, agePrefix{p.Masked(), after})
+		}
+	}
+	return a
+}
+
+// of is the threshold of an address; 0: it does not age.
+func (a ages) of(ip netip.Addr) time.Duration {
+	after, bits := a.rest, -1
+	for _, p := range a.prefixes {
+		if p.prefix.Contains(ip) && p.prefix.Bits() > bits {
+			after, bits = p.after, p.prefix.Bits()
+		}
+	}
+	return after
+}
+
+// shortest is the least threshold that is not 0.
+func (a ages) shortest() time.Duration {
+	least := a.rest
+	for _, p := range a.prefixes {
+		if p.after > 0 && (least == 0 || p.after < least) {
+			least = p.after
+		}
+	}
+	return least
+}
