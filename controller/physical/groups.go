@@ -18,8 +18,8 @@ type members struct {
 
 // localMember is a member on this chassis.
 type localMember struct {
-	name      string
-	localport bool // gets only what was sent on this chassis
+	name   string
+	sender bool // gets only what was sent on this chassis
 }
 
 func (m *members) empty() bool { return len(m.local) == 0 && len(m.remote) == 0 }
@@ -79,7 +79,8 @@ func (h *Host) join(g GroupID, port uint32, p Placement) (changed bool) {
 		h.groupUnit.Root(g)
 	}
 	if p.Where == Here {
-		m.local[port] = localMember{p.Name, p.Kind == KindLocalport}
+		// What comes by a tunnel has crossed patches where it came from.
+		m.local[port] = localMember{p.Name, p.Kind == KindLocalport || p.Kind == KindPatch}
 		changed = true
 	}
 	for _, chassis := range others {

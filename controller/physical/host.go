@@ -22,19 +22,21 @@ type Host struct {
 	bridged  *incr.Query[uint32, uint32]
 	place    *incr.Query[PortID, Placement]
 
-	fixedUnit  *incr.Unit[struct{}]
-	portUnit   *incr.Unit[PortID]
-	tunnelUnit *incr.Unit[string]
-	groupUnit  *incr.Unit[GroupID]
-	unitUnit   *incr.Unit[UnitID]
-	macUnit    *incr.Unit[MACID]
-	bfdUnit    *incr.Unit[BFDID]
+	fixedUnit    *incr.Unit[struct{}]
+	portUnit     *incr.Unit[PortID]
+	tunnelUnit   *incr.Unit[string]
+	groupUnit    *incr.Unit[GroupID]
+	unitUnit     *incr.Unit[UnitID]
+	datapathUnit *incr.Unit[uint32]
+	macUnit      *incr.Unit[MACID]
+	bfdUnit      *incr.Unit[BFDID]
 
 	ofgroupUnit *incr.Unit[uint32]
 
 	placements *incr.Sink[PortID, Placement]
 	flows      *incr.Sink[Owner, Flows]
 	bodies     *incr.Sink[UnitID, Resolved]
+	zoneNames  *incr.Sink[string, bool] // zones of routers
 	sessions   *incr.Sink[BFDID, *proto.BfdSession]
 	ofgroups   *incr.Sink[uint32, OFGroup]
 
@@ -87,10 +89,12 @@ type Placement struct {
 	Backups   string // OpenFlow ports of the tunnels to take where that of OFPort fails, as text; Remote
 	Groups    string // keys of its multicast groups, in order, as text
 	Learn     bool
+	Peer      PortID // of a patch port; Here
 }
 
 func (p Placement) hash() incr.Hash {
-	h := incr.CellOf(uint64(p.Where), p.Name, p.Interface, uint64(p.OFPort), uint64(p.Tag), p.Chassis, p.Groups, uint64(p.Kind), flag(p.Any), uint64(p.Via), flag(p.Learn), uint64(p.EthType), p.Backups)
+	h := incr.CellOf(uint64(p.Where), p.Name, p.Interface, uint64(p.OFPort), uint64(p.Tag), p.Chassis, p.Groups, uint64(p.Kind), flag(p.Any), uint64(p.Via), flag(p.Learn), uint64(p.EthType), p.Backups,
+		uint64(p.Peer.Datapath), uint64(p.Peer.Port))
 	for _, hop := range p.Also {
 		h = incr.CellOf(h, hop.Chassis, uint64(hop.OFPort))
 	}
@@ -98,7 +102,9 @@ func (p Placement) hash() incr.Hash {
 }
 
 // zoned tells whether the port needs a conntrack zone here.
-func (p *Placement) zoned() bool { return p.Where == Here && p.Kind != KindRedirect }
+func (p *Placement) zoned() bool {
+	return p.Where == Here && p.Kind != KindRedirect && p.Kind != KindPatch
+}
 
 func flag(b bool) uint64 {
 	if b {
@@ -126,6 +132,8 @@ func New(log *slog.Logger) *Host {
 			return p.Where == Here, err
 		}, incr.Order(comparePortID))
 	h.bridged = incr.NewQuery(h.e, "bridged", incr.HashInt[uint32], h.bridge, incr.Order(cmp.Compare[uint32]))
+	h.zoneNames = incr.NewSink(h.e, "zones", incr.HashBool, incr.Order(cmp.Compare[string]))
+	h.datapathUnit = incr.NewUnit(h.e, "datapath", h.datapath, incr.Order(cmp.Compare[uint32]))
 	h.fixedUnit = incr.NewUnit(h.e, "fixed", h.fixed)
 	h.portUnit = incr.NewUnit(h.e, "port", h.port, incr.Order(comparePortID))
 	h.tunnelUnit = incr.NewUnit(h.e, "tunnel", h.tunnel, incr.Order(cmp.Compare[string]))
@@ -197,6 +205,7 @@ func (h *Host) Round() Change {
 // settle brings what follows from all placements up to date: zones and members
 // of groups. It tells whether a second pass is due.
 func (h *Host) settle(ch *Change) (again bool) {
+	again = h.settleZones(ch)
 	changed := h.placements.Drain()
 	groups := map[GroupID]bool{}
 	var gone, came []string
@@ -259,7 +268,7 @@ func (h *Host) placement(c *incr.Ctx, id PortID) (Placement, error) {
 		p.Kind = kindOf(port)
 		local = h.shared(c, port, &p)
 	} else {
-		local = h.local(c, port, &p)
+		local = h.local(c, id, port, &p)
 	}
 	if local && len(port.AdditionalChassis) == 0 {
 		return p, nil
@@ -406,6 +415,10 @@ func (h *Host) port(c *incr.Ctx, id PortID) error {
 	case Bridged:
 		b.bridgedPort(id, p, h.option(c))
 	case Here:
+		if p.Kind == KindPatch {
+			b.patchPort(id, p, h.natZones(c, id.Datapath), h.natZones(c, p.Peer.Datapath))
+			break
+		}
 		if p.Kind == KindRedirect {
 			c.Read(cellPort(id))
 			b.redirect(id, h.in.ports[id].Distributed)
@@ -461,7 +474,7 @@ func (h *Host) group(c *incr.Ctx, g GroupID) error {
 		lm := m.local[key]
 		c.Read(cellZone(lm.name))
 		one := member{port: key, zone: h.in.zones.Of(lm.name)}
-		if lm.localport {
+		if lm.sender {
 			own = append(own, one)
 		} else {
 			local = append(local, one)

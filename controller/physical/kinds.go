@@ -19,6 +19,7 @@ const (
 	KindLocalport                 // an interface on this chassis and perhaps on others, never reached by a tunnel
 	KindL2Gateway                 // as KindLocalnet, but on one chassis only
 	KindVirtual                   // the interface of the port that has its address now
+	KindPatch                     // a port of another datapath
 )
 
 // Types of ports (ovn-sb(5), Port_Binding, type).
@@ -27,6 +28,7 @@ const (
 	typeLocalport = "localport"
 	typeL2Gateway = "l2gateway"
 	typeVirtual   = "virtual"
+	typePatch     = "patch"
 )
 
 // Option keys of ports.
@@ -51,6 +53,8 @@ func kindOf(port *proto.Port) PortKind {
 		return KindL2Gateway
 	case port.Type == typeVirtual:
 		return KindVirtual
+	case port.Type == typePatch:
+		return KindPatch
 	case port.Parent != "":
 		return KindNested
 	}
@@ -59,7 +63,7 @@ func kindOf(port *proto.Port) PortKind {
 
 // local places a port that is to be on this chassis, whether its interface is
 // there or not. What is false is elsewhere.
-func (h *Host) local(c *incr.Ctx, port *proto.Port, p *Placement) bool {
+func (h *Host) local(c *incr.Ctx, id PortID, port *proto.Port, p *Placement) bool {
 	p.Kind = kindOf(port)
 	plug := func(ifaceID string, tag uint32) bool {
 		c.Read(cellIface(ifaceID))
@@ -74,6 +78,9 @@ func (h *Host) local(c *incr.Ctx, port *proto.Port, p *Placement) bool {
 		return h.patched(c, port, p)
 	case KindLocalport:
 		return plug(port.Name, 0)
+	case KindPatch:
+		h.crossing(c, id, port, p)
+		return true
 	}
 	c.Read(cellSelf)
 	here := port.Chassis == h.in.self || slices.Contains(port.AdditionalChassis, h.in.self)

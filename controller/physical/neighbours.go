@@ -76,6 +76,7 @@ func (h *Host) datapathItem(key string, value []byte) error {
 		return fmt.Errorf("DATAPATH item with a key of %d bytes", len(key))
 	}
 	m, err := decode(value, &proto.Datapath{})
+	h.datapathChanged(dp, h.neigh.datapaths[dp] != nil, m != nil)
 	put(h.neigh.datapaths, dp, m)
 	if m == nil && h.neigh.heardIn[dp] > 0 {
 		var gone []NeighbourID

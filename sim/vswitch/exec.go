@@ -37,7 +37,8 @@ type execution struct {
 	inGroup   bool
 	actionSet []openflow.Action
 
-	depth     int
+	depth     int // resubmits around this one that do not go to a higher table
+	nested    int // resubmits around this one
 	resubmits *int
 	pending   *[]pendingFlow // learned, to be installed when the packet is through
 	exit      bool           // an exit action
@@ -211,7 +212,7 @@ func (x *execution) lookup(table uint8, inPort uint16, useConnection, miss bool)
 		table, useConnection = uint8(next), false
 		inPort = x.cur.Key.InPort()
 	}
-	if x.depth > 0 {
+	if x.nested > 0 {
 		x.table, x.cookie, x.rule = savedTable, savedCookie, savedRule
 	}
 }
@@ -302,7 +303,8 @@ func (x *execution) run(actions []openflow.Action) {
 	}
 }
 
-// resubmit is a nested lookup.
+// resubmit is a nested lookup. Open vSwitch counts as depth only what does not go
+// to a higher table, so that long pipelines pass.
 func (x *execution) resubmit(table uint8, inPort uint16, useConnection bool) {
 	switch {
 	case x.depth >= maxDepth:
@@ -312,10 +314,16 @@ func (x *execution) resubmit(table uint8, inPort uint16, useConnection bool) {
 		x.fail("more than %d resubmits", maxResubmits)
 		return
 	}
-	x.depth++
+	deeper := 0
+	if table <= x.table {
+		deeper = 1
+	}
+	x.depth += deeper
+	x.nested++
 	*x.resubmits++
 	x.lookup(table, inPort, useConnection, false)
-	x.depth--
+	x.nested--
+	x.depth -= deeper
 }
 
 // isolated runs fn on a copy of the packet and its metadata: afterwards
