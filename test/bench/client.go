@@ -13,6 +13,7 @@ import (
 // client is a raw OVSDB client (RFC 7047) on one connection: requests one after
 // the other, and the updates of one monitor.
 type client struct {
+	db   string // that transact works on
 	conn net.Conn
 	wmu  sync.Mutex
 	id   int
@@ -39,13 +40,13 @@ type update struct {
 	}
 }
 
-func dial(ctx context.Context, path string) (*client, error) {
+func dial(ctx context.Context, path, db string) (*client, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("northbound database: %w", err)
+		return nil, fmt.Errorf("%s: %w", db, err)
 	}
-	c := &client{conn: conn, replies: make(chan message, 1), updates: make(chan update, 1024), done: make(chan struct{})}
+	c := &client{db: db, conn: conn, replies: make(chan message, 1), updates: make(chan update, 1024), done: make(chan struct{})}
 	go c.read()
 	return c, nil
 }
@@ -123,10 +124,9 @@ func (c *client) call(ctx context.Context, method string, params ...any) (json.R
 	}
 }
 
-// transact runs operations on the northbound database; one that fails is an
-// error.
+// transact runs operations on the database; one that fails is an error.
 func (c *client) transact(ctx context.Context, ops ...any) ([]map[string]any, time.Time, error) {
-	raw, start, err := c.call(ctx, "transact", append([]any{"OVN_Northbound"}, ops...)...)
+	raw, start, err := c.call(ctx, "transact", append([]any{c.db}, ops...)...)
 	if err != nil {
 		return nil, start, err
 	}

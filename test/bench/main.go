@@ -38,8 +38,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
 	command, args := run, os.Args[1:]
-	if len(args) > 0 && args[0] == "failover" {
-		command, args = failover, args[1:]
+	if len(args) > 0 {
+		if c, ok := map[string]func(context.Context, []string) error{"failover": failover, "changes": measureChanges}[args[0]]; ok {
+			command, args = c, args[1:]
+		}
 	}
 	if err := command(ctx, args); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -210,7 +212,7 @@ func measure(ctx context.Context, o *options, net *network, control lab.Control,
 	if err := l.Up(ctx); err != nil {
 		return nil, err
 	}
-	c, err := dial(ctx, strings.TrimPrefix(l.NB(), "unix:"))
+	c, err := dial(ctx, strings.TrimPrefix(l.NB(), "unix:"), "OVN_Northbound")
 	if err != nil {
 		return nil, err
 	}
