@@ -104,6 +104,9 @@ func TestGuardPasses(t *testing.T) {
 			`{"id":null,"method":"update","params":[{"databaseName":"G","id":"m"},{"T":{` + row1 + `:{"old":{"n":7},"new":{"n":8}}}}]}`},
 		{`{"id":null,"method":"update3","params":[{"databaseName":"G","id":"m"},"t2",{"T":{}}]}`,
 			`{"id":null,"method":"update3","params":[{"databaseName":"G","id":"m"},"t2",{"T":{}}]}`},
+		// ovsdb-server gives the cookie back with its members in another order.
+		{`{"id":null,"method":"update3","params":[{"id":"m","databaseName":"G"},"t2",{"T":{}}]}`,
+			`{"id":null,"method":"update3","params":[{"databaseName":"G","id":"m"},"t2",{"T":{}}]}`},
 		{`{"id":4,"error":null,"result":[{"uuid":["uuid",` + row2 + `]},{"rows":[{"name":"r","_uuid":["uuid",` + row1 + `]}]}]}`,
 			`{"id":4,"error":null,"result":[{"uuid":["uuid",` + row2 + `]},{"rows":[{"name":"r","_uuid":["uuid",` + row1 + `]}]}]}`},
 		{`{"id":4,"error":null,"result":[{"error":"x","details":"y","syntax":7},null]}`, `{"id":4,"error":null,"result":[{"error":"x","details":"y"},null]}`},

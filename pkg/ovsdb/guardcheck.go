@@ -81,7 +81,7 @@ func (c *checker) request(text string) error {
 		if len(params) < 3 || c.schemas[a.database] == nil {
 			return fmt.Errorf("the client's %s request: a cookie, tables and a known schema are needed", a.method)
 		}
-		a.cookie = params[1].String()
+		a.cookie = params[1].canonical()
 		a.monitor = newMonitored(c.schemas[a.database], &params[2])
 	}
 	c.pending[n] = a
@@ -153,7 +153,7 @@ func (c *checker) call(v, method *jsonValue) ([]byte, error) {
 	if len(params.list) != want || id.kind != jsonNull {
 		return nil, refuse("%s %s: a notification with %d parameters is needed", method.text, v.short(), want)
 	}
-	cookie := params.list[0].String()
+	cookie := params.list[0].canonical()
 	m := c.monitors[cookie]
 	if m == nil {
 		return nil, refuse("%s of a monitor %s that was not asked for", method.text, cookie)

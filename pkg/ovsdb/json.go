@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -397,6 +398,32 @@ func (v *jsonValue) append(b []byte) []byte {
 }
 
 func (v *jsonValue) String() string { return string(v.append(nil)) }
+
+// canonical is the value as text, with members in order: what is equal prints
+// equal. ovsdb-server gives objects back in another order than they came in.
+func (v *jsonValue) canonical() string { return v.sorted().String() }
+
+func (v *jsonValue) sorted() *jsonValue {
+	if v.kind != jsonObject && v.kind != jsonArray {
+		return v
+	}
+	c := *v
+	c.list = make([]jsonValue, len(v.list))
+	for i := range v.list {
+		c.list[i] = *v.list[i].sorted()
+	}
+	if v.kind == jsonObject {
+		members := make([][2]jsonValue, 0, len(c.list)/2)
+		for i := 0; i+1 < len(c.list); i += 2 {
+			members = append(members, [2]jsonValue{c.list[i], c.list[i+1]})
+		}
+		slices.SortStableFunc(members, func(a, b [2]jsonValue) int { return strings.Compare(a[0].text, b[0].text) })
+		for i, m := range members {
+			c.list[2*i], c.list[2*i+1] = m[0], m[1]
+		}
+	}
+	return &c
+}
 
 // short is the value as a diagnostic, cut off when it is long.
 func (v *jsonValue) short() string {
