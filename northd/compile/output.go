@@ -121,6 +121,8 @@ const (
 	PartPort                      // of a port: for every chassis with the switch
 	PartResident                  // of a port: for the chassis where it is bound
 	PartNeighbour                 // of a port of a switch: what a router on the switch knows of it, Via its switch port
+	PartPeer                      // of a router port: what its router knows of the router at the other end
+	PartPair                      // of a router port with a gateway_mtu: what comes in by the router port Via
 )
 
 func compareUnits(a, b UnitKey) int {

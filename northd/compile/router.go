@@ -25,6 +25,7 @@ type routers struct {
 	logic     *incr.Unit[ovsdb.UUID]
 	member    *incr.Unit[topology.Member]
 	neighbour *incr.Pairs[topology.Member, topology.Member] // switch port of type router, port of its switch
+	pair      *incr.Pairs[topology.Member, topology.Member] // router port with a gateway_mtu, port of its router
 }
 
 // LinkKey names a patch between two datapaths by one of its ports.
@@ -50,6 +51,7 @@ func (p *Program) newRouters(e *incr.Engine) {
 	r.logic = incr.NewUnit(e, "router-logic", p.runRouter, incr.Order(compareUUIDs))
 	r.member = incr.NewUnit(e, "router-member", p.runRouterPort, incr.Order(compareMember))
 	r.neighbour = incr.NewPairs(e, "router-neighbour", p.runRouterNeighbour, incr.Order(comparePairs))
+	r.pair = incr.NewPairs(e, "router-pair", p.runRouterPair, incr.Order(comparePairs))
 	p.Reader.Rows(p.c.LR.Table)
 }
 
@@ -73,17 +75,15 @@ func (p *Program) readRouter(c *incr.Ctx, lr ovsdb.UUID) (*topology.Router, erro
 }
 
 func (p *Program) readRouterPort(c *incr.Ctx, m topology.Member) (*topology.RouterPort, error) {
-	if !p.Reader.RouterEnabled(c, m.Row) {
-		return nil, nil
-	}
-	key, err := p.datapathKey.Get(c, m.Row)
-	if err != nil || key == 0 {
+	r, err := p.routers.router.Get(c, m.Row)
+	if err != nil || r == nil {
 		return nil, err
 	}
-	port, ok, err := p.Reader.ReadRouterPort(c, m, key)
+	port, ok, err := p.Reader.ReadRouterPort(c, m, r.Key)
 	if err != nil || !ok {
 		return nil, err
 	}
+	port.Shape = r.RouterShape
 	return port, nil
 }
 
@@ -182,7 +182,49 @@ func (p *Program) runRouterPort(c *incr.Ctx, m topology.Member) error {
 	})
 	incr.Emit(c, p.Rows, RowKey{"Port_Binding", m.Elem}, p.routerPortBinding(c, port))
 	p.link(c, port.UUID, port.Datapath, &port.Peer)
-	return nil
+	if port.GatewayMTU > 0 {
+		topology.EachPair(c, p.routers.ports, m.Row, p.routers.pair)
+	}
+	return p.runRouterPeer(c, port)
+}
+
+// runRouterPeer emits what a router knows of the router at the other end.
+func (p *Program) runRouterPeer(c *incr.Ctx, port *topology.RouterPort) error {
+	if !port.Peer.Router {
+		return nil
+	}
+	peer, err := p.routers.port.Get(c, topology.Member{Row: port.Peer.Owner, Elem: port.Peer.Port})
+	if err != nil || peer == nil {
+		return nil // the peer's own unit says why
+	}
+	a := port.Attachment(false)
+	return p.emitFlows(c, UnitKey{Switch: port.Router, Object: port.UUID, Part: PartPeer}, Scope{Datapath: port.Datapath}, 0,
+		oneKey(port.Name, port.Key), func() ([]pipeline.Flow, error) { return pipeline.OfRouterPeer(a, peer) },
+		object("Logical_Router_Port", port.UUID, port.Name), object("Logical_Router_Port", peer.UUID, peer.Name))
+}
+
+// runRouterPair emits what a router does with packets from its port m that leave
+// by its port to.
+func (p *Program) runRouterPair(c *incr.Ctx, to, m topology.Member) error {
+	if to == m {
+		return nil
+	}
+	out, err := p.routers.port.Get(c, to)
+	if err != nil || out == nil {
+		return nil // its own unit says why
+	}
+	in, err := p.routers.port.Get(c, m)
+	if err != nil || in == nil {
+		return nil
+	}
+	return p.emitFlows(c, UnitKey{Switch: m.Row, Object: to.Elem, Part: PartPair, Via: m.Elem}, Scope{Datapath: out.Datapath}, 0,
+		func(name string) (uint32, error) {
+			if name == in.Name {
+				return in.Key, nil
+			}
+			return oneKey(out.Name, out.Key)(name)
+		}, func() ([]pipeline.Flow, error) { return pipeline.OfRouterPair(in, out) },
+		object("Logical_Router_Port", out.UUID, out.Name), object("Logical_Router_Port", in.UUID, in.Name))
 }
 
 // TypePatch is the type of the southbound rows of both ends of a patch

@@ -16,13 +16,17 @@ var arpND = Feature{
 		if !answers(p) {
 			return
 		}
+		advert := ndAdvert
+		if p.Type == topology.TypeRouter {
+			advert = ndAdvertRouter
+		}
 		for _, a := range p.Addresses {
 			mac := logical.MAC("mac", a.MAC)
 			for _, ip := range a.V4 {
 				f.Add(LSInARPRsp, 50, arpRequest, arpReply, mac, logical.IP("ip", ip.Addr()))
 			}
 			for _, ip := range a.V6 {
-				f.Add(LSInARPRsp, 50, ndSolicit, ndAdvert, mac, logical.IP("ip", ip.Addr()),
+				f.Add(LSInARPRsp, 50, ndSolicit, advert, mac, logical.IP("ip", ip.Addr()),
 					logical.IP("node", topology.SolicitedNode(ip.Addr())))
 			}
 		}
@@ -56,5 +60,7 @@ var (
 	ndSolicit    = match("nd_ns && ip6.dst == {{ip}, {node}} && nd.target == {ip}")
 	ndOwnSolicit = match("nd_ns && ip6.dst == {{ip}, {node}} && nd.target == {ip} && inport == {port}")
 	ndAdvert     = actions("nd_na { eth.src = {mac}; ip6.src = {ip}; nd.target = {ip}; nd.tll = {mac}; " +
+		"outport = inport; flags.loopback = 1; output; };")
+	ndAdvertRouter = actions("nd_na_router { eth.src = {mac}; ip6.src = {ip}; nd.target = {ip}; nd.tll = {mac}; " +
 		"outport = inport; flags.loopback = 1; output; };")
 )

@@ -36,11 +36,16 @@ type Feature struct {
 	Router          func(*Flows, *topology.Router)
 	RouterPort      func(*Flows, *topology.RouterPort)
 	RouterNeighbour func(*Flows, *topology.Attachment, *topology.Port)
+	// RouterPeer sees the router port at the other end of a router's own one.
+	RouterPeer func(*Flows, *topology.Attachment, *topology.RouterPort)
+	// RouterPair sees every other port of its router with each port that has a
+	// gateway_mtu.
+	RouterPair func(f *Flows, in, out *topology.RouterPort)
 }
 
 // Features are all features, in the order of their stages.
 var Features = []*Feature{&defaults, &portSecurity, &vlan, &fdb, &arpND, &localnet, &l2, &routerPeers,
-	&routerAdmission, &routerInput, &connected, &resolve, &delivery}
+	&routerAdmission, &routerInput, &connected, &resolve, &gatewayMTU, &delivery}
 
 // Flows collects the flows of an object.
 type Flows struct {
@@ -153,10 +158,25 @@ func OfRouterPort(p *topology.RouterPort) ([]Flow, error) {
 // OfRouterNeighbour is what a router knows of a port of a switch that one of its
 // ports is on.
 func OfRouterNeighbour(a *topology.Attachment, p *topology.Port) ([]Flow, error) {
+	return collectPair(func(ft *Feature) func(*Flows, *topology.Attachment, *topology.Port) { return ft.RouterNeighbour }, a, p)
+}
+
+// OfRouterPeer is what a router knows of the router at the other end of one of
+// its ports.
+func OfRouterPeer(a *topology.Attachment, peer *topology.RouterPort) ([]Flow, error) {
+	return collectPair(func(ft *Feature) func(*Flows, *topology.Attachment, *topology.RouterPort) { return ft.RouterPeer }, a, peer)
+}
+
+// OfRouterPair is about packets from one port of a router to another one.
+func OfRouterPair(in, out *topology.RouterPort) ([]Flow, error) {
+	return collectPair(func(ft *Feature) func(*Flows, *topology.RouterPort, *topology.RouterPort) { return ft.RouterPair }, in, out)
+}
+
+func collectPair[A, B any](of func(*Feature) func(*Flows, A, B), a A, b B) ([]Flow, error) {
 	var f Flows
 	for _, ft := range Features {
-		if ft.RouterNeighbour != nil {
-			ft.RouterNeighbour(&f, a, p)
+		if add := of(ft); add != nil {
+			add(&f, a, b)
 		}
 	}
 	return f.list, f.err

@@ -19,14 +19,19 @@ var routerAdmission = Feature{
 			return
 		}
 		port, mac := logical.Port("port", p.Name), logical.MAC("mac", p.MAC)
-		f.Add(LRInAdmission, 50, toPortMAC, admit, port, mac)
-		f.Add(LRInAdmission, 50, mcastIn, admit, port, mac)
+		let := admit
+		if p.GatewayMTU > 0 {
+			let = admitChecked
+		}
+		f.Add(LRInAdmission, 50, toPortMAC, let, port, mac, frameMTU(p))
+		f.Add(LRInAdmission, 50, mcastIn, let, port, mac, frameMTU(p))
 	},
 }
 
 var (
-	neverRouted = match("vlan.present || eth.src[40]")
-	toPortMAC   = match("eth.dst == {mac} && inport == {port}")
-	mcastIn     = match("eth.mcast && inport == {port}")
-	admit       = actions("xreg0[0..47] = {mac}; next;")
+	neverRouted  = match("vlan.present || eth.src[40]")
+	toPortMAC    = match("eth.dst == {mac} && inport == {port}")
+	mcastIn      = match("eth.mcast && inport == {port}")
+	admit        = actions("xreg0[0..47] = {mac}; next;")
+	admitChecked = actions("reg9[1] = check_pkt_larger({frame}); xreg0[0..47] = {mac}; next;")
 )

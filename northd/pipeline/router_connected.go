@@ -20,10 +20,7 @@ var connected = Feature{
 		f.Add(LRInPolicyECMP, 150, noGroup, next)
 		f.Add(LRInPolicyECMP, 0, always, drop)
 	},
-	RouterPort: func(f *Flows, p *topology.RouterPort) {
-		if !p.Enabled {
-			return
-		}
+	RouterPort: func(f *Flows, p *topology.RouterPort) { // also where disabled: nothing goes another way
 		port, mac := logical.Port("port", p.Name), logical.MAC("mac", p.MAC)
 		for _, n := range p.V4 {
 			f.Add(LRInIPRouting, RoutePriority(n.Bits(), RouteConnected), toNetV4, routeV4,

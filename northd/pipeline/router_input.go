@@ -23,19 +23,48 @@ var routerInput = Feature{
 		f.Add(LRInIPInput, 30, expired, drop)
 	},
 	RouterPort: func(f *Flows, p *topology.RouterPort) {
+		port := logical.Port("port", p.Name)
 		if v4 := hosts(p.V4); len(v4) > 0 {
 			f.Add(LRInIPInput, 100, fromOwnV4, drop, logical.IPSet("ips", withBroadcasts(p.V4)))
 			f.Add(LRInIPInput, 90, pingV4, pongV4, logical.IPSet("ips", v4))
 			f.Add(LRInIPInput, 60, toOwnV4, drop, logical.IPSet("ips", v4))
+			f.Add(LRInIPInput, 31, expiredV4, exceededV4, port, logical.IP("ip", p.V4[0].Addr()))
 		}
 		v6 := hosts(p.V6)
 		f.Add(LRInIPInput, 90, pingV6, pongV6, logical.IPSet("ips", v6))
 		f.Add(LRInIPInput, 60, toOwnV6, drop, logical.IPSet("ips", v6))
-		port := logical.Port("port", p.Name)
 		for _, n := range p.V4 {
 			f.Add(LRInIPInput, 90, arpForPort, routerARPReply, port, logical.IP("ip", n.Addr()), logical.Prefix("net", n.Masked()))
+			f.unreachable(p, n.Addr(), &unreachableV4)
+		}
+		for _, n := range p.V6 {
+			ip := logical.IP("ip", n.Addr())
+			f.Add(LRInIPInput, 90, ndForPort, routerAdvert, port, ip, logical.IP("node", topology.SolicitedNode(n.Addr())))
+			if !n.Addr().IsLinkLocalUnicast() {
+				f.Add(LRInIPInput, 31, expiredV6, exceededV6, port, ip, logical.Prefix("net", n.Masked()))
+			}
+			f.unreachable(p, n.Addr(), &unreachableV6)
 		}
 	},
+}
+
+// unreachable answers what no part of the router takes: it has no services. A
+// router with a gateway keeps silent, since what comes to its address may be for
+// what is behind it.
+func (f *Flows) unreachable(p *topology.RouterPort, ip netip.Addr, u *unreachable) {
+	if p.Shape.Chassis != "" {
+		return
+	}
+	to := logical.IP("ip", ip)
+	f.Add(LRInIPInput, 80, u.tcp, u.reset, to)
+	f.Add(LRInIPInput, 80, u.udp, u.port, to)
+	f.Add(LRInIPInput, 70, u.other, u.protocol, to)
+}
+
+// unreachable are the matches and answers of an IP version.
+type unreachable struct {
+	tcp, udp, other       matchText
+	reset, port, protocol actionText
 }
 
 // hosts are the addresses of networks.
@@ -76,4 +105,29 @@ var (
 	arpForPort      = match("inport == {port} && arp.op == 1 && arp.tpa == {ip} && arp.spa == {net}")
 	routerARPReply  = actions("eth.dst = eth.src; eth.src = xreg0[0..47]; arp.op = 2; arp.tha = arp.sha; " +
 		"arp.sha = xreg0[0..47]; arp.tpa <-> arp.spa; outport = inport; flags.loopback = 1; output;")
+	ndForPort    = match("inport == {port} && ip6.dst == {{ip}, {node}} && nd_ns && nd.target == {ip}")
+	routerAdvert = actions("nd_na_router { eth.src = xreg0[0..47]; ip6.src = nd.target; nd.tll = xreg0[0..47]; " +
+		"outport = inport; flags.loopback = 1; output; };")
+	expiredV4  = match("inport == {port} && ip4 && ip.ttl == {0, 1} && !ip.later_frag")
+	exceededV4 = actions("icmp4 { eth.dst <-> eth.src; icmp4.type = 11; icmp4.code = 0; ip4.dst = ip4.src; ip4.src = {ip}; " +
+		"ip.ttl = 254; outport = {port}; flags.loopback = 1; output; };")
+	expiredV6  = match("inport == {port} && ip6 && ip6.src == {net} && ip.ttl == {0, 1} && !ip.later_frag")
+	exceededV6 = actions("icmp6 { eth.dst <-> eth.src; ip6.dst = ip6.src; ip6.src = {ip}; ip.ttl = 254; icmp6.type = 3; " +
+		"icmp6.code = 0; outport = {port}; flags.loopback = 1; output; };")
+	unreachableV4 = unreachable{
+		tcp:      match("ip4 && ip4.dst == {ip} && !ip.later_frag && tcp"),
+		udp:      match("ip4 && ip4.dst == {ip} && !ip.later_frag && udp"),
+		other:    match("ip4 && ip4.dst == {ip} && !ip.later_frag"),
+		reset:    actions("tcp_reset { eth.dst <-> eth.src; ip4.dst <-> ip4.src; next; };"),
+		port:     actions("icmp4 { eth.dst <-> eth.src; ip4.dst <-> ip4.src; ip.ttl = 255; icmp4.type = 3; icmp4.code = 3; next; };"),
+		protocol: actions("icmp4 { eth.dst <-> eth.src; ip4.dst <-> ip4.src; ip.ttl = 255; icmp4.type = 3; icmp4.code = 2; next; };"),
+	}
+	unreachableV6 = unreachable{
+		tcp:      match("ip6 && ip6.dst == {ip} && !ip.later_frag && tcp"),
+		udp:      match("ip6 && ip6.dst == {ip} && !ip.later_frag && udp"),
+		other:    match("ip6 && ip6.dst == {ip} && !ip.later_frag"),
+		reset:    actions("tcp_reset { eth.dst <-> eth.src; ip6.dst <-> ip6.src; next; };"),
+		port:     actions("icmp6 { eth.dst <-> eth.src; ip6.dst <-> ip6.src; ip.ttl = 255; icmp6.type = 1; icmp6.code = 4; next; };"),
+		protocol: actions("icmp6 { eth.dst <-> eth.src; ip6.dst <-> ip6.src; ip.ttl = 255; icmp6.type = 1; icmp6.code = 3; next; };"),
+	}
 )

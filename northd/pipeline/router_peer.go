@@ -13,7 +13,7 @@ import (
 var routerPeers = Feature{
 	Name: "router-peers",
 	Port: func(f *Flows, p *topology.Port) {
-		if p.Peer == nil {
+		if p.Peer == nil || !p.Peer.Enabled {
 			return
 		}
 		port := logical.Port("port", p.Name)

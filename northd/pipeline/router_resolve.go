@@ -19,6 +19,15 @@ var resolve = Feature{
 		f.Add(LRInARPRequest, 0, always, output)
 	},
 	RouterNeighbour: func(f *Flows, a *topology.Attachment, p *topology.Port) {
+		if p.Type == topology.TypeRouter {
+			if p.Peer != nil && !a.Dynamic {
+				f.neighbourRouter(a, p.Peer)
+			}
+			return
+		}
+		if !p.Enabled {
+			return
+		}
 		for _, addr := range p.Addresses {
 			for _, ip := range addr.V4 {
 				f.neighbour(a, ip.Addr(), addr.MAC)
@@ -28,6 +37,16 @@ var resolve = Feature{
 			}
 		}
 	},
+	RouterPeer: func(f *Flows, a *topology.Attachment, peer *topology.RouterPort) { f.neighbourRouter(a, peer) },
+}
+
+// neighbourRouter resolves all addresses of a router port behind another one.
+func (f *Flows) neighbourRouter(a *topology.Attachment, p *topology.RouterPort) {
+	port, mac := logical.Port("port", a.Name), logical.MAC("mac", p.MAC)
+	if v4 := hosts(p.V4); len(v4) > 0 {
+		f.Add(LRInARPResolve, 100, nextHopsV4, resolved, port, mac, logical.IPSet("ips", v4))
+	}
+	f.Add(LRInARPResolve, 100, nextHopsV6, resolved, port, mac, logical.IPSet("ips", hosts(p.V6)))
 }
 
 // neighbour resolves one address behind a router port.
@@ -43,7 +62,9 @@ func (f *Flows) neighbour(a *topology.Attachment, ip netip.Addr, mac topology.MA
 }
 
 var (
-	nextHopV4 = match("outport == {port} && reg0 == {ip}")
-	nextHopV6 = match("outport == {port} && xxreg0 == {ip}")
-	resolved  = actions("eth.dst = {mac}; next;")
+	nextHopV4  = match("outport == {port} && reg0 == {ip}")
+	nextHopV6  = match("outport == {port} && xxreg0 == {ip}")
+	resolved   = actions("eth.dst = {mac}; next;")
+	nextHopsV4 = match("outport == {port} && reg0 == {ips}")
+	nextHopsV6 = match("outport == {port} && xxreg0 == {ips}")
 )

@@ -35,6 +35,7 @@ type RouterPort struct {
 	Datapath     uint32 // tunnel key of the router
 	Key          uint32 // tunnel key of the port
 	Name         string
+	Shape        RouterShape // of the router
 	Enabled      bool
 	Addresses             // MAC and networks, the link-local IPv6 address last
 	Networks     []string // as written
@@ -262,6 +263,7 @@ func (p *RouterPort) AppendHash(b []byte) []byte {
 	for _, u := range p.GatewayChassis {
 		b = append(b, u[:]...)
 	}
+	b = fmt.Appendf(b, "%#v", p.Shape)
 	return p.Peer.appendHash(b)
 }
 
