@@ -189,7 +189,10 @@ func (s *Session) prepare(ctx context.Context) error {
 }
 
 // mapOption finds the field of the Geneve option, or maps the option to the
-// lowest field that is free. The map is shared with other bridges.
+// lowest field that is free. The map is the bridge's own (other bridges on the
+// datapath have theirs, and options of a packet that arrives through a tunnel are
+// read by that of the tunnel's bridge), but it outlives the connection, and others
+// with a connection to the bridge may have put in options of theirs.
 func mapOption(ctx context.Context, conn *openflow.Conn) (int, error) {
 	table, err := conn.TLVTable(ctx)
 	if err != nil {
