@@ -23,6 +23,7 @@ func serve(t testing.TB, s *Store, o ServerOptions) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { os.RemoveAll(dir) }) // last of all
 	path := filepath.Join(dir, "s.sock")
 	l, err := ListenRemote("punix:" + path)
 	if err != nil {
@@ -44,7 +45,6 @@ func serve(t testing.TB, s *Store, o ServerOptions) string {
 	t.Cleanup(func() {
 		cancel()
 		done.Wait()
-		os.RemoveAll(dir)
 	})
 	return path
 }
@@ -56,6 +56,7 @@ func stockServer(t testing.TB, schemas ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { os.RemoveAll(dir) }) // last of all
 	sock := filepath.Join(dir, "s.sock")
 	args := []string{"--remote=punix:" + sock, "--unixctl=" + filepath.Join(dir, "ctl"), "--log-file=" + filepath.Join(dir, "log"), "-vconsole:off"}
 	for i, schema := range schemas {
@@ -70,7 +71,6 @@ func stockServer(t testing.TB, schemas ...string) string {
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
-		os.RemoveAll(dir)
 	})
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if conn, err := net.Dial("unix", sock); err == nil {

@@ -29,6 +29,7 @@ func testLab(t *testing.T, path string) *Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { os.RemoveAll(dir) }) // last of all
 	l, err := New(cfg, Options{
 		Name: "lt" + strings.TrimPrefix(filepath.Base(dir), "lt"), Control: ControlStock,
 		Dir: filepath.Join(dir, "run"), Timeout: 30 * time.Second,
@@ -38,9 +39,6 @@ func testLab(t *testing.T, path string) *Lab {
 	}
 	t.Cleanup(func() {
 		if err := l.Down(context.Background()); err != nil {
-			t.Error(err)
-		}
-		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})

@@ -30,6 +30,7 @@ func listen(t testing.TB, b *Bridge) (target string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { os.RemoveAll(dir) }) // last of all
 	path := filepath.Join(dir, "br-int.mgmt")
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -56,7 +57,6 @@ func listen(t testing.TB, b *Bridge) (target string) {
 		cancel()
 		l.Close()
 		served.Wait()
-		os.RemoveAll(dir)
 	})
 	return "unix:" + path
 }

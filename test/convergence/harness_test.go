@@ -92,22 +92,66 @@ func startZone(t testing.TB) *zone {
 }
 
 // settled waits until the zone has compiled all commits and every connected
-// chassis has installed what it was sent.
+// chassis has installed what it was sent, and what it reported meanwhile has gone
+// the same way: after an answer to one more revision nothing but that has changed.
 func (z *zone) settled() error {
-	deadline := time.Now().Add(20 * time.Second)
-	calm := 0
-	for calm < 3 {
-		if z.calm() {
-			calm++
-		} else {
-			calm = 0
+	ctx, cancel := context.WithTimeout(z.t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		if err := z.answered(ctx); err != nil {
+			return err
 		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("not settled: store at %d, compiled %d, %+v", z.store.Snapshot().Revision(), z.revision.Load(), z.fabric.Status())
+		at := z.store.Snapshot().Revision()
+		if err := z.answered(ctx); err != nil {
+			return err
 		}
-		time.Sleep(time.Millisecond)
+		if !z.changed(at) {
+			return nil
+		}
 	}
-	return nil
+}
+
+// answered waits until every chassis has answered a revision that is made for
+// that, and has nothing else left to do.
+func (z *zone) answered(ctx context.Context) error {
+	g := &z.columns.NBGlobal
+	commit, err := z.store.Update(ctx, z.schemas.NB, ovsdb.OwnerClient, func(tx *ovsdb.Txn) error {
+		for row := range tx.Rows(g.Table) {
+			tx.SetColumn(g.Table, row.UUID(), "nb_cfg", row.Int(g.NbCfg)+1)
+		}
+		return tx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	for {
+		done := z.calm()
+		for _, s := range z.fabric.Status() {
+			done = done && (!s.Connected || s.Applied >= commit)
+		}
+		if done {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not settled: store at %d, compiled %d, %+v", z.store.Snapshot().Revision(), z.revision.Load(), z.fabric.Status())
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// changed tells whether rows that chassis are sent, or report, changed after a
+// revision.
+func (z *zone) changed(at uint64) bool {
+	sn := z.store.Snapshot()
+	for _, t := range []*ovsdb.TableSchema{z.columns.PortBinding.Table, z.columns.LS.Table, z.columns.LSP.Table, z.columns.Chassis.Table, z.columns.FDB.Table} {
+		for row := range sn.Rows(t) {
+			if row.Revision() > at {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (z *zone) calm() bool {

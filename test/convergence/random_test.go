@@ -38,11 +38,13 @@ func TestChassisEqualsFresh(t *testing.T) {
 		if (i+1)%*every != 0 {
 			continue
 		}
+		for _, c := range hosts { // what was plugged last is on its way
+			c.awaitSince()
+		}
 		if err := z.settled(); err != nil {
 			t.Fatal(err)
 		}
 		for n, c := range hosts {
-			c.awaitSince()
 			before := flows(c.ovs)
 			compared++
 			most = max(most, len(before))

@@ -33,6 +33,7 @@ type fleet struct {
 	t     testing.TB
 	z     *sim.Zone
 	net   *sim.Network
+	nets  []*sim.Network // all that are not closed
 	all   []*sim.Chassis
 	ports []map[string]int // of each chassis: iface-id to OpenFlow port
 	next  int
@@ -46,8 +47,8 @@ func newFleet(t testing.TB, n int) *fleet {
 	}
 	f := &fleet{t: t, z: z, next: 100}
 	t.Cleanup(func() {
-		if f.net != nil {
-			f.closeNet()
+		for len(f.nets) > 0 {
+			f.close(f.nets[0])
 		}
 		if err := z.Close(); err != nil {
 			t.Error(err)
@@ -75,6 +76,7 @@ func (f *fleet) start(since func(n int, name string) string) (*sim.Network, []*s
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	f.nets = append(f.nets, net)
 	all := make([]*sim.Chassis, len(f.ports))
 	g, ctx := errgroup.WithContext(f.within())
 	g.SetLimit(2 * runtime.NumCPU())
@@ -124,12 +126,12 @@ func plug(ctx context.Context, c *sim.Chassis, id string, port int, since string
 	})
 }
 
-func (f *fleet) closeNet() {
+func (f *fleet) close(net *sim.Network) {
 	f.t.Helper()
-	if err := f.net.Close(); err != nil {
+	f.nets = slices.DeleteFunc(f.nets, func(n *sim.Network) bool { return n == net })
+	if err := net.Close(); err != nil {
 		f.t.Error(err)
 	}
-	f.net = nil
 }
 
 // controllers starts or stops all.
@@ -272,9 +274,7 @@ func TestSimulatedChassisEqualFresh(t *testing.T) {
 				t.Fatalf("after change %d, hv%d and a fresh chassis in its place differ:\n%s", i, n, d)
 			}
 		}
-		if err := net.Close(); err != nil {
-			t.Fatal(err)
-		}
+		f.close(net)
 		f.all = old
 		f.controllers(true)
 		f.settled()

@@ -64,6 +64,7 @@ func up(t *testing.T, cfg *lab.Config, c lab.Control) *lab.Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { os.RemoveAll(dir) }) // last of all
 	l, err := lab.New(cfg, lab.Options{
 		Name: filepath.Base(dir), Dir: filepath.Join(dir, "r"), Control: c, Govn: govn, Timeout: 30 * time.Second,
 	})
@@ -75,9 +76,6 @@ func up(t *testing.T, cfg *lab.Config, c lab.Control) *lab.Lab {
 			printLogs(t, dir)
 		}
 		if err := l.Down(context.Background()); err != nil {
-			t.Error(err)
-		}
-		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})

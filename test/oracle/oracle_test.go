@@ -25,15 +25,13 @@ func upDummy(t *testing.T, file string, control lab.Control) *lab.Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { os.RemoveAll(dir) }) // last of all
 	l, err := lab.New(cfg, lab.Options{Name: "or" + strings.TrimPrefix(filepath.Base(dir), "or"), Dir: filepath.Join(dir, "run"), Control: control, Timeout: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := l.Down(context.Background()); err != nil {
-			t.Error(err)
-		}
-		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
