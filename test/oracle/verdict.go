@@ -231,10 +231,32 @@ func (r *Report) circle(engines []Engine, i int) bool {
 	return n > 0
 }
 
-// maxPrinted is how many differences a report prints.
-const maxPrinted = 10
+// maxPrinted is how many differences of one class a report prints.
+const maxPrinted = 2
 
-// String prints a summary and the first differences.
+// class is what the engines say, without ports and fields: differences of one
+// class mostly have one cause.
+func (d *Difference) class() string {
+	words := make([]string, len(d.Answers))
+	for i, a := range d.Answers {
+		words[i] = "delivers"
+		switch {
+		case a.Unjudged != "":
+			words[i] = "does not judge"
+		case len(a.Verdicts) == 0 || len(a.Verdicts[0]) == 0:
+			words[i] = "drops"
+		default:
+			for _, o := range a.Verdicts[0] {
+				if o.Punt != "" {
+					words[i] = o.Punt + "{}"
+				}
+			}
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// String prints a summary and the first differences of each class.
 func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d microflows of %d kinds, %d delivered, %d judged by one engine only, %d differences\n",
@@ -245,15 +267,19 @@ func (r *Report) String() string {
 	for _, q := range slices.Sorted(maps.Keys(r.Excused)) {
 		fmt.Fprintf(&b, "  %d not judged: %s\n", r.Excused[q], q)
 	}
-	for i, d := range r.Differences {
-		if i == maxPrinted {
-			fmt.Fprintf(&b, "... and %d more\n", len(r.Differences)-i)
-			break
-		}
-		fmt.Fprintf(&b, "microflow %d (%s) from %q:\n  ovn-trace %s '%s'\n  ofproto/trace br-int '%s'\n",
-			d.Index, d.Flow.Kind, d.Flow.Inport, d.Flow.Switch, d.Flow.OVN(), d.Flow.Packet.OpenFlow())
-		for e, a := range d.Answers {
-			fmt.Fprintf(&b, "    %-28s %v\n", r.Engines[e], a)
+	classes := map[string][]Difference{}
+	for _, d := range r.Differences {
+		classes[d.class()] = append(classes[d.class()], d)
+	}
+	for _, class := range slices.Sorted(maps.Keys(classes)) {
+		list := classes[class]
+		fmt.Fprintf(&b, "%d differences where the engines say: %s\n", len(list), class)
+		for _, d := range list[:min(len(list), maxPrinted)] {
+			fmt.Fprintf(&b, "microflow %d (%s) from %q:\n  ovn-trace %s '%s'\n  ofproto/trace br-int '%s'\n",
+				d.Index, d.Flow.Kind, d.Flow.Inport, d.Flow.Switch, d.Flow.OVN(), d.Flow.Packet.OpenFlow())
+			for e, a := range d.Answers {
+				fmt.Fprintf(&b, "    %-28s %v\n", r.Engines[e], a)
+			}
 		}
 	}
 	return b.String()
