@@ -36,6 +36,7 @@ type Zone struct {
 	nudges    chan struct{}
 	tags      *topology.Tags
 	groups    *topology.Groups
+	sessions  *topology.Sessions
 	writer    *southbound.Writer
 	progress  *southbound.Progress
 	fabric    sink
@@ -93,6 +94,7 @@ func NewZone(o ZoneOptions) *Zone {
 		ipam:     ipam.New(o.Columns, o.Schemas.NB, o.Store.ClusterID(), o.Log),
 		tags:     topology.NewTags(o.Columns, o.Schemas.NB, sn),
 		groups:   topology.NewGroups(o.Columns, o.Schemas.Private, sn),
+		sessions: topology.NewSessions(o.Columns, o.Schemas.Private, sn),
 		writer:   southbound.NewWriter(o.Store, o.Schemas.SB, o.Columns, o.Registry),
 		progress: o.Progress, fabric: o.Fabric, bodies: newBodyStore(), links: newLinkSet(), flows: o.Flows,
 		fresh: true, stats: o.Observe, acked: o.Acked, problems: make(map[string]problem),
@@ -116,6 +118,9 @@ func (z *Zone) Start(ctx context.Context) error {
 	}
 	if err := z.tags.All(ctx, z.store, sn); err != nil {
 		z.log.Error("a port gets no VLAN tag", "err", err)
+	}
+	if _, err := z.sessions.All(ctx, z.store, sn); err != nil {
+		z.log.Error("a BFD session gets no number", "err", err)
 	}
 	if _, err := z.groups.All(ctx, z.store, sn); err != nil {
 		z.log.Error("a forwarding group gets no id", "err", err)
@@ -290,7 +295,14 @@ func (z *Zone) follow(ctx context.Context, commits []ovsdb.Commit, sn *ovsdb.Sna
 		}
 		z.log.Error("a forwarding group gets no id", "err", err)
 	}
-	return wrote || keys || addresses || tags || groups, nil
+	sessions, err := z.sessions.Follow(ctx, z.store, commits, sn)
+	if err != nil {
+		if ctx.Err() != nil {
+			return false, err
+		}
+		z.log.Error("a BFD session gets no number", "err", err)
+	}
+	return wrote || keys || addresses || tags || groups || sessions, nil
 }
 
 // touchesGlobals reports whether a client changed the options of one of the
@@ -336,6 +348,9 @@ func (z *Zone) southbound(ctx context.Context) error {
 		}
 	}
 	if err := z.writer.Forget(ctx, stale); err != nil {
+		return err
+	}
+	if err := z.bfd(ctx); err != nil {
 		return err
 	}
 	return z.up(ctx)

@@ -36,7 +36,8 @@ type Program struct {
 	Up       *incr.Sink[ovsdb.UUID, bool]
 	Stale    *incr.Sink[ovsdb.UUID, bool] // rows of FDB whose port is gone
 	Links    *incr.Sink[LinkKey, Link]
-	Ages     *incr.Sink[uint32, uint32] // by tunnel key of a switch: seconds after which learned addresses go
+	Status   *incr.Sink[ovsdb.UUID, string] // of BFD sessions
+	Ages     *incr.Sink[uint32, uint32]     // by tunnel key of a switch: seconds after which learned addresses go
 
 	c       *topology.Columns
 	ports   *topology.List
@@ -59,7 +60,8 @@ type Program struct {
 	fwd      *incr.Unit[topology.Member]
 	group    *incr.Unit[group]
 
-	routers routers
+	routers  routers
+	sessions sessions
 }
 
 // New registers the queries on the engine. Nothing runs before Engine.Run.
@@ -101,6 +103,7 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 	p.Reader.Rows(c.Chassis.Table)
 	p.Reader.Rows(c.FDB.Table)
 	p.newRouters(e)
+	p.newSessions(e)
 	p.zone.Root(struct{}{})
 	return p
 }
@@ -166,6 +169,7 @@ func (p *Program) runZone(c *incr.Ctx, _ struct{}) error {
 	incr.Each(c, p.Reader.Rows(p.c.FDB.Table), topology.AllRows, p.fdb)
 	incr.Each(c, switches, topology.AllRows, p.age)
 	incr.Each(c, p.groups, topology.AllRows, p.group)
+	p.eachBFD(c)
 	return nil
 }
 

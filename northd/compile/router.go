@@ -84,6 +84,7 @@ func (p *Program) readRouterPort(c *incr.Ctx, m topology.Member) (*topology.Rout
 		return nil, err
 	}
 	port.Shape = r.RouterShape
+	port.BFD = p.hasBFD(c, port.Name)
 	return port, nil
 }
 

@@ -11,6 +11,7 @@ var northdOwns = map[string][]string{
 	"Datapath_Binding": {"tunnel_key", "type", "nb_uuid"},
 	"Port_Binding":     {"logical_port", "type", "datapath", "tunnel_key", "mac", "port_security", "parent_port", "tag", "nat_addresses"},
 	"Multicast_Group":  {"*"},
+	"BFD":              {"src_port", "disc", "logical_port", "dst_ip", "min_tx", "min_rx", "detect_mult", "chassis_name"},
 }
 
 // Owner is who may write a column of the southbound database.
@@ -26,7 +27,7 @@ func Owner(c *ovsdb.ColumnSchema) ovsdb.Owner {
 // InsertDelete is who may add and remove rows of a southbound table.
 func InsertDelete(t *ovsdb.TableSchema) ovsdb.Owner {
 	switch t.Name {
-	case "Logical_Flow", "Datapath_Binding", "Port_Binding", "Multicast_Group":
+	case "Logical_Flow", "Datapath_Binding", "Port_Binding", "Multicast_Group", "BFD":
 		return ovsdb.OwnerNorthd
 	}
 	return ovsdb.OwnerClient

@@ -37,6 +37,8 @@ type Registry struct {
 	// changed since.
 	nested    map[string]map[ovsdb.UUID]bool // by parent_port
 	requested map[string]map[ovsdb.UUID]bool // by the chassis that options:requested-chassis or l2gateway-chassis names
+
+	bfd bfdStates
 }
 
 // session is what a chassis last said.
@@ -51,7 +53,7 @@ type session struct {
 func NewRegistry(ctx context.Context, store *ovsdb.Store, sb *ovsdb.DatabaseSchema, c *topology.Columns, log *slog.Logger) *Registry {
 	return &Registry{ctx: ctx, store: store, sb: sb, c: c, log: log, now: time.Now,
 		claims: make(map[string]map[string]int64), chassis: make(map[string]*session),
-		nested: make(map[string]map[ovsdb.UUID]bool), requested: make(map[string]map[ovsdb.UUID]bool)}
+		nested: make(map[string]map[ovsdb.UUID]bool), requested: make(map[string]map[ovsdb.UUID]bool), bfd: newBFDStates()}
 }
 
 // ChassisUUID is the identity of a chassis' rows, which follows from its name.
@@ -102,6 +104,9 @@ func (r *Registry) Hello(name string, h *proto.Hello) error {
 	if err := r.bind(name, touched, true); err != nil {
 		return err
 	}
+	if err := r.sessions(name, h.Bfd); err != nil {
+		return err
+	}
 	return r.learn(h.Fdb, nil)
 }
 
@@ -149,6 +154,7 @@ func (r *Registry) Report(name string, rep *proto.Report) {
 	}
 	r.mu.Unlock()
 	r.complain(name, r.bind(name, touched, false))
+	r.complain(name, r.sessions(name, rep.Bfd))
 	r.complain(name, r.learn(rep.FdbPut, rep.FdbGone))
 }
 

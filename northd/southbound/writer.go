@@ -34,7 +34,7 @@ func NewWriter(store *ovsdb.Store, sb *ovsdb.DatabaseSchema, c *topology.Columns
 }
 
 // owned are the tables whose rows are all the compiler's.
-var owned = []string{"Datapath_Binding", "Port_Binding", "Multicast_Group"}
+var owned = []string{"Datapath_Binding", "Port_Binding", "Multicast_Group", "BFD"}
 
 // Reset writes the first output of a compile: besides what Write does it
 // removes rows that nothing emitted.
@@ -56,6 +56,9 @@ func (w *Writer) write(ctx context.Context, ch Changes, all bool) error {
 			if r.New == nil {
 				if row := tx.Row(w.c.PortBinding.Table, r.Key.UUID); row != nil && r.Key.Table == w.c.PortBinding.Table.Name {
 					w.reg.left(row)
+				}
+				if row := tx.Row(w.c.SBBFD.Table, r.Key.UUID); row != nil && r.Key.Table == w.c.SBBFD.Table.Name {
+					w.reg.endBFD(row)
 				}
 				tx.Delete(w.sb.Table(r.Key.Table), r.Key.UUID)
 			}
@@ -90,6 +93,10 @@ func (w *Writer) write(ctx context.Context, ch Changes, all bool) error {
 
 func (w *Writer) put(tx *ovsdb.Txn, k compile.RowKey, r *compile.Row) {
 	t := w.sb.Table(k.Table)
+	if t == w.c.SBBFD.Table {
+		w.putBFD(tx, k, r)
+		return
+	}
 	row := tx.Row(t, k.UUID)
 	if row == nil {
 		values := make(map[string]ovsdb.Value, len(r.Columns)+2)

@@ -89,8 +89,8 @@ func NewAllocator(c *Columns, private *ovsdb.DatabaseSchema, sn *ovsdb.Snapshot)
 		patient: make(map[identity]bool)}
 	t := &c.Allocation
 	for row := range sn.Rows(t.Table) {
-		if row.Str(t.Kind) == KindGroup {
-			continue // of Groups
+		if k := row.Str(t.Kind); k == KindGroup || k == KindBFD {
+			continue // of Groups and Sessions
 		}
 		scope, _ := ovsdb.ParseUUID(row.Str(t.Scope))
 		owner, _ := row.Ref(t.Owner)

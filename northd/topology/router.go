@@ -40,6 +40,7 @@ type RouterPort struct {
 	Addresses             // MAC and networks, the link-local IPv6 address last
 	Networks     []string // as written
 	Peer         Peer
+	BFD          bool              // there are rows of BFD for it
 	GatewayMTU   uint32            // options:gateway_mtu in bytes; 0: none
 	Options      map[string]string // all of options
 	RAConfigs    map[string]string // ipv6_ra_configs
@@ -253,7 +254,7 @@ func (p *RouterPort) AppendHash(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, p.Datapath)
 	b = binary.BigEndian.AppendUint32(b, p.Key)
 	b = appendText(b, p.Name)
-	b = append(b, boolByte(p.Enabled))
+	b = append(b, boolByte(p.Enabled), boolByte(p.BFD))
 	b = p.Addresses.appendHash(b)
 	b = appendTexts(b, p.Networks)
 	b = appendTexts(b, p.IPv6Prefix)
