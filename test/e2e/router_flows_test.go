@@ -35,7 +35,8 @@ var routerNetwork = []string{
 	"lrp-add r1 r1-off 00:00:00:00:01:04 10.0.4.1/24 -- set logical_router_port r1-off enabled=false -- lsp-add s4 s4-r1 -- lsp-set-type s4-r1 router -- lsp-set-addresses s4-r1 router -- lsp-set-options s4-r1 router-port=r1-off -- lsp-add s4 vm4 -- lsp-set-addresses vm4 50:54:00:00:00:04\\ 10.0.4.11",
 	"lrp-add r1 r1-lone 00:00:00:00:01:05 10.0.5.1/32 -- set logical_router_port r1-s2 options:gateway_mtu=1400",
 	"lsp-add s5 s5-none -- lsp-set-type s5-none router -- lsp-set-addresses s5-none 00:00:00:00:09:09\\ 10.0.9.9 -- lsp-set-options s5-none router-port=nosuch",
-	"lrp-add roff roff-s5 00:00:00:00:05:01 10.0.7.1/24 -- lsp-add s5 s5-roff -- lsp-set-type s5-roff router -- lsp-set-addresses s5-roff router -- lsp-set-options s5-roff router-port=roff-s5 -- lsp-add s5 vm5",
+	"lrp-add roff roff-s5 00:00:00:00:05:01 10.0.7.1/24 -- lsp-add s5 s5-roff -- lsp-set-type s5-roff router -- lsp-set-addresses s5-roff router -- lsp-set-options s5-roff router-port=roff-s5",
+	"lsp-add s5 vm5",
 	"set logical_router r2 options:dynamic_neigh_routers=true",
 	"lsp-set-enabled s1-r2 disabled",
 }

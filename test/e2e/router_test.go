@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,4 +54,33 @@ func TestRouterPing(t *testing.T) {
 		}
 		t.Logf("%s to %s after %v", tc.from, tc.to, took.Round(time.Millisecond))
 	}
+	for _, tc := range []struct{ from, to, hops string }{
+		{"web1", "10.0.2.21", "10.0.1.1 10.0.2.21"}, {"db2", "10.0.1.11", "10.0.2.1 10.0.1.11"},
+		{"web1", "fd02::21", "fd01::1 fd02::21"},
+	} {
+		if got := strings.Join(hops(t, l, tc.from, tc.to), " "); got != tc.hops {
+			t.Errorf("%s to %s goes by %s, want %s", tc.from, tc.to, got, tc.hops)
+		}
+	}
+}
+
+var hopLine = regexp.MustCompile(`(?m)^(?:From|\d+ bytes from) ([0-9a-f.:]+?):? `)
+
+// hops are who answers to pings with a TTL of 1, 2 and so on, up to the one that
+// is pinged: what traceroute tells.
+func hops(t *testing.T, l *lab.Lab, from, to string) []string {
+	t.Helper()
+	var list []string
+	for ttl := 1; ttl < 6; ttl++ {
+		out, _ := l.Exec(t.Context(), from, "ping", "-n", "-c", "1", "-W", "1", "-t", strconv.Itoa(ttl), to)
+		m := hopLine.FindStringSubmatch(out)
+		if m == nil {
+			list = append(list, "*")
+			continue
+		}
+		if list = append(list, m[1]); m[1] == to {
+			break
+		}
+	}
+	return list
 }
