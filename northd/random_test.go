@@ -67,7 +67,14 @@ func TestMutantsAreNoticed(t *testing.T) {
 		"a read of a key's owner is not recorded": func(c *topology.Columns) topology.Fault {
 			return topology.Fault{DropRead: c.Allocation.Owner}
 		},
-		"a port that leaves is not noticed": func(c *topology.Columns) topology.Fault { return topology.Fault{SkipLeave: c.LS.Ports} },
+		"a read of a router port's networks is not recorded": func(c *topology.Columns) topology.Fault {
+			return topology.Fault{DropRead: c.LRP.Networks}
+		},
+		"a read of a router port's peer is not recorded": func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.LRP.Peer} },
+		"a lookup by name is not recorded":               func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.LRP.Name} },
+		"a read of a router's enabled is not recorded":   func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.LR.Enabled} },
+		"a router port that leaves is not noticed":       func(c *topology.Columns) topology.Fault { return topology.Fault{SkipLeave: c.LR.Ports} },
+		"a port that leaves is not noticed":              func(c *topology.Columns) topology.Fault { return topology.Fault{SkipLeave: c.LS.Ports} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "zone.db")

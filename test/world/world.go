@@ -179,7 +179,9 @@ func (w *World) change() string {
 
 func (w *World) remove() string {
 	lsp, ls := &w.Columns.LSP, &w.Columns.LS
-	switch w.r.IntN(13) {
+	switch w.r.IntN(16) {
+	case 13, 14, 15:
+		return w.unrouting()
 	case 0:
 		if s := pickRow(w.r, w.switches()); s != nil {
 			w.hit("Logical_Switch:delete", "Logical_Switch.ports")
@@ -262,6 +264,9 @@ func (w *World) edit() string {
 		return w.forwarding(s)
 	}
 	if w.r.IntN(3) == 0 {
+		return w.routing(s)
+	}
+	if w.r.IntN(3) == 0 {
 		if what := w.addressing(s, p); what != "" {
 			return what
 		}
@@ -283,7 +288,7 @@ func (w *World) edit() string {
 	case 3:
 		return set("enabled", ovsdb.NewSet(w.r.IntN(2) == 0))
 	case 4:
-		return set("type", []string{"", "", "localnet", "localport", "router", "strange"}[w.r.IntN(6)])
+		return set("type", []string{"", "", "localnet", "localport", "router", "switch", "strange"}[w.r.IntN(7)])
 	case 5:
 		w.next++
 		return set("name", fmt.Sprint("renamed", w.next))
