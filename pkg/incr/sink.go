@@ -87,7 +87,7 @@ func Emit[K comparable, V any](c *Ctx, s *Sink[K, V], k K, v V) {
 // of the keys. A key that came and went in between is not mentioned.
 func (s *Sink[K, V]) Drain() []SinkChange[K, V] {
 	s.e.mustIdle("Drain")
-	var out []SinkChange[K, V]
+	out := make([]SinkChange[K, V], 0, len(s.changed))
 	for k, b := range s.changed {
 		c := SinkChange[K, V]{Key: k}
 		slot := s.winner[k]
@@ -111,7 +111,10 @@ func (s *Sink[K, V]) Drain() []SinkChange[K, V] {
 	} else {
 		clear(s.changed)
 	}
-	slices.SortFunc(out, func(a, b SinkChange[K, V]) int { return s.order(&a.Key, &b.Key) })
+	if len(out) == 0 {
+		return nil
+	}
+	sortBy(out, func(a, b *SinkChange[K, V]) int { return s.order(&a.Key, &b.Key) })
 	return out
 }
 
@@ -282,6 +285,20 @@ func (s *Sink[K, V]) discard(refs []emitRef) {
 	}
 }
 
+// sortBy sorts by an order of pointers. What is sorted are pointers, too: those to
+// copies that slices.SortFunc passes would put each copy on the heap.
 func sortBy[T any](s []T, order func(a, b *T) int) {
-	slices.SortFunc(s, func(a, b T) int { return order(&a, &b) })
+	if len(s) < 2 {
+		return
+	}
+	sorted := make([]*T, len(s))
+	for i := range s {
+		sorted[i] = &s[i]
+	}
+	slices.SortFunc(sorted, order)
+	out := make([]T, len(s))
+	for i, p := range sorted {
+		out[i] = *p
+	}
+	copy(s, out)
 }
