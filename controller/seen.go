@@ -3,13 +3,12 @@ package controller
 import (
 	"context"
 	"net/netip"
-	"strconv"
-	"strings"
 	"time"
 
 	"govn/controller/flows"
 	"govn/controller/physical"
 	"govn/pkg/abi"
+	"govn/pkg/aging"
 	"govn/pkg/openflow"
 	"govn/proto"
 )
@@ -79,6 +78,13 @@ func (c *controller) watchLearned(now time.Time) {
 	}
 }
 
+// neighbourAges are the thresholds of a router. What cannot be read northd has
+// warned about.
+func neighbourAges(d *proto.Datapath) aging.Thresholds {
+	t, _ := aging.Parse(d.GetMacBindingAgeThreshold())
+	return t
+}
+
 // seenInterval is how often the counters are looked at; 0: not at all.
 func (c *controller) seenInterval() time.Duration {
 	least := time.Duration(0)
@@ -89,7 +95,7 @@ func (c *controller) seenInterval() time.Duration {
 	}
 	for _, d := range c.host.Datapaths() {
 		shorter(time.Duration(d.FdbAgeThreshold) * time.Second)
-		shorter(parseAges(d.MacBindingAgeThreshold).shortest())
+		shorter(neighbourAges(d).Shortest())
 	}
 	for range c.host.Neighbours {
 		shorter(4 * seenSlowest)
@@ -220,7 +226,7 @@ func (c *controller) sawNeighbours(r *proto.Report, h hits, now time.Time) {
 		}
 	}
 	probes := 0
-	ages := map[uint32]ages{}
+	ages := map[uint32]aging.Thresholds{}
 	for id, packets := range there {
 		mac, dynamic := c.host.Neighbour(id)
 		w := c.seen.neighbours[id]
@@ -235,10 +241,10 @@ func (c *controller) sawNeighbours(r *proto.Report, h hits, now time.Time) {
 		}
 		a, known := ages[id.Datapath]
 		if !known {
-			a = parseAges(c.host.Datapaths()[id.Datapath].GetMacBindingAgeThreshold())
+			a = neighbourAges(c.host.Datapaths()[id.Datapath])
 			ages[id.Datapath] = a
 		}
-		threshold := a.of(id.IP)
+		threshold := a.Of(id.IP)
 		if alive {
 			w.heard = now
 		}
@@ -278,61 +284,4 @@ func neighbourOfFlow(m *openflow.Match, reg int) (id physical.NeighbourID, ok bo
 		id.IP = netip.AddrFrom4([4]byte(b[:4]))
 	}
 	return id, kind != 0
-}
-
-// ages are the thresholds of a router, as ovn-nb(5) has them in
-// mac_binding_age_threshold: "60", or "192.168.0.0/16:300;fd00::/8:600;60". Of
-// the prefixes that hold an address the longest counts.
-type ages struct {
-	prefixes []agePrefix
-	rest     time.Duration
-}
-
-type agePrefix struct {
-	prefix netip.Prefix
-	after  time.Duration
-}
-
-// parseAges reads a threshold; what it does not understand it leaves out, which
-// northd has warned about.
-func parseAges(text string) (a ages) {
-	for _, part := range strings.Split(text, ";") {
-		part = strings.TrimSpace(part)
-		i := strings.LastIndex(part, ":")
-		n, err := strconv.ParseUint(part[i+1:], 10, 32)
-		if err != nil {
-			continue
-		}
-		after := time.Duration(n) * time.Second
-		if i < 0 {
-			a.rest = after
-			continue
-		}
-		if p, err := netip.ParsePrefix(part[:i]); err == nil {
-			a.prefixes = append(a.prefixes, agePrefix{p.Masked(), after})
-		}
-	}
-	return a
-}
-
-// of is the threshold of an address; 0: it does not age.
-func (a ages) of(ip netip.Addr) time.Duration {
-	after, bits := a.rest, -1
-	for _, p := range a.prefixes {
-		if p.prefix.Contains(ip) && p.prefix.Bits() > bits {
-			after, bits = p.after, p.prefix.Bits()
-		}
-	}
-	return after
-}
-
-// shortest is the least threshold that is not 0.
-func (a ages) shortest() time.Duration {
-	least := a.rest
-	for _, p := range a.prefixes {
-		if p.after > 0 && (least == 0 || p.after < least) {
-			least = p.after
-		}
-	}
-	return least
 }

@@ -1,39 +1,12 @@
 package controller
 
 import (
-	"net/netip"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	gp "govn/proto"
 )
-
-// TestAges reads thresholds in both forms of mac_binding_age_threshold.
-func TestAges(t *testing.T) {
-	for _, tt := range []struct {
-		text, ip string
-		want     time.Duration
-		shortest time.Duration
-	}{
-		{"", "10.0.0.1", 0, 0},
-		{"0", "10.0.0.1", 0, 0},
-		{"60", "10.0.0.1", time.Minute, time.Minute},
-		{"60", "fd00::1", time.Minute, time.Minute},
-		{"192.168.0.0/16:300;192.168.10.0/24:0;fd00::/8:20;60", "192.168.1.1", 5 * time.Minute, 20 * time.Second},
-		{"192.168.0.0/16:300;192.168.10.0/24:0;fd00::/8:20;60", "192.168.10.1", 0, 20 * time.Second},
-		{"192.168.0.0/16:300;192.168.10.0/24:0;fd00::/8:20;60", "fd00::1", 20 * time.Second, 20 * time.Second},
-		{"192.168.0.0/16:300;192.168.10.0/24:0;fd00::/8:20;60", "2001:db8::1", time.Minute, 20 * time.Second},
-		{"192.168.0.0/16:300", "10.0.0.1", 0, 5 * time.Minute},
-		{"x;10.0.0.0/8:y;10.0.0.0/99:5;10.0.0.0/8:7", "10.0.0.1", 7 * time.Second, 7 * time.Second},
-	} {
-		a := parseAges(tt.text)
-		if got := a.of(netip.MustParseAddr(tt.ip)); got != tt.want || a.shortest() != tt.shortest {
-			t.Errorf("%q, %s: %v, least %v; want %v, %v", tt.text, tt.ip, got, a.shortest(), tt.want, tt.shortest)
-		}
-	}
-}
 
 // TestMergeNeighbours: of two reports the last word counts.
 func TestMergeNeighbours(t *testing.T) {

@@ -24,32 +24,33 @@ import (
 
 // Zone is the compiler at work on a store, without any socket.
 type Zone struct {
-	store     *ovsdb.Store
-	schemas   topology.Schemas
-	columns   *topology.Columns
-	log       *slog.Logger
-	sub       *ovsdb.Subscription
-	program   *compile.Program
-	alloc     *topology.Allocator
-	ipam      *ipam.IPAM
-	aging     *southbound.Aging
-	nudges    chan struct{}
-	tags      *topology.Tags
-	groups    *topology.Groups
-	sessions  *topology.Sessions
-	writer    *southbound.Writer
-	progress  *southbound.Progress
-	fabric    sink
-	bodies    *bodyStore
-	links     *linkSet
-	flows     *compile.FlowTable
-	fresh     bool // no round ran yet
-	nbCfg     int64
-	stats     func(Round)
-	acked     func() uint64
-	published uint64             // revision that the fabric has
-	problems  map[string]problem // by unit and key
-	seen      atomic.Pointer[seen]
+	store      *ovsdb.Store
+	schemas    topology.Schemas
+	columns    *topology.Columns
+	log        *slog.Logger
+	sub        *ovsdb.Subscription
+	program    *compile.Program
+	alloc      *topology.Allocator
+	ipam       *ipam.IPAM
+	aging      *southbound.Aging // of FDB
+	neighbours *southbound.Aging // of MAC_Binding
+	nudges     chan struct{}
+	tags       *topology.Tags
+	groups     *topology.Groups
+	sessions   *topology.Sessions
+	writer     *southbound.Writer
+	progress   *southbound.Progress
+	fabric     sink
+	bodies     *bodyStore
+	links      *linkSet
+	flows      *compile.FlowTable
+	fresh      bool // no round ran yet
+	nbCfg      int64
+	stats      func(Round)
+	acked      func() uint64
+	published  uint64             // revision that the fabric has
+	problems   map[string]problem // by unit and key
+	seen       atomic.Pointer[seen]
 }
 
 // sink is where batches go: the fabric.
@@ -87,16 +88,17 @@ func NewZone(o ZoneOptions) *Zone {
 	e := incr.New(incr.Options{Workers: o.Workers, Logger: o.Log})
 	return &Zone{
 		store: o.Store, schemas: o.Schemas, columns: o.Columns, log: o.Log, sub: sub,
-		program:  compile.New(e, o.Columns, sn),
-		alloc:    topology.NewAllocator(o.Columns, o.Schemas.Private, sn),
-		aging:    southbound.NewAging(o.Store, o.Schemas.SB, o.Columns),
-		nudges:   make(chan struct{}, 1),
-		ipam:     ipam.New(o.Columns, o.Schemas.NB, o.Store.ClusterID(), o.Log),
-		tags:     topology.NewTags(o.Columns, o.Schemas.NB, sn),
-		groups:   topology.NewGroups(o.Columns, o.Schemas.Private, sn),
-		sessions: topology.NewSessions(o.Columns, o.Schemas.Private, sn),
-		writer:   southbound.NewWriter(o.Store, o.Schemas.SB, o.Columns, o.Registry),
-		progress: o.Progress, fabric: o.Fabric, bodies: newBodyStore(), links: newLinkSet(), flows: o.Flows,
+		program:    compile.New(e, o.Columns, sn),
+		alloc:      topology.NewAllocator(o.Columns, o.Schemas.Private, sn),
+		aging:      southbound.NewAging(o.Store, o.Schemas.SB, o.Columns),
+		neighbours: southbound.NewNeighbourAging(o.Store, o.Schemas.SB, o.Columns),
+		nudges:     make(chan struct{}, 1),
+		ipam:       ipam.New(o.Columns, o.Schemas.NB, o.Store.ClusterID(), o.Log),
+		tags:       topology.NewTags(o.Columns, o.Schemas.NB, sn),
+		groups:     topology.NewGroups(o.Columns, o.Schemas.Private, sn),
+		sessions:   topology.NewSessions(o.Columns, o.Schemas.Private, sn),
+		writer:     southbound.NewWriter(o.Store, o.Schemas.SB, o.Columns, o.Registry),
+		progress:   o.Progress, fabric: o.Fabric, bodies: newBodyStore(), links: newLinkSet(), flows: o.Flows,
 		fresh: true, stats: o.Observe, acked: o.Acked, problems: make(map[string]problem),
 	}
 }
@@ -158,7 +160,9 @@ func (z *Zone) Nudge() {
 
 // Age deletes learned addresses that are too old. It may be called at any time,
 // and should be about once a second.
-func (z *Zone) Age(ctx context.Context, now time.Time) error { return z.aging.Sweep(ctx, now) }
+func (z *Zone) Age(ctx context.Context, now time.Time) error {
+	return errors.Join(z.aging.Sweep(ctx, now), z.neighbours.Sweep(ctx, now))
+}
 
 // next waits for commits, or for a nudge if that matters.
 func (z *Zone) next(ctx context.Context) ([]ovsdb.Commit, error) {
@@ -341,6 +345,7 @@ func (z *Zone) southbound(ctx context.Context) error {
 		return err
 	}
 	z.aging.Apply(z.program.Ages.Drain())
+	z.neighbours.ApplyRouters(z.program.NeighbourAges.Drain())
 	var stale []ovsdb.UUID
 	for _, ch := range z.program.Stale.Drain() {
 		if ch.New != nil {
@@ -403,7 +408,7 @@ func (z *Zone) publish(done *Round) {
 		}
 	}
 	for _, i := range z.program.Items.Drain() {
-		ch := fabric.ItemChange{Key: i.Key, Critical: i.Key.Kind != proto.Kind_KIND_FDB}
+		ch := fabric.ItemChange{Key: i.Key, Critical: !learned(i.Key.Kind)}
 		if i.New != nil {
 			ch.Scope, ch.Value = fabric.Scope(i.New.Scope), i.New.Value
 		} else {
@@ -427,6 +432,12 @@ func (z *Zone) publish(done *Round) {
 		z.fabric.Apply(b)
 	}
 	z.store.Settled(b.Revision)
+}
+
+// learned tells whether a chassis can do without an item of the kind: it learns
+// what the item says again.
+func learned(kind proto.Kind) bool {
+	return kind == proto.Kind_KIND_FDB || kind == proto.Kind_KIND_NEIGHBOUR
 }
 
 func (z *Zone) bindings(b *fabric.Batch) {

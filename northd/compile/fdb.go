@@ -37,16 +37,27 @@ func (p *Program) runFDB(c *incr.Ctx, u ovsdb.UUID) error {
 	return nil
 }
 
+const configFDBAge = "fdb_age_threshold"
+
+// fdbAge is how many seconds a switch keeps what it learned; 0: for ever.
+func (p *Program) fdbAge(c *incr.Ctx, ls ovsdb.UUID) uint32 {
+	text, _ := p.Reader.Option(c, p.c.LS.OtherConfig, ls, configFDBAge)
+	seconds, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return 0 // runAge says why
+	}
+	return uint32(seconds)
+}
+
 // runAge emits how long addresses that a switch learned are kept.
 func (p *Program) runAge(c *incr.Ctx, ls ovsdb.UUID) error {
-	const key = "fdb_age_threshold"
-	text, there := p.Reader.Option(c, p.c.LS.OtherConfig, ls, key)
+	text, there := p.Reader.Option(c, p.c.LS.OtherConfig, ls, configFDBAge)
 	if !there {
 		return nil
 	}
 	seconds, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
-		return &topology.FieldError{Table: "Logical_Switch", Column: "other_config:" + key, Object: p.Reader.Str(c, p.c.LS.Name, ls), UUID: ls,
+		return &topology.FieldError{Table: "Logical_Switch", Column: "other_config:" + configFDBAge, Object: p.Reader.Str(c, p.c.LS.Name, ls), UUID: ls,
 			Err: fmt.Errorf("%q is no number of seconds", text)}
 	}
 	datapath, err := p.datapathKey.Get(c, ls)

@@ -27,17 +27,18 @@ type Program struct {
 	Engine *incr.Engine
 	Reader *topology.Reader
 
-	Rows     *incr.Sink[RowKey, Row]
-	Members  *incr.Sink[MemberKey, ovsdb.UUID]
-	Units    *incr.Sink[UnitKey, *Unit]
-	Items    *incr.Sink[state.Key, Item]
-	Bindings *incr.Sink[PortKey, Binding]
-	Chassis  *incr.Sink[string, []byte]
-	Up       *incr.Sink[ovsdb.UUID, bool]
-	Stale    *incr.Sink[ovsdb.UUID, bool] // rows of FDB whose port is gone
-	Links    *incr.Sink[LinkKey, Link]
-	Status   *incr.Sink[ovsdb.UUID, string] // of BFD sessions
-	Ages     *incr.Sink[uint32, uint32]     // by tunnel key of a switch: seconds after which learned addresses go
+	Rows          *incr.Sink[RowKey, Row]
+	Members       *incr.Sink[MemberKey, ovsdb.UUID]
+	Units         *incr.Sink[UnitKey, *Unit]
+	Items         *incr.Sink[state.Key, Item]
+	Bindings      *incr.Sink[PortKey, Binding]
+	Chassis       *incr.Sink[string, []byte]
+	Up            *incr.Sink[ovsdb.UUID, bool]
+	Stale         *incr.Sink[ovsdb.UUID, bool] // rows of FDB and MAC_Binding whose port is gone
+	Links         *incr.Sink[LinkKey, Link]
+	Status        *incr.Sink[ovsdb.UUID, string] // of BFD sessions
+	Ages          *incr.Sink[uint32, uint32]     // by tunnel key of a switch: seconds after which learned addresses go
+	NeighbourAges *incr.Sink[ovsdb.UUID, string] // by router: mac_binding_age_threshold
 
 	c       *topology.Columns
 	ports   *topology.List
@@ -60,8 +61,9 @@ type Program struct {
 	fwd      *incr.Unit[topology.Member]
 	group    *incr.Unit[group]
 
-	routers  routers
-	sessions sessions
+	routers    routers
+	sessions   sessions
+	neighbours neighbours
 }
 
 // New registers the queries on the engine. Nothing runs before Engine.Run.
@@ -75,7 +77,7 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 	p.Bindings = incr.NewSink(e, "bindings", hashBinding, incr.Order(comparePorts))
 	p.Chassis = incr.NewSink(e, "chassis", hashBytes, incr.Order(strings.Compare))
 	p.Up = incr.NewSink(e, "up", hashBool, incr.Order(compareUUIDs))
-	p.Stale = incr.NewSink(e, "stale-fdb", hashBool, incr.Order(compareUUIDs))
+	p.Stale = incr.NewSink(e, "stale", hashBool, incr.Order(compareUUIDs))
 	p.Ages = incr.NewSink[uint32](e, "fdb-ages", hashKey)
 
 	p.Links = incr.NewSink(e, "links", hashLink, incr.Order(compareLinks))
@@ -104,6 +106,7 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 	p.Reader.Rows(c.FDB.Table)
 	p.newRouters(e)
 	p.newSessions(e)
+	p.newNeighbours(e)
 	p.zone.Root(struct{}{})
 	return p
 }
@@ -168,6 +171,7 @@ func (p *Program) runZone(c *incr.Ctx, _ struct{}) error {
 	incr.Each(c, p.Reader.Rows(p.c.Chassis.Table), topology.AllRows, p.chassis)
 	incr.Each(c, p.Reader.Rows(p.c.FDB.Table), topology.AllRows, p.fdb)
 	incr.Each(c, switches, topology.AllRows, p.age)
+	p.walkNeighbours(c)
 	incr.Each(c, p.groups, topology.AllRows, p.group)
 	p.eachBFD(c)
 	return nil
@@ -212,7 +216,7 @@ func (p *Program) runDatapath(c *incr.Ctx, ls ovsdb.UUID) error {
 	}})
 	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_DATAPATH, Key: state.DatapathKey(key)}, Item{
 		Scope: Scope{Datapath: key},
-		Value: marshal(&proto.Datapath{Uuid: ls[:], Name: name, Type: "logical-switch"}),
+		Value: marshal(&proto.Datapath{Uuid: ls[:], Name: name, Type: "logical-switch", FdbAgeThreshold: p.fdbAge(c, ls)}),
 	})
 	return nil
 }

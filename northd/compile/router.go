@@ -120,6 +120,7 @@ func (p *Program) runRouterDatapath(c *incr.Ctx, lr ovsdb.UUID) error {
 		return nil
 	}
 	p.routers.ports.Each(c, lr, p.routers.member)
+	p.routers.ports.Each(c, lr, p.neighbours.configs)
 	key, err := p.datapathKey.Get(c, lr)
 	if err != nil || key == 0 {
 		return err
@@ -133,7 +134,7 @@ func (p *Program) runRouterDatapath(c *incr.Ctx, lr ovsdb.UUID) error {
 	}})
 	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_DATAPATH, Key: state.DatapathKey(key)}, Item{
 		Scope: Scope{Datapath: key},
-		Value: marshal(&proto.Datapath{Uuid: lr[:], Name: name, Type: typeRouter}),
+		Value: marshal(&proto.Datapath{Uuid: lr[:], Name: name, Type: typeRouter, MacBindingAgeThreshold: p.neighbourAge(c, lr)}),
 	})
 	return nil
 }
@@ -179,7 +180,8 @@ func (p *Program) runRouterPort(c *incr.Ctx, m topology.Member) error {
 	}
 	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(port.Datapath, port.Key)}, Item{
 		Scope: everywhere,
-		Value: marshal(&proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: TypePatch, PeerDatapath: port.Peer.Datapath, PeerPort: port.Peer.Key}),
+		Value: marshal(&proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: TypePatch, PeerDatapath: port.Peer.Datapath, PeerPort: port.Peer.Key,
+			Mac: port.MAC.Uint64(), Networks: port.Networks, Advertise: advertisement(port)}),
 	})
 	incr.Emit(c, p.Rows, RowKey{"Port_Binding", m.Elem}, p.routerPortBinding(c, port))
 	p.link(c, port.UUID, port.Datapath, &port.Peer)
@@ -245,6 +247,7 @@ func (p *Program) routerPortBinding(c *incr.Ctx, port *topology.RouterPort) Row 
 	if port.Peer.Name != "" {
 		options = options.With(optionPeer, port.Peer.Name)
 	}
+	options = withAdvertisement(options, port)
 	mac := port.MAC.String()
 	for _, n := range port.Networks {
 		mac += " " + n

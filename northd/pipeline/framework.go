@@ -45,7 +45,7 @@ type Feature struct {
 
 // Features are all features, in the order of their stages.
 var Features = []*Feature{&defaults, &portSecurity, &vlan, &fdb, &arpND, &localnet, &l2, &routerPeers,
-	&routerAdmission, &routerInput, &connected, &bfd, &resolve, &gatewayMTU, &delivery}
+	&routerAdmission, &routerNeighbours, &routerInput, &routerAdvertise, &connected, &bfd, &resolve, &gatewayMTU, &delivery}
 
 // Flows collects the flows of an object.
 type Flows struct {
@@ -112,6 +112,20 @@ func (f *Flows) Add(s *Stage, priority uint16, m matchText, a actionText, args .
 		return
 	}
 	f.list = append(f.list, Flow{Stage: s, Priority: priority, Match: bound, Actions: acts})
+}
+
+// AddActions is Add with actions that are no template, because their number
+// depends on the object.
+func (f *Flows) AddActions(s *Stage, priority uint16, m matchText, list []logical.Action, args ...logical.Arg) {
+	if f.err != nil {
+		return
+	}
+	bound, err := m.Bind(pick(m.holes, args)...)
+	if err != nil {
+		f.err = fmt.Errorf("%s: %w", s.Name, err)
+		return
+	}
+	f.list = append(f.list, Flow{Stage: s, Priority: priority, Match: bound, Actions: logical.LiteralActions(list)})
 }
 
 // pick is the arguments whose names are among the holes.

@@ -32,6 +32,7 @@ type Registry struct {
 	mu      sync.Mutex
 	claims  map[string]map[string]int64 // iface-id -> chassis -> since, unix milliseconds
 	chassis map[string]*session
+	crowd   crowd
 
 	// Rows of Port_Binding by what leads to them; a row may be gone or have
 	// changed since.
@@ -107,7 +108,7 @@ func (r *Registry) Hello(name string, h *proto.Hello) error {
 	if err := r.sessions(name, h.Bfd); err != nil {
 		return err
 	}
-	return r.learn(h.Fdb, nil)
+	return r.learn(learned{fdbPut: h.Fdb, put: h.Neighbours})
 }
 
 func (r *Registry) claim(chassis string, i *proto.Interface) {
@@ -155,7 +156,7 @@ func (r *Registry) Report(name string, rep *proto.Report) {
 	r.mu.Unlock()
 	r.complain(name, r.bind(name, touched, false))
 	r.complain(name, r.sessions(name, rep.Bfd))
-	r.complain(name, r.learn(rep.FdbPut, rep.FdbGone))
+	r.complain(name, r.learn(learned{rep.FdbPut, rep.FdbGone, rep.FdbSeen, rep.NeighboursPut, rep.NeighboursGone, rep.NeighboursSeen}))
 }
 
 func (r *Registry) complain(chassis string, err error) {
@@ -248,3 +249,6 @@ func (r *Registry) Liveness(name string) (connected bool, lost time.Time, known 
 	}
 	return s.connected, s.lost, true
 }
+
+// SetClock makes the registry go by another clock than time.Now. For tests.
+func (r *Registry) SetClock(now func() time.Time) { r.now = now }

@@ -34,7 +34,7 @@ func NewWriter(store *ovsdb.Store, sb *ovsdb.DatabaseSchema, c *topology.Columns
 }
 
 // owned are the tables whose rows are all the compiler's.
-var owned = []string{"Datapath_Binding", "Port_Binding", "Multicast_Group", "BFD"}
+var owned = []string{"Datapath_Binding", "Port_Binding", "Multicast_Group", "BFD", "Static_MAC_Binding"}
 
 // Reset writes the first output of a compile: besides what Write does it
 // removes rows that nothing emitted.
@@ -52,6 +52,7 @@ func (w *Writer) write(ctx context.Context, ch Changes, all bool) error {
 		if all {
 			w.sweep(tx, ch)
 		}
+		w.forgetRouters(tx, w.datapathsGone(ch))
 		for _, r := range ch.Rows {
 			if r.New == nil {
 				if row := tx.Row(w.c.PortBinding.Table, r.Key.UUID); row != nil && r.Key.Table == w.c.PortBinding.Table.Name {
@@ -89,6 +90,17 @@ func (w *Writer) write(ctx context.Context, ch Changes, all bool) error {
 		return fmt.Errorf("writing the southbound database: %w", err)
 	}
 	return nil
+}
+
+// datapathsGone are the datapaths that a difference deletes.
+func (w *Writer) datapathsGone(ch Changes) map[ovsdb.UUID]bool {
+	gone := make(map[ovsdb.UUID]bool)
+	for _, r := range ch.Rows {
+		if r.New == nil && r.Key.Table == w.c.Datapath.Table.Name {
+			gone[r.Key.UUID] = true
+		}
+	}
+	return gone
 }
 
 func (w *Writer) put(tx *ovsdb.Txn, k compile.RowKey, r *compile.Row) {
@@ -143,6 +155,13 @@ func (w *Writer) sweep(tx *ovsdb.Txn, ch Changes) {
 			if !keep[row.UUID()] {
 				gone = append(gone, row.UUID())
 			}
+		}
+		if t == w.c.Datapath.Table {
+			left := make(map[ovsdb.UUID]bool, len(gone))
+			for _, u := range gone {
+				left[u] = true
+			}
+			w.forgetRouters(tx, left)
 		}
 		for _, u := range gone {
 			tx.Delete(t, u)

@@ -177,6 +177,14 @@ func (r *Reader) Str(c *incr.Ctx, col *ovsdb.ColumnSchema, u ovsdb.UUID) string 
 	return ""
 }
 
+// Bool is a boolean column of a row, false if there is no such row.
+func (r *Reader) Bool(c *incr.Ctx, col *ovsdb.ColumnSchema, u ovsdb.UUID) bool {
+	if row := r.row(c, col, u); row != nil {
+		return row.Bool(col)
+	}
+	return false
+}
+
 // Int is an integer column of a row, 0 if there is no such row.
 func (r *Reader) Int(c *incr.Ctx, col *ovsdb.ColumnSchema, u ovsdb.UUID) int64 {
 	if row := r.row(c, col, u); row != nil {

@@ -107,7 +107,7 @@ func TestRouterAdvertisement(t *testing.T) {
 	if ra == nil {
 		t.Fatalf("no advertisement: %v", p)
 	}
-	if ra.HopLimit != 255 || ra.Flags != raOther|3<<3 || ra.RouterLifetime != 0xffff || ra.ReachableTime != 0 || ra.RetransTimer != 0 {
+	if ra.HopLimit != 255 || ra.Flags != 0x40|3<<3 || ra.RouterLifetime != 0xffff || ra.ReachableTime != 0 || ra.RetransTimer != 0 {
 		t.Errorf("advertisement %+v", ra)
 	}
 	var got []string
@@ -132,7 +132,7 @@ func TestRouterAdvertisement(t *testing.T) {
 		t.Fatal(err)
 	}
 	body = out[0].(openflow.Controller).UserData[8:]
-	if body[5] != raManaged|raOther || len(body) != 16+8+32 || body[16+8+3] != raOnLink {
+	if body[5] != 0xc0 || len(body) != 16+8+32 || body[16+8+3] != 0x80 {
 		t.Errorf("stateful, small MTU: %x", body)
 	}
 	for _, bad := range []string{`addr_mode = "x"`, `rdnss = 10.0.0.1`, `prefix = 10.0.0.0/8`, `dnssl = "a..b"`, `dnssl = "` + strings.Repeat("a", 64) + `"`,
