@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"govn/northd/topology"
+	"govn/pkg/incr"
 	"govn/pkg/ovsdb"
 	"govn/proto/control"
 )
@@ -31,13 +32,15 @@ func ProblemOf(sn *ovsdb.Snapshot, c *topology.Columns, unit string, key any, er
 	switch k := key.(type) {
 	case topology.Member:
 		u = k.Elem
+	case incr.Pair[topology.Member, topology.Member]:
+		u = k.Elem.Elem
 	case ovsdb.UUID:
 		u = k
 	default:
 		return p
 	}
 	p.Object = control.Object{Table: unit, UUID: u.String()}
-	for _, t := range []*ovsdb.TableSchema{c.LSP.Table, c.LS.Table, c.Chassis.Table, c.FDB.Table} {
+	for _, t := range []*ovsdb.TableSchema{c.LSP.Table, c.LS.Table, c.LRP.Table, c.LR.Table, c.Chassis.Table, c.FDB.Table} {
 		if row := sn.Row(t, u); row != nil {
 			p.Table, p.Name = t.Name, nameOf(row)
 			break
@@ -78,7 +81,9 @@ func (s *Source) Lint() *control.Problems {
 		}
 		out.Problems = append(out.Problems, s.lintPorts(row)...)
 		out.Problems = append(out.Problems, s.lintFeatures(row)...)
+		out.Problems = append(out.Problems, s.lintPatches(row)...)
 	}
+	out.Problems = append(out.Problems, s.lintRouters(noKey)...)
 	slices.SortFunc(out.Problems, func(a, b control.Problem) int {
 		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID, b.UUID),
 			cmp.Compare(a.Column, b.Column), cmp.Compare(a.Value, b.Value), cmp.Compare(a.Reason, b.Reason))

@@ -98,7 +98,7 @@ func hasCookie(b *translate.Body, asked map[uint64][]control.Query) (bool, error
 	return slices.ContainsFunc(m.Flows, func(f *proto.Flow) bool { return asked[f.Cookie] != nil }), nil
 }
 
-// order is the units in the order of their switches' names.
+// order is the units in the order of their datapaths' names.
 func (s *Source) order() []compile.UnitKey {
 	names := make(map[ovsdb.UUID]string)
 	keys := make([]compile.UnitKey, 0, len(s.Units))
@@ -110,7 +110,7 @@ func (s *Source) order() []compile.UnitKey {
 	}
 	slices.SortFunc(keys, func(a, b compile.UnitKey) int {
 		return cmp.Or(strings.Compare(names[a.Switch], names[b.Switch]), bytes.Compare(a.Switch[:], b.Switch[:]),
-			bytes.Compare(a.Object[:], b.Object[:]), cmp.Compare(a.Part, b.Part))
+			bytes.Compare(a.Object[:], b.Object[:]), cmp.Compare(a.Part, b.Part), bytes.Compare(a.Via[:], b.Via[:]))
 	})
 	return keys
 }
@@ -229,7 +229,7 @@ func (s *Source) scope(k compile.UnitKey, sc compile.Scope) string {
 		}
 		return fmt.Sprintf("the chassis where port %q is bound (%s)", name, at)
 	}
-	text := fmt.Sprintf("every chassis with switch %q", s.datapath(k.Switch, sc.Datapath).Name)
+	text := fmt.Sprintf("every chassis with %s %q", s.kindOf(k.Switch), s.datapath(k.Switch, sc.Datapath).Name)
 	if s.Holders != nil {
 		if holders := s.Holders(sc.Datapath); len(holders) > 0 {
 			text += " (now " + strings.Join(holders, ", ") + ")"

@@ -35,10 +35,20 @@ type Source struct {
 // datapath names a datapath by its northbound row.
 func (s *Source) datapath(u ovsdb.UUID, key uint32) *control.Datapath {
 	d := &control.Datapath{Key: key}
-	if row := s.Snapshot.Row(s.Columns.LS.Table, u); row != nil {
-		d.Name = nameOf(row)
+	for _, t := range []*ovsdb.TableSchema{s.Columns.LS.Table, s.Columns.LR.Table} {
+		if row := s.Snapshot.Row(t, u); row != nil {
+			d.Name = nameOf(row)
+		}
 	}
 	return d
+}
+
+// kindOf is what people call a datapath.
+func (s *Source) kindOf(u ovsdb.UUID) string {
+	if s.Snapshot.Row(s.Columns.LR.Table, u) != nil {
+		return "router"
+	}
+	return "switch"
 }
 
 // nameOf is the column name of a row, "" where its table has none.

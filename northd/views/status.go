@@ -28,7 +28,7 @@ func (s *Source) Status() *control.Status {
 	st := &control.Status{
 		Cluster: s.Cluster.String(), Term: s.Term, Stored: s.Stored, Compiled: s.Snapshot.Revision(), Now: s.Now,
 		LeftOut: problems.Count(control.LeftOut), Ambiguous: problems.Count(control.Ambiguous), Strict: problems.Strict,
-		Keys: s.keys(), Store: s.Store,
+		Keys: s.keys(), Store: s.Store, Switches: s.Snapshot.Len(s.Columns.LS.Table), Routers: s.Snapshot.Len(s.Columns.LR.Table),
 	}
 	g := &s.Columns.NBGlobal
 	for row := range s.Snapshot.Rows(g.Table) {
@@ -82,10 +82,8 @@ func (s *Source) keys() control.Keys {
 	for scope, use := range ports {
 		name := scope
 		if u, err := ovsdb.ParseUUID(scope); err == nil {
-			if row := s.Snapshot.Row(s.Columns.LS.Table, u); row != nil {
-				name = nameOf(row)
-			} else if use.Used == 0 {
-				continue // the switch is gone, its keys rest
+			if name = s.datapath(u, 0).Name; name == "" && use.Used == 0 {
+				continue // it is gone, its keys rest
 			}
 		}
 		k.Ports = append(k.Ports, control.SwitchKeys{Switch: name, KeyUse: *use})

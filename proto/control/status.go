@@ -23,6 +23,8 @@ type Status struct {
 	Store     Store      `json:"store"`
 	Databases []Database `json:"databases"`
 	Chassis   []Chassis  `json:"chassis"`
+	Switches  int        `json:"switches"`
+	Routers   int        `json:"routers"`
 	Keys      Keys       `json:"keys"`
 	LeftOut   int        `json:"left_out"`  // objects, see the command lint
 	Ambiguous int        `json:"ambiguous"` // objects
@@ -90,7 +92,7 @@ type Failure struct {
 // Keys is the use of tunnel keys.
 type Keys struct {
 	Datapaths KeyUse       `json:"datapaths"`
-	Ports     []SwitchKeys `json:"ports"` // of the fullest switches
+	Ports     []SwitchKeys `json:"ports"` // of the fullest switches and routers
 	Resting   int          `json:"resting"`
 }
 
@@ -102,7 +104,7 @@ type KeyUse struct {
 	Limit   int `json:"limit"`
 }
 
-// SwitchKeys is the use of a switch's range of port keys.
+// SwitchKeys is the use of a switch's or router's range of port keys.
 type SwitchKeys struct {
 	Switch string `json:"switch"`
 	KeyUse
@@ -135,6 +137,7 @@ func (s *Status) WriteText(w io.Writer) error {
 		}
 	}
 	e.printf("\n")
+	e.printf("network: %d switches, %d routers\n", s.Switches, s.Routers)
 	switch {
 	case s.LeftOut+s.Ambiguous == 0:
 		e.printf("objects: all are used\n")
