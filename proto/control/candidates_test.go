@@ -13,7 +13,7 @@ func TestComplete(t *testing.T) {
 		{Table: "Logical_Switch", Name: "vswitch"}, {Table: "ACL", UUID: "2f1e8a60-0000-4000-8000-000000000001"}, {Table: "Forwarding_Group", Name: "fwd"},
 	})
 	for _, tt := range []struct{ word, want string }{
-		{"", "Forwarding_Group: acl: port: switch:"},
+		{"", "acl: fwd-group: port: switch:"},
 		{"p", "port:"},
 		{"port:", "port:vm1 port:vm2"},
 		{"port:vm2", "port:vm2"},
