@@ -31,6 +31,7 @@ type ChassisOptions struct {
 	Remote      string            // ovn-remote; required for a controller
 	ExternalIDs map[string]string // added to those of Open_vSwitch; optional
 	Bridges     []string          // bridges beside br-int, which the controller makes; optional
+	Uplink      string            // the one of them with a link (eth0) to the wire that chassis share; optional
 }
 
 // Chassis is a simulated hypervisor: an Open_vSwitch database, the switch that
@@ -42,6 +43,7 @@ type Chassis struct {
 	// Dir holds the sockets: db.sock, BRIDGE.mgmt.
 	Dir string
 
+	wired  bool // it has an uplink
 	net    *Network
 	log    *slog.Logger
 	db     *confDB
@@ -61,7 +63,7 @@ type Chassis struct {
 // AddChassis adds a chassis without a controller; see StartController.
 func (n *Network) AddChassis(ctx context.Context, o ChassisOptions) (*Chassis, error) {
 	c := &Chassis{
-		Name: o.Name, EncapIP: o.EncapIP, Dir: filepath.Join(n.dir, o.Name), net: n,
+		Name: o.Name, EncapIP: o.EncapIP, Dir: filepath.Join(n.dir, o.Name), net: n, wired: o.Uplink != "",
 		log: n.log.With("chassis", o.Name), conntrack: conntrack.NewTable(), devices: map[string]*Station{}, errs: make(chan error, 2),
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
@@ -76,7 +78,7 @@ func (n *Network) AddChassis(ctx context.Context, o ChassisOptions) (*Chassis, e
 	}
 	inner, cancel := context.WithCancel(n.ctx)
 	c.cancel = cancel
-	if err := c.begin(inner, ids, o.Bridges); err != nil {
+	if err := c.begin(inner, ids, o); err != nil {
 		cancel()
 		return nil, fmt.Errorf("chassis %q: %w", o.Name, err)
 	}
@@ -85,7 +87,7 @@ func (n *Network) AddChassis(ctx context.Context, o ChassisOptions) (*Chassis, e
 }
 
 // begin starts database and switch.
-func (c *Chassis) begin(ctx context.Context, ids map[string]string, bridges []string) error {
+func (c *Chassis) begin(ctx context.Context, ids map[string]string, o ChassisOptions) error {
 	var err error
 	if c.db, err = openConf(ctx, ids, c.log); err != nil {
 		return err
@@ -94,8 +96,12 @@ func (c *Chassis) begin(ctx context.Context, ids map[string]string, bridges []st
 	if err != nil {
 		return errors.Join(err, c.db.close())
 	}
-	for _, name := range bridges {
-		if err := c.db.addBridge(ctx, name); err != nil {
+	for _, name := range o.Bridges {
+		err := c.db.addBridge(ctx, name)
+		if err == nil && name == o.Uplink {
+			err = c.db.addPort(ctx, name, uplink, nil, 0)
+		}
+		if err != nil {
 			l.Close()
 			return errors.Join(err, c.db.close())
 		}
@@ -230,7 +236,7 @@ func (c *Chassis) AwaitBridge(ctx context.Context, name string) error {
 // AddPort adds an interface to a bridge, with columns of Interface such as
 // "external_ids".
 func (c *Chassis) AddPort(ctx context.Context, bridge, name string, columns map[string]ovsdb.Value) error {
-	return c.wrap(c.db.addPort(ctx, bridge, name, columns))
+	return c.wrap(c.db.addPort(ctx, bridge, name, columns, 0))
 }
 
 // DelPort removes an interface from its bridge.
@@ -305,7 +311,7 @@ func (c *Chassis) Flows() []string {
 func (c *Chassis) hasDevice(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.devices[name] != nil
+	return c.devices[name] != nil || c.wired && name == uplink
 }
 
 func (c *Chassis) setDevice(name string, s *Station) {

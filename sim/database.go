@@ -76,7 +76,7 @@ func (d *confDB) byName(tx *ovsdb.Txn, t *ovsdb.TableSchema, name string) *ovsdb
 }
 
 // addPort adds an interface with a port of its own to a bridge.
-func (d *confDB) addPort(ctx context.Context, bridge, name string, columns map[string]ovsdb.Value) error {
+func (d *confDB) addPort(ctx context.Context, bridge, name string, columns map[string]ovsdb.Value, vlan int) error {
 	missing := false
 	err := d.update(ctx, ovsdb.OwnerClient, func(tx *ovsdb.Txn) {
 		br := d.byName(tx, d.bridge, bridge)
@@ -89,7 +89,11 @@ func (d *confDB) addPort(ctx context.Context, bridge, name string, columns map[s
 			row[k] = v
 		}
 		i := tx.Insert(d.iface, ovsdb.UUID{}, row)
-		p := tx.Insert(d.port, ovsdb.UUID{}, map[string]ovsdb.Value{"name": name, "interfaces": ovsdb.NewSet(i)})
+		port := map[string]ovsdb.Value{"name": name, "interfaces": ovsdb.NewSet(i)}
+		if vlan != 0 {
+			port["tag"] = ovsdb.NewSet(int64(vlan))
+		}
+		p := tx.Insert(d.port, ovsdb.UUID{}, port)
 		tx.AddToSet(d.bridge, br.UUID(), "ports", p)
 		d.touch(tx)
 	})

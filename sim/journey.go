@@ -14,23 +14,24 @@ type NodeKind uint8
 const (
 	NodeStation    NodeKind = iota // leaves a workload
 	NodeSwitch                     // in the flow tables of a chassis
-	NodeWire                       // in a tunnel between two chassis
+	NodeWire                       // between two chassis, in a tunnel or on the physical network
 	NodeDelivered                  // reached a workload
 	NodeController                 // leaves a chassis because its controller says so
 )
 
 // Node is one place on a packet's way. The ways branch where copies are made.
 type Node struct {
-	Kind  NodeKind
-	At    time.Time // simulated
-	Where string    // workload or chassis
-	To    string    // NodeWire: chassis at the other end
-	Port  string    // NodeSwitch: interface that it came in by
-	Frame []byte    // as it is here, without outer headers
-	Outer *Outer    // NodeWire
-	Trace *vswitch.Trace
-	End   string // why the way ends here, "" where it goes on or was delivered
-	Next  []*Node
+	Kind   NodeKind
+	At     time.Time // simulated
+	Where  string    // workload or chassis
+	To     string    // NodeWire: chassis at the other end
+	Port   string    // NodeSwitch: interface that it came in by
+	Bridge string    // NodeSwitch: bridge that the interface is of
+	Frame  []byte    // as it is here, without outer headers
+	Outer  *Outer    // NodeWire; nil: on the physical network, without a tunnel
+	Trace  *vswitch.Trace
+	End    string // why the way ends here, "" where it goes on or was delivered
+	Next   []*Node
 }
 
 // end says why a packet goes no further. The first reason counts.

@@ -50,6 +50,7 @@ type Network struct {
 	running sync.Mutex // held by whoever lets events happen
 
 	mu           sync.Mutex
+	wire         segment
 	chassis      map[string]*Chassis
 	byIP         map[netip.Addr]*Chassis
 	stations     map[string]*Station
@@ -157,7 +158,12 @@ func (n *Network) RemoveChassis(name string) error {
 
 // process takes a packet through a bridge, from a port.
 func (n *Network) process(c *Chassis, p *port, frame []byte, t *vswitch.Tunnel, at *Node) {
-	d := n.follow(at, &Node{Kind: NodeSwitch, Where: c.Name, Port: p.want.name, Frame: frame})
+	d := n.follow(at, &Node{Kind: NodeSwitch, Where: c.Name, Bridge: p.bridge.name, Port: p.want.name, Frame: frame})
+	frame, err := p.enter(frame)
+	if err != nil {
+		d.end("%v", err)
+		return
+	}
 	tr := &vswitch.Trace{}
 	out := p.bridge.sw.Process(vswitch.Packet{InPort: p.number, Data: frame, Tunnel: t}, tr)
 	if c.controlled() && answerable(tr.Steps) {
@@ -220,14 +226,20 @@ func (n *Network) leave(c *Chassis, sw *vswitch.Bridge, out []vswitch.Output, at
 				continue
 			}
 			n.send(c, data, outer, d)
+		case c.isUplink(p):
+			n.onWire(c, o.Data, at)
 		default:
+			data, ok := p.exit(o.Data)
+			if !ok {
+				continue // another VLAN
+			}
 			s := c.stationAt(p)
 			if s == nil {
 				at.end("nobody is behind interface %q of chassis %q", p.want.name, c.Name)
 				continue
 			}
-			d := n.follow(at, &Node{Kind: NodeDelivered, Where: s.Name, Frame: o.Data, Port: p.want.name})
-			n.line.after(portDelay, func() { s.receive(o.Data, d) })
+			d := n.follow(at, &Node{Kind: NodeDelivered, Where: s.Name, Frame: data, Port: p.want.name})
+			n.line.after(portDelay, func() { s.receive(data, d) })
 		}
 	}
 }

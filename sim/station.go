@@ -22,6 +22,7 @@ type StationOptions struct {
 	Chassis  string           // that it is on; required
 	Port     string           // iface-id; the name if empty
 	Bridge   string           // that it is plugged into; br-int if empty
+	VLAN     int              // of its port, an access port; 0: none, and always on br-int
 	MAC      net.HardwareAddr // required
 	IPs      []netip.Prefix   // optional
 	Gateways []netip.Addr     // default routes, one per family; optional
@@ -89,9 +90,9 @@ func (s *Station) plug(ctx context.Context, c *Chassis) error {
 	s.mu.Lock()
 	s.chassis = c
 	s.mu.Unlock()
-	return c.AddPort(ctx, s.Bridge, s.Interface, map[string]ovsdb.Value{
+	return c.wrap(c.db.addPort(ctx, s.Bridge, s.Interface, map[string]ovsdb.Value{
 		"external_ids": map[string]string{"iface-id": s.Port, "attached-mac": s.MAC.String()},
-	})
+	}, s.VLAN))
 }
 
 // Unplug takes the workload off its chassis.

@@ -162,7 +162,7 @@ func (t *Teller) node(ctx context.Context, d *Node, margin string) {
 		head(d.Where, "controller sends  "+Summary(d.Frame))
 	case NodeSwitch:
 		t.line(bar)
-		head(d.Where, t.paint(inkFaint, "br-int, in by "+d.Port))
+		head(d.Where, t.paint(inkFaint, d.Bridge+", in by "+d.Port))
 		t.lookups(ctx, d, bar)
 	case NodeWire:
 		t.wire(d, margin)
@@ -309,6 +309,12 @@ func (t *Teller) wire(d *Node, margin string) {
 	bar := margin + t.paint(inkWire, t.glyph("║", "#")) + "  "
 	o := d.Outer
 	if o == nil {
+		on := "without a tag"
+		if vid, tagged := vlanOf(d.Frame); tagged {
+			on = fmt.Sprintf("VLAN %d", vid)
+		}
+		t.line(bar)
+		t.line(bar, t.paint(inkWire, "physical network"), "  ", on, ", to ", t.paint(inkHost, d.To))
 		return
 	}
 	t.line(bar)

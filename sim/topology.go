@@ -77,7 +77,11 @@ func (s *Scenario) startChassis(ctx context.Context) error {
 	for i := range s.Config.Chassis {
 		ch := &s.Config.Chassis[i]
 		g.Go(func() error {
-			c, err := s.AddChassis(gctx, ChassisOptions{Name: ch.Name, EncapIP: ch.EncapIP, Remote: s.Zone.Remote, ExternalIDs: ch.ExternalIDs, Bridges: ch.Bridges()})
+			o := ChassisOptions{Name: ch.Name, EncapIP: ch.EncapIP, Remote: s.Zone.Remote, ExternalIDs: ch.ExternalIDs, Bridges: ch.Bridges()}
+			if s.Config.OnWire(ch) {
+				o.Bridges, o.Uplink = append(o.Bridges, lab.PhysBridge), lab.PhysBridge
+			}
+			c, err := s.AddChassis(gctx, o)
 			if err != nil {
 				return err
 			}
@@ -98,7 +102,7 @@ func (s *Scenario) startStations(ctx context.Context, deaf bool) error {
 			return fmt.Errorf("workload %q: %w", w.Name, err)
 		}
 		if _, err := s.AddStation(ctx, StationOptions{
-			Name: w.Name, Chassis: w.Chassis, Port: w.Port, Bridge: w.Bridge, MAC: mac, IPs: w.IPs, Gateways: w.Gateways, MTU: w.MTU, Deaf: deaf,
+			Name: w.Name, Chassis: w.Chassis, Port: w.Port, Bridge: w.Bridge, VLAN: w.VLAN, MAC: mac, IPs: w.IPs, Gateways: w.Gateways, MTU: w.MTU, Deaf: deaf,
 		}); err != nil {
 			return err
 		}

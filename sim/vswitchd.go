@@ -47,6 +47,7 @@ type bridge struct {
 	row     ovsdb.UUID
 	name    string
 	id      uint64
+	secure  bool // fail_mode: without the flow of a learning switch
 	sw      *vswitch.Bridge
 	ports   map[string]*port // by name of the interface
 	numbers map[uint32]*port
@@ -99,7 +100,7 @@ func (v *vswitchd) matters(c *ovsdb.Commit) bool {
 	}
 	columns := map[string][]string{
 		"Open_vSwitch": {"bridges", "next_cfg"}, "Bridge": {"ports", "name"},
-		"Port": {"interfaces"}, "Interface": {"type", "options", "ofport_request"},
+		"Port": {"interfaces", "tag"}, "Interface": {"type", "options", "ofport_request"},
 	}
 	for _, ch := range c.Changes {
 		if ch.Old == nil || ch.New == nil {
@@ -152,7 +153,7 @@ func (v *vswitchd) addBridge(ctx context.Context, w *wantedBridge) (*bridge, err
 	}
 	sum := sha256.Sum256(w.row[:])
 	br := &bridge{
-		row: w.row, name: w.name, id: binary.BigEndian.Uint64(sum[:]) >> 16,
+		row: w.row, name: w.name, secure: w.secure, id: binary.BigEndian.Uint64(sum[:]) >> 16,
 		ports: map[string]*port{}, numbers: map[uint32]*port{},
 	}
 	br.sw = v.make(w.name, br.id)

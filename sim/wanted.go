@@ -27,11 +27,12 @@ type wantedIface struct {
 	kind    string // Interface:type
 	request uint32 // ofport_request; 0: none
 	options map[string]string
+	tag     int // Port:tag; 0: none
 }
 
 // equal tells whether the device behind two interfaces is the same.
 func (w *wantedIface) equal(o *wantedIface) bool {
-	return w.row == o.row && w.name == o.name && w.kind == o.kind && w.request == o.request && maps.Equal(w.options, o.options)
+	return w.row == o.row && w.name == o.name && w.kind == o.kind && w.request == o.request && w.tag == o.tag && maps.Equal(w.options, o.options)
 }
 
 // wanted reads the configuration of a switch.
@@ -68,6 +69,9 @@ func (d *confDB) wanted(sn *ovsdb.Snapshot) []wantedBridge {
 					continue
 				}
 				wi := wantedIface{row: row.UUID(), name: row.Str(name), kind: row.Str(kind), options: map[string]string{}}
+				if vid, ok := port.Opt(d.port.Column("tag")); ok {
+					wi.tag = int(vid.(int64))
+				}
 				if n, ok := row.Opt(req); ok {
 					wi.request = uint32(n.(int64))
 				}

@@ -57,6 +57,7 @@ type Workload struct {
 	Chassis  string
 	Port     string // iface-id: the logical switch port; the name if not given
 	Bridge   string // that it is plugged into: br-int, or that of a physical network
+	VLAN     int    // of its port on the bridge of a physical network, an access port; 0: none
 	MAC      string // aa:bb:cc:dd:ee:ff
 	IPs      []netip.Prefix
 	Gateways []netip.Addr // default routes
@@ -98,6 +99,21 @@ func (c *Config) Dummy() bool {
 		}
 	}
 	return true
+}
+
+// PhysBridge is the bridge of every chassis that joins the underlay's wire. A
+// physical network that is mapped to it is one Ethernet segment for all chassis.
+const PhysBridge = "br-phys"
+
+// OnWire tells whether a chassis has a physical network or a workload on
+// PhysBridge.
+func (c *Config) OnWire(ch *Chassis) bool {
+	for one := range strings.SplitSeq(ch.ExternalIDs["ovn-bridge-mappings"], ",") {
+		if _, bridge, ok := strings.Cut(one, ":"); ok && bridge == PhysBridge {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.Workloads, func(w Workload) bool { return w.Chassis == ch.Name && w.Bridge == PhysBridge })
 }
 
 // Bridges are the bridges of the physical networks that a chassis maps by

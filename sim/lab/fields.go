@@ -98,6 +98,7 @@ func (d *decoder) workload(n *yaml.Node, field string, w *Workload) {
 		"chassis": d.text(&w.Chassis),
 		"port":    d.text(&w.Port),
 		"bridge":  d.word(&w.Bridge),
+		"vlan":    d.number(&w.VLAN, 1, 4094),
 		"mac":     d.mac(&w.MAC),
 		"mtu":     d.number(&w.MTU, 576, 65535),
 		"ip": d.oneOrMany(func(n *yaml.Node, field string) {
@@ -221,6 +222,9 @@ func (d *decoder) complete(root *yaml.Node, c *Config) {
 		}
 		if w.Bridge == "" {
 			w.Bridge = intBridge
+		}
+		if w.VLAN != 0 && w.Bridge == intBridge {
+			bad(at+".vlan", "a port of %s has no VLAN; the bridge of a physical network is needed", intBridge)
 		}
 		if other, ok := ports[w.Port]; ok && !c.Topology.local(w.Port) {
 			bad(at+".port", "port %q is already that of %q", w.Port, other)

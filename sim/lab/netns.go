@@ -22,7 +22,7 @@ const (
 	mgmtBridge     = "br-m"
 	underlayIf     = "eth0"
 	mgmtIf         = "mgmt"
-	physBridge     = "br-phys"
+	physBridge     = PhysBridge
 	intBridge      = "br-int"
 	maxIfName      = 15 // IFNAMSIZ less the terminator
 )

@@ -51,6 +51,9 @@ func (l *Lab) addPorts(ctx context.Context, ws []*Workload) error {
 		port := workloadPort(w.Name)
 		argv = append(argv, "--", "add-port", w.Bridge, port,
 			"--", "set", "Interface", port, "external_ids:iface-id="+ovsString(w.Port))
+		if w.VLAN != 0 {
+			argv = append(argv, "--", "set", "Port", port, fmt.Sprintf("tag=%d", w.VLAN))
+		}
 	}
 	if len(argv) == 0 {
 		return nil

@@ -23,6 +23,7 @@ workloads:
   - {name: vm3, chassis: hv1, mac: "50:54:00:00:00:03", ip: 10.0.0.13/24}
   - {name: vm4, chassis: hv2, mac: "50:54:00:00:00:04", ip: 10.0.0.14/24}
   - {name: out, chassis: hv2, bridge: br-phys, mac: "50:54:00:00:00:99", ip: 10.0.0.99/24}
+  - {name: out20, chassis: hv2, bridge: br-phys, vlan: 20, mac: "50:54:00:00:00:98", ip: 10.0.0.98/24}
 topology:
   switches:
     - name: plain
@@ -46,6 +47,7 @@ func TestLocalnet(t *testing.T) {
 	must(t)(l.Exec(t.Context(), "vm1", "ping", "-q", "-c", "3", "-i", "0.1", "-w", "5", "10.0.0.12"))
 	must(t)(l.Exec(t.Context(), "vm3", "ping", "-q", "-c", "3", "-i", "0.1", "-w", "5", "10.0.0.14"))
 	must(t)(l.Exec(t.Context(), "vm1", "ping", "-q", "-c", "3", "-i", "0.1", "-w", "5", "10.0.0.99"))
+	must(t)(l.Exec(t.Context(), "vm3", "ping", "-q", "-c", "3", "-i", "0.1", "-w", "5", "10.0.0.98"))
 	at2 := capture(t, l, "vm2", "icmp and dst 10.0.0.255")
 	_, _ = l.Exec(t.Context(), "vm1", "ping", "-q", "-b", "-c", "1", "-W", "0.3", "10.0.0.255")
 	stop(t, at2)
