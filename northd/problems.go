@@ -44,6 +44,13 @@ func (z *Zone) complain() {
 	for _, e := range z.program.Engine.DrainErrors() {
 		note(fmt.Sprintf("%s(%v)", e.Unit, e.Key), e.Unit, control.LeftOut, e.Key, e.Err)
 	}
+	for _, w := range z.program.Warnings.Drain() {
+		var err error
+		if w.New != nil {
+			err = *w.New
+		}
+		note("warning "+w.Key, "warning", control.Ambiguous, w.Key, err)
+	}
 	for _, p := range z.ipam.Problems.Drain() {
 		note("ipam "+p.Key, "ipam", control.Ambiguous, p.Key, p.Err)
 	}

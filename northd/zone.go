@@ -425,8 +425,15 @@ func (z *Zone) publish(done *Round) {
 	}
 	z.bindings(&b)
 	b.Links = z.links.apply(z.program.Links.Drain())
+	for _, g := range z.program.HAGroups.Drain() {
+		change := fabric.HAGroup{Key: string(g.Key[:])}
+		if g.New != nil {
+			change.Members, change.Value = g.New.Names(), g.New.Value
+		}
+		b.HAGroups = append(b.HAGroups, change)
+	}
 	z.published = b.Revision
-	if b.NbCfg != z.nbCfg || len(b.Items)+len(b.Bodies)+len(b.Bindings)+len(b.Chassis)+len(b.Links) > 0 {
+	if b.NbCfg != z.nbCfg || len(b.Items)+len(b.Bodies)+len(b.Bindings)+len(b.Chassis)+len(b.Links)+len(b.HAGroups) > 0 {
 		z.nbCfg = b.NbCfg
 		z.progress.Sent(b.Revision, b.NbCfg)
 		z.fabric.Apply(b)

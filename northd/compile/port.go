@@ -24,7 +24,7 @@ func (p *Program) runPort(c *incr.Ctx, m topology.Member) error {
 	if err != nil {
 		return err
 	}
-	body, err := translate.Compile(flows, keys, nil)
+	body, err := translate.Compile(flows, keys, nil, translate.WithPlaces(p.places(c)))
 	if err != nil {
 		return err
 	}
@@ -48,21 +48,23 @@ func (p *Program) runPort(c *incr.Ctx, m topology.Member) error {
 	}
 
 	groups := p.join(c, port)
-	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(port.Datapath, port.Key)}, Item{
-		Scope: everywhere,
-		Value: marshal(&proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: bindingType(port), Groups: groups,
-			Parent: port.Parent, Tag: port.Tag, Learn: pipeline.Learns(port), Options: hostOptions(port),
-			PeerDatapath: port.Crossing.Datapath, PeerPort: port.Crossing.Key}),
-	})
-	p.link(c, port.UUID, port.Datapath, &port.Crossing)
-	incr.Emit(c, p.Rows, RowKey{"Port_Binding", m.Elem}, p.portBinding(c, port))
+	g := gatewayOf(port)
+	item := &proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: bindingType(port), Groups: groups,
+		Parent: port.Parent, Tag: port.Tag, Learn: pipeline.Learns(port), Options: hostOptions(port),
+		PeerDatapath: port.Crossing.Datapath, PeerPort: port.Crossing.Key, HaGroup: p.pinned(c, g)}
+	announced := p.announce(c, port, item)
+	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(port.Datapath, port.Key)}, Item{Scope: everywhere, Value: marshal(item)})
+	p.link(c, port.UUID, port.Datapath, &port.Crossing, g)
+	row := p.portBinding(c, port)
+	row.Columns = append(row.Columns, Column{"nat_addresses", announced})
+	incr.Emit(c, p.Rows, RowKey{"Port_Binding", m.Elem}, row)
 	return nil
 }
 
 // bindingType is Port_Binding:type of a port.
 func bindingType(port *topology.Port) string {
 	if port.Patch() {
-		return TypePatch
+		return patchType(gatewayOf(port))
 	}
 	return port.Type
 }
@@ -130,7 +132,7 @@ func (p *Program) portBinding(c *incr.Ctx, port *topology.Port) Row {
 	}
 	switch port.Type {
 	case topology.TypeRouter:
-		options = ovsdb.MapOf(optionPeer, port.RouterPort)
+		options = gatewayOptions(ovsdb.MapOf(optionPeer, port.RouterPort), gatewayOf(port), false)
 	case topology.TypeSwitch:
 		options = ovsdb.MapOf(optionPeer, port.Crossing.Name)
 	}

@@ -3,7 +3,6 @@ package compile
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -39,6 +38,8 @@ type Program struct {
 	Status        *incr.Sink[ovsdb.UUID, string] // of BFD sessions
 	Ages          *incr.Sink[uint32, uint32]     // by tunnel key of a switch: seconds after which learned addresses go
 	NeighbourAges *incr.Sink[ovsdb.UUID, string] // by router: mac_binding_age_threshold
+	HAGroups      *incr.Sink[ovsdb.UUID, HAGroup]
+	Warnings      *incr.Sink[string, error] // *topology.FieldError of what is used, but not as it was asked for
 
 	c       *topology.Columns
 	ports   *topology.List
@@ -64,6 +65,7 @@ type Program struct {
 	routers    routers
 	sessions   sessions
 	neighbours neighbours
+	gateways   gateways
 }
 
 // New registers the queries on the engine. Nothing runs before Engine.Run.
@@ -104,6 +106,7 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 	p.Reader.Rows(c.LS.Table)
 	p.Reader.Rows(c.Chassis.Table)
 	p.Reader.Rows(c.FDB.Table)
+	p.newGateways(e)
 	p.newRouters(e)
 	p.newSessions(e)
 	p.newNeighbours(e)
@@ -174,6 +177,8 @@ func (p *Program) runZone(c *incr.Ctx, _ struct{}) error {
 	p.walkNeighbours(c)
 	incr.Each(c, p.groups, topology.AllRows, p.group)
 	p.eachBFD(c)
+	incr.Each(c, p.gateways.used, topology.AllRows, p.gateways.emit)
+	incr.Each(c, p.gateways.used, topology.AllRows, p.gateways.named)
 	return nil
 }
 
@@ -249,11 +254,7 @@ func (g Group) UUID(ls ovsdb.UUID) ovsdb.UUID {
 // derived is a UUID that follows from another one and a name (RFC 4122,
 // version 5 in form).
 func derived(u ovsdb.UUID, name string) ovsdb.UUID {
-	h := sha256.Sum256(append(append([]byte("govn\x00"), u[:]...), name...))
-	out := ovsdb.UUID(h[:16])
-	out[6] = out[6]&0x0f | 0x50
-	out[8] = out[8]&0x3f | 0x80
-	return out
+	return topology.Derived(u, name)
 }
 
 // runSwitch emits what a switch does without looking at its ports.

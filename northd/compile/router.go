@@ -36,9 +36,10 @@ type LinkKey struct{ Port ovsdb.UUID }
 type Link struct {
 	A, B   uint32 // tunnel keys
 	Border bool
+	Hosts  string // of a border: chassis for which it is none, separated by a zero byte
 }
 
-func hashLink(l Link) incr.Hash { return incr.CellOf(uint64(l.A), uint64(l.B), l.Border) }
+func hashLink(l Link) incr.Hash { return incr.CellOf(uint64(l.A), uint64(l.B), l.Border, l.Hosts) }
 
 func (p *Program) newRouters(e *incr.Engine) {
 	r := &p.routers
@@ -121,6 +122,7 @@ func (p *Program) runRouterDatapath(c *incr.Ctx, lr ovsdb.UUID) error {
 	}
 	p.routers.ports.Each(c, lr, p.routers.member)
 	p.routers.ports.Each(c, lr, p.neighbours.configs)
+	p.routers.ports.Each(c, lr, p.gateways.check)
 	key, err := p.datapathKey.Get(c, lr)
 	if err != nil || key == 0 {
 		return err
@@ -173,18 +175,20 @@ func (p *Program) runRouterPort(c *incr.Ctx, m topology.Member) error {
 		return err
 	}
 	everywhere := Scope{Datapath: port.Datapath}
-	err = p.emitFlows(c, UnitKey{Switch: m.Row, Object: m.Elem, Part: PartPort}, everywhere, 0, oneKey(port.Name, port.Key),
+	err = p.emitFlows(c, UnitKey{Switch: m.Row, Object: m.Elem, Part: PartPort}, everywhere, 0, gatewayKeys(port),
 		func() ([]pipeline.Flow, error) { return pipeline.OfRouterPort(port) }, object("Logical_Router_Port", port.UUID, port.Name))
 	if err != nil {
 		return err
 	}
 	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(port.Datapath, port.Key)}, Item{
 		Scope: everywhere,
-		Value: marshal(&proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: TypePatch, PeerDatapath: port.Peer.Datapath, PeerPort: port.Peer.Key,
+		Value: marshal(&proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: patchType(&port.Gateway),
+			PeerDatapath: port.Peer.Datapath, PeerPort: port.Peer.Key, HaGroup: p.pinned(c, &port.Gateway),
 			Mac: port.MAC.Uint64(), Networks: port.Networks, Advertise: advertisement(port)}),
 	})
+	p.redirect(c, port)
 	incr.Emit(c, p.Rows, RowKey{"Port_Binding", m.Elem}, p.routerPortBinding(c, port))
-	p.link(c, port.UUID, port.Datapath, &port.Peer)
+	p.link(c, port.UUID, port.Datapath, &port.Peer, &port.Gateway)
 	if port.GatewayMTU > 0 {
 		topology.EachPair(c, p.routers.ports, m.Row, p.routers.pair)
 	}
@@ -236,9 +240,9 @@ const TypePatch = "patch"
 
 // link says that the datapath of a port is connected to that of its peer. Each
 // end says so.
-func (p *Program) link(c *incr.Ctx, port ovsdb.UUID, datapath uint32, peer *topology.Peer) {
+func (p *Program) link(c *incr.Ctx, port ovsdb.UUID, datapath uint32, peer *topology.Peer, g *topology.Gateway) {
 	if peer.Datapath != 0 && peer.Datapath != datapath {
-		incr.Emit(c, p.Links, LinkKey{port}, Link{A: min(datapath, peer.Datapath), B: max(datapath, peer.Datapath)})
+		incr.Emit(c, p.Links, LinkKey{port}, p.border(c, Link{A: min(datapath, peer.Datapath), B: max(datapath, peer.Datapath)}, g))
 	}
 }
 
@@ -248,17 +252,13 @@ func (p *Program) routerPortBinding(c *incr.Ctx, port *topology.RouterPort) Row 
 		options = options.With(optionPeer, port.Peer.Name)
 	}
 	options = withAdvertisement(options, port)
-	mac := port.MAC.String()
-	for _, n := range port.Networks {
-		mac += " " + n
-	}
 	return Row{[]Column{
 		{"logical_port", port.Name},
-		{"type", TypePatch},
-		{"options", options},
+		{"type", patchType(&port.Gateway)},
+		{"options", gatewayOptions(options, &port.Gateway, true)},
 		{"datapath", port.Router},
 		{"tunnel_key", int64(port.Key)},
-		{"mac", ovsdb.NewSet(mac)},
+		{"mac", ovsdb.NewSet(routerMAC(port))},
 		{"external_ids", p.Reader.Map(c, p.c.LRP.XID, port.UUID)},
 	}}
 }
@@ -290,7 +290,7 @@ func (p *Program) emitFlows(c *incr.Ctx, k UnitKey, s Scope, resident uint32, ke
 	if err != nil || len(flows) == 0 {
 		return err
 	}
-	body, err := translate.Compile(flows, keys, nil)
+	body, err := translate.Compile(flows, keys, nil, translate.WithPlaces(p.places(c)))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ var northdOwns = map[string][]string{
 	"Multicast_Group":    {"*"},
 	"BFD":                {"src_port", "disc", "logical_port", "dst_ip", "min_tx", "min_rx", "detect_mult", "chassis_name"},
 	"Static_MAC_Binding": {"*"},
+	"HA_Chassis_Group":   {"name", "ha_chassis"},
+	"HA_Chassis":         {"chassis", "priority"},
 }
 
 // Owner is who may write a column of the southbound database.
@@ -28,7 +30,7 @@ func Owner(c *ovsdb.ColumnSchema) ovsdb.Owner {
 // InsertDelete is who may add and remove rows of a southbound table.
 func InsertDelete(t *ovsdb.TableSchema) ovsdb.Owner {
 	switch t.Name {
-	case "Logical_Flow", "Datapath_Binding", "Port_Binding", "Multicast_Group", "BFD", "Static_MAC_Binding":
+	case "Logical_Flow", "Datapath_Binding", "Port_Binding", "Multicast_Group", "BFD", "Static_MAC_Binding", "HA_Chassis_Group", "HA_Chassis":
 		return ovsdb.OwnerNorthd
 	}
 	return ovsdb.OwnerClient

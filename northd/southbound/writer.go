@@ -34,7 +34,7 @@ func NewWriter(store *ovsdb.Store, sb *ovsdb.DatabaseSchema, c *topology.Columns
 }
 
 // owned are the tables whose rows are all the compiler's.
-var owned = []string{"Datapath_Binding", "Port_Binding", "Multicast_Group", "BFD", "Static_MAC_Binding"}
+var owned = []string{"Datapath_Binding", "Port_Binding", "Multicast_Group", "BFD", "Static_MAC_Binding", "HA_Chassis_Group", "HA_Chassis"}
 
 // Reset writes the first output of a compile: besides what Write does it
 // removes rows that nothing emitted.

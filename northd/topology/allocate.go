@@ -133,6 +133,11 @@ func (a *Allocator) All(ctx context.Context, s *ovsdb.Store, sn *ovsdb.Snapshot)
 				id := identity{row.UUID(), p.(ovsdb.UUID)}
 				live[id] = true
 				needs = append(needs, need{identity: id, name: a.portName(sn, id.owner)})
+				if a.c.isGatewayPort(sn.Row(k.ports, id.owner)) {
+					id.owner = RedirectUUID(id.owner)
+					live[id] = true
+					needs = append(needs, need{identity: id, name: RedirectName(needs[len(needs)-1].name)})
+				}
 			}
 		}
 	}
@@ -212,16 +217,39 @@ func (a *Allocator) follow(needs []need, k *datapathKind, ch *ovsdb.Change, sn *
 	removed, added := ovsdb.DiffSets(old, new)
 	for _, p := range removed {
 		needs = append(needs, need{identity: identity{ch.UUID, p.(ovsdb.UUID)}, drop: true})
+		needs = a.followRedirect(needs, identity{ch.UUID, p.(ovsdb.UUID)}, nil)
 	}
 	for _, p := range added {
 		id := identity{ch.UUID, p.(ovsdb.UUID)}
 		needs = append(needs, need{identity: id, name: a.portName(sn, id.owner)})
+		needs = a.followRedirect(needs, id, sn.Row(k.ports, id.owner))
+	}
+	return needs
+}
+
+// followRedirect looks at whether a port, of which the row is given, has a
+// chassisredirect port, which has a key of its own.
+func (a *Allocator) followRedirect(needs []need, port identity, row *ovsdb.Row) []need {
+	id := identity{port.scope, RedirectUUID(port.owner)}
+	if a.c.isGatewayPort(row) {
+		return append(needs, need{identity: id, name: RedirectName(row.Str(a.c.LRP.Name))})
+	}
+	if k := a.scopes[id.scope]; k != nil {
+		_, has := k.owners[id.owner]
+		if _, waits := k.waiting[id.owner]; has || waits {
+			return append(needs, need{identity: id, drop: true})
+		}
 	}
 	return needs
 }
 
 // followPort looks at what a port asks for, in the datapaths that it is in.
 func (a *Allocator) followPort(needs []need, k *datapathKind, ch *ovsdb.Change, sn *ovsdb.Snapshot) []need {
+	if ch.Old != nil && ch.New != nil && a.c.isGatewayPort(ch.Old) != a.c.isGatewayPort(ch.New) {
+		for u := range sn.Referrers(k.members, ch.UUID) {
+			needs = a.followRedirect(needs, identity{u, ch.UUID}, ch.New)
+		}
+	}
 	if ch.Old == nil || ch.New == nil || !asksOtherwise(ch, k.portName, k.portConfig) {
 		return needs // its datapaths tell
 	}

@@ -291,6 +291,9 @@ func (r *Reader) touch(ch *ovsdb.Change) {
 	}
 	if (ch.Old == nil) != (ch.New == nil) {
 		r.engine.Touch(mix(ch.UUID, 0, tableNumber(ch.Table)))
+		if ch.Table == r.C.NBGlobal.Table {
+			r.engine.Touch(cellGlobal)
+		}
 		if c := r.rows[ch.Table]; c != nil {
 			c.Change(AllRows, ch.UUID, ch.New != nil)
 		}

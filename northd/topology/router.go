@@ -49,6 +49,7 @@ type RouterPort struct {
 	// HA_Chassis_Group, zero if there is none.
 	GatewayChassis []ovsdb.UUID
 	HAChassisGroup ovsdb.UUID
+	Gateway        Gateway
 }
 
 // Peer is the port at the other side of a patch, in another datapath.
@@ -177,6 +178,7 @@ func (r *Reader) ReadRouterPort(c *incr.Ctx, m Member, datapath uint32) (p *Rout
 		p.HAChassisGroup = g.(ovsdb.UUID)
 	}
 	p.Peer = r.peerOfRouterPort(c, p)
+	r.readGateway(c, p)
 	return p, true, nil
 }
 
@@ -265,7 +267,7 @@ func (p *RouterPort) AppendHash(b []byte) []byte {
 		b = append(b, u[:]...)
 	}
 	b = fmt.Appendf(b, "%#v", p.Shape)
-	return p.Peer.appendHash(b)
+	return p.Gateway.appendHash(p.Peer.appendHash(b))
 }
 
 func (p *Peer) appendHash(b []byte) []byte {

@@ -105,6 +105,9 @@ func compileFlow(f *pipeline.Flow, keys PortKeys, opts []Option) ([]*proto.Flow,
 		if err != nil {
 			return nil, nil, err
 		}
+		if of.Guard, err = c.guards(conj); err != nil {
+			return nil, nil, fmt.Errorf("match: %w", err)
+		}
 		out = append(out, of)
 	}
 	return out, c.groups, nil

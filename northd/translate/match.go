@@ -14,6 +14,9 @@ func toMatch(conj logical.Conj, keys PortKeys) (openflow.Match, error) {
 	var m openflow.Match
 	for i := range conj {
 		t := &conj[i]
+		if t.Field.Kind == logical.Resident {
+			continue // a guard
+		}
 		f := fields[t.Field.Name]
 		if f == nil {
 			return m, fmt.Errorf("no OpenFlow field for %q", t.Field.Name)
