@@ -16,8 +16,9 @@ import (
 
 // Types of ports that several chassis may host (ovn-sb(5), Port_Binding, type).
 const (
-	typeRedirect = "chassisredirect"
-	typeExternal = "external"
+	typeRedirect  = "chassisredirect"
+	typeExternal  = "external"
+	typeL3Gateway = "l3gateway"
 )
 
 // HAPort is a port that one of several chassis hosts.
@@ -166,12 +167,16 @@ func fastest(a, b *proto.Bfd) *proto.Bfd {
 }
 
 // shared places a port of an HA group here, while this chassis hosts it.
-func (h *Host) shared(c *incr.Ctx, port *proto.Port, p *Placement) bool {
+func (h *Host) shared(c *incr.Ctx, id PortID, port *proto.Port, p *Placement) bool {
 	c.Read(cellHosting(string(port.HaGroup)))
 	if !h.in.hosting[string(port.HaGroup)] {
 		return false
 	}
-	p.Where = Here
+	if p.Kind == KindL3Gateway {
+		h.crossing(c, id, port, p)
+	} else {
+		p.Where = Here
+	}
 	return true
 }
 

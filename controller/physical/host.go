@@ -103,7 +103,7 @@ func (p Placement) hash() incr.Hash {
 
 // zoned tells whether the port needs a conntrack zone here.
 func (p *Placement) zoned() bool {
-	return p.Where == Here && p.Kind != KindRedirect && p.Kind != KindPatch
+	return p.Where == Here && p.Kind != KindRedirect && p.Kind != KindPatch && p.Kind != KindL3Gateway
 }
 
 func flag(b bool) uint64 {
@@ -266,7 +266,7 @@ func (h *Host) placement(c *incr.Ctx, id PortID) (Placement, error) {
 	local := false
 	if len(port.HaGroup) > 0 {
 		p.Kind = kindOf(port)
-		local = h.shared(c, port, &p)
+		local = h.shared(c, id, port, &p)
 	} else {
 		local = h.local(c, id, port, &p)
 	}
@@ -415,7 +415,7 @@ func (h *Host) port(c *incr.Ctx, id PortID) error {
 	case Bridged:
 		b.bridgedPort(id, p, h.option(c))
 	case Here:
-		if p.Kind == KindPatch {
+		if p.Kind == KindPatch || p.Kind == KindL3Gateway {
 			b.patchPort(id, p, h.natZones(c, id.Datapath), h.natZones(c, p.Peer.Datapath))
 			break
 		}

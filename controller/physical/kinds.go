@@ -20,6 +20,7 @@ const (
 	KindL2Gateway                 // as KindLocalnet, but on one chassis only
 	KindVirtual                   // the interface of the port that has its address now
 	KindPatch                     // a port of another datapath
+	KindL3Gateway                 // as KindPatch, but on one chassis only: to or from a gateway router
 )
 
 // Types of ports (ovn-sb(5), Port_Binding, type).
@@ -55,6 +56,8 @@ func kindOf(port *proto.Port) PortKind {
 		return KindVirtual
 	case port.Type == typePatch:
 		return KindPatch
+	case port.Type == typeL3Gateway:
+		return KindL3Gateway
 	case port.Parent != "":
 		return KindNested
 	}

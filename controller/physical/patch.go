@@ -22,7 +22,7 @@ func (h *Host) crossing(c *incr.Ctx, id PortID, port *proto.Port, p *Placement) 
 		return
 	}
 	c.Read(cellPort(peer))
-	if other := h.in.ports[peer]; other != nil && other.Type == typePatch && other.PeerDatapath == id.Datapath && other.PeerPort == id.Port {
+	if other := h.in.ports[peer]; other != nil && other.Type == port.Type && other.PeerDatapath == id.Datapath && other.PeerPort == id.Port {
 		p.Where, p.Peer = Here, peer
 	}
 }

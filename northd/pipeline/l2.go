@@ -27,7 +27,11 @@ var l2 = Feature{
 		}
 		for _, a := range p.Addresses {
 			if p.Enabled {
-				f.Add(LSInL2Lkup, 50, toMAC, deliver, logical.MAC("mac", a.MAC), port)
+				m, cr := toMAC, logical.Arg{}
+				if p.Peer != nil && a.MAC == p.Peer.MAC {
+					m, cr = atGateway(answersAt(&p.Peer.Gateway), toMAC, toMACThere)
+				}
+				f.Add(LSInL2Lkup, 50, m, deliver, logical.MAC("mac", a.MAC), port, cr)
 			} else {
 				f.Add(LSInL2Lkup, 50, toMAC, drop, logical.MAC("mac", a.MAC))
 			}
@@ -37,6 +41,7 @@ var l2 = Feature{
 
 var (
 	toMAC        = match("eth.dst == {mac}")
+	toMACThere   = match("eth.dst == {mac} && is_chassis_resident({cr})")
 	toPort       = match("outport == {port}")
 	nowhere      = match(`outport == "none"`)
 	flood        = actions(`outport = "_MC_flood"; output;`)

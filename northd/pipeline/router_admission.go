@@ -23,7 +23,8 @@ var routerAdmission = Feature{
 		if p.GatewayMTU > 0 {
 			let = admitChecked
 		}
-		f.Add(LRInAdmission, 50, toPortMAC, let, port, mac, frameMTU(p))
+		m, cr := atGateway(p.Gateway.Redirect, toPortMAC, toGatewayMAC)
+		f.Add(LRInAdmission, 50, m, let, port, mac, frameMTU(p), cr)
 		f.Add(LRInAdmission, 50, mcastIn, let, port, mac, frameMTU(p))
 	},
 }
@@ -31,6 +32,7 @@ var routerAdmission = Feature{
 var (
 	neverRouted  = match("vlan.present || eth.src[40]")
 	toPortMAC    = match("eth.dst == {mac} && inport == {port}")
+	toGatewayMAC = match("eth.dst == {mac} && inport == {port} && is_chassis_resident({cr})")
 	mcastIn      = match("eth.mcast && inport == {port}")
 	admit        = actions("xreg0[0..47] = {mac}; next;")
 	admitChecked = actions("reg9[1] = check_pkt_larger({frame}); xreg0[0..47] = {mac}; next;")

@@ -34,12 +34,14 @@ var routerInput = Feature{
 		f.Add(LRInIPInput, 90, pingV6, pongV6, logical.IPSet("ips", v6))
 		f.Add(LRInIPInput, 60, toOwnV6, drop, logical.IPSet("ips", v6))
 		for _, n := range p.V4 {
-			f.Add(LRInIPInput, 90, arpForPort, routerARPReply, port, logical.IP("ip", n.Addr()), logical.Prefix("net", n.Masked()))
+			m, cr := atGateway(answersAt(&p.Gateway), arpForPort, arpForGateway)
+			f.Add(LRInIPInput, 90, m, routerARPReply, port, logical.IP("ip", n.Addr()), logical.Prefix("net", n.Masked()), cr)
 			f.unreachable(p, n.Addr(), &unreachableV4)
 		}
 		for _, n := range p.V6 {
 			ip := logical.IP("ip", n.Addr())
-			f.Add(LRInIPInput, 90, ndForPort, routerAdvert, port, ip, logical.IP("node", topology.SolicitedNode(n.Addr())))
+			m, cr := atGateway(p.Gateway.Redirect, ndForPort, ndForGateway)
+			f.Add(LRInIPInput, 90, m, routerAdvert, port, ip, logical.IP("node", topology.SolicitedNode(n.Addr())), cr)
 			if !n.Addr().IsLinkLocalUnicast() {
 				f.Add(LRInIPInput, 31, expiredV6, exceededV6, port, ip, logical.Prefix("net", n.Masked()))
 			}
@@ -103,8 +105,10 @@ var (
 	pingV6          = match("ip6.dst == {ips} && icmp6.type == 128 && icmp6.code == 0")
 	pongV6          = actions("ip6.dst <-> ip6.src; ip.ttl = 255; icmp6.type = 129; flags.loopback = 1; next;")
 	arpForPort      = match("inport == {port} && arp.op == 1 && arp.tpa == {ip} && arp.spa == {net}")
+	arpForGateway   = match("inport == {port} && arp.op == 1 && arp.tpa == {ip} && arp.spa == {net} && is_chassis_resident({cr})")
 	routerARPReply  = actions("eth.dst = eth.src; eth.src = xreg0[0..47]; arp.op = 2; arp.tha = arp.sha; " +
 		"arp.sha = xreg0[0..47]; arp.tpa <-> arp.spa; outport = inport; flags.loopback = 1; output;")
+	ndForGateway = match("inport == {port} && ip6.dst == {{ip}, {node}} && nd_ns && nd.target == {ip} && is_chassis_resident({cr})")
 	ndForPort    = match("inport == {port} && ip6.dst == {{ip}, {node}} && nd_ns && nd.target == {ip}")
 	routerAdvert = actions("nd_na_router { eth.src = xreg0[0..47]; ip6.src = nd.target; nd.tll = xreg0[0..47]; " +
 		"outport = inport; flags.loopback = 1; output; };")
