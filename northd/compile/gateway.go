@@ -21,6 +21,9 @@ type gateways struct {
 	emit  *incr.Unit[topology.HAGroupID]
 	check *incr.Unit[topology.Member] // what is wrong with a router port's gateway
 	named *incr.Unit[topology.HAGroupID]
+
+	ports *incr.Collection[ovsdb.UUID] // distributed gateway ports by router
+	port  *incr.Unit[topology.Member]
 }
 
 // HAGroup is a group as the chassis get it.
@@ -49,6 +52,13 @@ func (p *Program) newGateways(e *incr.Engine) {
 	g.used = incr.NewRelation(e, "used-ha-groups", incr.Order(topology.HAGroupID.Compare))
 	g.emit = incr.NewUnit(e, "ha-group-item", p.runHAGroup, incr.Order(topology.HAGroupID.Compare))
 	g.named = incr.NewUnit(e, "ha-group-check", p.checkHAGroup, incr.Order(topology.HAGroupID.Compare))
+	g.ports = incr.NewRelation(e, "gateway-ports", incr.Order(compareUUIDs))
+	g.port = incr.NewUnit(e, "gateway-port", func(c *incr.Ctx, m topology.Member) error {
+		if p.Reader.IsGatewayPort(c, m.Elem) {
+			incr.Insert(c, g.ports, incr.Hash(m.Row), m.Elem)
+		}
+		return nil
+	}, incr.Order(compareMember))
 	g.check = incr.NewUnit(e, "gateway-check", p.checkGateway, incr.Order(compareMember))
 }
 

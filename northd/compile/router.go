@@ -72,7 +72,9 @@ func (p *Program) readRouter(c *incr.Ctx, lr ovsdb.UUID) (*topology.Router, erro
 	if err != nil || key == 0 {
 		return nil, err
 	}
-	return p.Reader.ReadRouter(c, lr, key), nil
+	r := p.Reader.ReadRouter(c, lr, key)
+	r.Gateways = r.Chassis == "" && incr.Any(c, p.gateways.ports, incr.Hash(lr))
+	return r, nil
 }
 
 func (p *Program) readRouterPort(c *incr.Ctx, m topology.Member) (*topology.RouterPort, error) {
@@ -123,6 +125,7 @@ func (p *Program) runRouterDatapath(c *incr.Ctx, lr ovsdb.UUID) error {
 	p.routers.ports.Each(c, lr, p.routers.member)
 	p.routers.ports.Each(c, lr, p.neighbours.configs)
 	p.routers.ports.Each(c, lr, p.gateways.check)
+	p.routers.ports.Each(c, lr, p.gateways.port)
 	key, err := p.datapathKey.Get(c, lr)
 	if err != nil || key == 0 {
 		return err

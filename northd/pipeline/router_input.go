@@ -54,7 +54,7 @@ var routerInput = Feature{
 // router with a gateway keeps silent, since what comes to its address may be for
 // what is behind it.
 func (f *Flows) unreachable(p *topology.RouterPort, ip netip.Addr, u *unreachable) {
-	if p.Shape.Chassis != "" {
+	if p.Shape.Chassis != "" || p.Shape.Gateways {
 		return
 	}
 	to := logical.IP("ip", ip)

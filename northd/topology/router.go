@@ -27,6 +27,7 @@ type Router struct {
 type RouterShape struct {
 	AlwaysLearn bool   // options:always_learn_from_arp_request, true by default
 	Chassis     string // options:chassis of a gateway router; "": distributed
+	Gateways    bool   // it has distributed gateway ports
 }
 
 // RouterPort is what the pipeline knows of a port of a logical router.
