@@ -13,7 +13,7 @@ GO_TOOLS := \
 
 export PATH := $(TOOLS):$(PATH)
 
-.PHONY: help deps build generate lint check test test-all unit random e2e bench bench-full bench-failover demo clean
+.PHONY: help deps build generate lint check test test-all unit random e2e bench bench-full bench-changes bench-failover demo clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -60,6 +60,10 @@ bench-full: deps ## the tables of docs/benchmarks.md, to out/benchmarks.md; BENC
 	$(GO) run ./test/bench -out out/benchmarks.md -switches 100 -ports 50 -chassis 2,20 -n 1000 -stock-n 50
 	$(GO) run ./test/bench -out out/benchmarks.md -switches 1 -ports 30000 -chassis 2,20 -n 1000 -stock-n 5 -timeout 30m
 	$(if $(BENCH_DB),$(GO) run ./test/bench -out out/benchmarks.md -db $(BENCH_DB) -chassis 2 -n 200 -stock-n 5)
+
+bench-changes: deps ## every kind of change beside stock OVN on BENCH_DB=FILE, to out/benchmarks.md (root, ten minutes)
+	mkdir -p out
+	$(GO) run ./test/bench changes -out out/benchmarks.md -db $(BENCH_DB) -n 100 -stock-n 3
 
 bench-failover: deps ## gateway failover beside stock OVN, 20 of each kind, to out/benchmarks.md (root, half an hour)
 	mkdir -p out

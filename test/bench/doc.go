@@ -34,6 +34,19 @@
 // Samples are few for stock OVN (-stock-n) where each takes long. The 99th
 // percentile of few samples is their maximum.
 //
+// # Changes
+//
+//	go run ./test/bench changes -db FILE -n 100 -stock-n 3
+//
+// makes changes of each kind, one after the other, on a database with routers: a
+// port, a switch, a router port with its switch port, a static route, a policy, a
+// gateway chassis for a router port; a chassis, written to the southbound database
+// as ovn-sbctl does it; an interface that gets the iface-id of a port; an option of
+// NB_Global. All are at a switch that has a port on the first chassis, and at its
+// router. Time counts from the first byte of the transaction to sb_cfg (northd is
+// through) and hv_cfg (every chassis is); of a port that is claimed, until it is
+// up.
+//
 // # Failover
 //
 //	go run ./test/bench failover -n 20
