@@ -92,20 +92,21 @@ func (c *controller) resided(datapath uint32, old, now physical.Placement) {
 	}
 }
 
-// probe asks for a neighbour whose address is known, as the router's flows ask
-// for one that is not.
-func (c *controller) probe(id physical.NeighbourID) {
+// probe asks for a neighbour whose address is known: the one at mac whether it is
+// still there or, with a mac of 0, everybody, as the router's flows ask for one
+// that is not known.
+func (c *controller) probe(id physical.NeighbourID, mac uint64) {
 	p := c.host.Port(physical.PortID{Datapath: id.Datapath, Port: id.Port})
 	if p == nil || p.Mac == 0 {
 		return
 	}
-	frame := punt.NeighbourSolicitation(p.Mac, id.IP)
+	frame := punt.NeighbourSolicitation(p.Mac, mac, id.IP)
 	if id.IP.Is4() {
 		from := senderOf(p.Networks, id.IP)
 		if !from.IsValid() {
 			return
 		}
-		frame = punt.ARPRequest(p.Mac, from, id.IP)
+		frame = punt.ARPRequest(p.Mac, mac, from, id.IP)
 	}
 	if frame == nil {
 		return

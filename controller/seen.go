@@ -21,18 +21,29 @@ import (
 //	66  neighbour, packets to it     -> neighbours_seen, and probe
 //	67  neighbour, it spoke itself   -> neighbours_seen, no probe needed
 //
-// A neighbour that packets go to and that was silent for probeInterval is asked
-// for, so that one with another Ethernet address is found out while packets
-// still go to the old one. What is used is told to northd often enough for the
-// threshold of its datapath, and no more.
+// A neighbour that packets go to and that was silent for a while is asked whether
+// it is still there (RFC 1122, 2.3.2.1; RFC 4861, 7.3.3), and where it does not
+// answer everybody is asked, so that one with another Ethernet address is found
+// while packets still go to the old one:
+//
+//	spoke --silence, used--> asked alone --1 s--> everybody asked --1 s--> again
+//	  ^                          |                      |                    |
+//	  +------- it answers -------+----------------------+     given up for a silence
+//
+// What is used is told to northd often enough for the threshold of its datapath,
+// and no more.
 //
 // How often the counters are looked at follows from the least threshold.
 const (
 	seenFastest = 250 * time.Millisecond
-	seenSlowest = 10 * time.Second
+	seenSlowest = 5 * time.Second
 	// probeSlowest is how long a neighbour that is used may be silent where no
-	// threshold says less (RFC 4861, 10: REACHABLE_TIME).
-	probeSlowest = 30 * time.Second
+	// threshold says less.
+	probeSlowest = 10 * time.Second
+	// probeAnswer is how long one may take to answer, and probeTries how often it
+	// is asked for in a row.
+	probeAnswer = time.Second
+	probeTries  = 3
 	// maxProbes bounds the neighbours asked for at a time; the others follow.
 	maxProbes = 64
 	// seenLimit is how long Open vSwitch may take to answer.
@@ -42,8 +53,11 @@ const (
 // watch is what is known of the use of one entry.
 type watch struct {
 	used, spoke uint64    // packets by the flows, as they were counted last
-	heard       time.Time // when it spoke, was probed or was first looked at
+	heard       time.Time // when it spoke, was given up or was first looked at
+	sentTo      bool      // since then
 	told        time.Time // when northd was told
+	asked       int       // how often, since then
+	askedAt     time.Time
 }
 
 // seen follows the use of learned entries.
@@ -98,7 +112,7 @@ func (c *controller) seenInterval() time.Duration {
 		shorter(neighbourAges(d).Shortest())
 	}
 	for range c.host.Neighbours {
-		shorter(4 * seenSlowest)
+		shorter(2 * probeSlowest)
 		break
 	}
 	if least == 0 {
@@ -245,8 +259,9 @@ func (c *controller) sawNeighbours(r *proto.Report, h hits, now time.Time) {
 			ages[id.Datapath] = a
 		}
 		threshold := a.Of(id.IP)
+		w.sentTo = w.sentTo || used
 		if alive {
-			w.heard = now
+			w.heard, w.sentTo, w.asked = now, false, 0
 		}
 		if (used || alive) && w.due(now, threshold) {
 			r.NeighboursSeen = append(r.NeighboursSeen, neighbourMessage(id, mac))
@@ -255,10 +270,10 @@ func (c *controller) sawNeighbours(r *proto.Report, h hits, now time.Time) {
 		if threshold > 0 {
 			silence = min(silence, threshold/2)
 		}
-		if used && now.Sub(w.heard) >= silence && probes < maxProbes {
-			w.heard = now
+		if probes < maxProbes && w.probe(now, silence) {
 			probes++
-			c.probe(id)
+			c.ask(id, w, mac)
+			c.seen.next = minTime(c.seen.next, now.Add(probeAnswer))
 		}
 	}
 	for id := range c.seen.neighbours {
@@ -266,6 +281,32 @@ func (c *controller) sawNeighbours(r *proto.Report, h hits, now time.Time) {
 			delete(c.seen.neighbours, id)
 		}
 	}
+}
+
+// probe tells whether a neighbour is to be asked for now.
+func (w *watch) probe(now time.Time, silence time.Duration) bool {
+	switch {
+	case !w.sentTo || now.Sub(w.heard) < silence:
+		return false
+	case w.asked == 0:
+		return true
+	case now.Sub(w.askedAt) < probeAnswer-seenFastest:
+		return false
+	case w.asked == probeTries: // nobody is there
+		w.heard, w.sentTo, w.asked = now, false, 0
+		return false
+	}
+	return true
+}
+
+// ask asks for a neighbour: the one at its address first, then everybody.
+func (c *controller) ask(id physical.NeighbourID, w *watch, mac uint64) {
+	if w.asked > 0 {
+		mac = 0
+	}
+	w.asked++
+	w.askedAt = time.Now()
+	c.probe(id, mac)
 }
 
 func neighbourOfFlow(m *openflow.Match, reg int) (id physical.NeighbourID, ok bool) {

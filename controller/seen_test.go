@@ -2,6 +2,7 @@ package controller
 
 import (
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -32,4 +33,38 @@ func TestGrew(t *testing.T) {
 			t.Errorf("step %d, %d packets: %v", i, tt.now, got)
 		}
 	}
+}
+
+// TestProbe: a neighbour that is sent to and silent is asked alone, then for,
+// and given up until it is used again.
+func TestProbe(t *testing.T) {
+	const silence = 10 * time.Second
+	start := time.Unix(1000, 0)
+	w := &watch{heard: start}
+	ask := func(after time.Duration, want bool) {
+		t.Helper()
+		now := start.Add(after)
+		got := w.probe(now, silence)
+		if got {
+			w.asked++
+			w.askedAt = now
+		}
+		if got != want {
+			t.Errorf("after %v: %v", after, got)
+		}
+	}
+	ask(time.Minute, false) // nobody sends to it
+	w.sentTo = true
+	ask(9*time.Second, false)
+	ask(10*time.Second, true)
+	ask(10*time.Second+seenFastest, false)
+	ask(11*time.Second, true)
+	ask(12*time.Second, true)
+	ask(13*time.Second, false) // given up
+	if w.asked != 0 || w.sentTo {
+		t.Errorf("%+v", w)
+	}
+	w.sentTo = true
+	ask(14*time.Second, false)
+	ask(23*time.Second, true)
 }

@@ -43,12 +43,16 @@ func arpRequest(mac, sender, target []byte) *layers.ARP {
 	}
 }
 
-// ARPRequest is a broadcast frame that asks for the Ethernet address of target.
-// It is nil if the addresses are not of IPv4.
-func ARPRequest(mac uint64, sender, target netip.Addr) []byte {
+// ARPRequest is a frame that asks for the Ethernet address of target: everybody,
+// or only the one at dst, if that is not 0 (RFC 1122, 2.3.2.1). It is nil if the
+// addresses are not of IPv4.
+func ARPRequest(mac, dst uint64, sender, target netip.Addr) []byte {
 	if !sender.Is4() || !target.Is4() {
 		return nil
 	}
-	src := Ethernet(mac)
-	return serialize(src, layers.EthernetBroadcast, nil, layers.EthernetTypeARP, arpRequest(src, sender.AsSlice(), target.AsSlice()))
+	src, to := Ethernet(mac), layers.EthernetBroadcast
+	if dst != 0 {
+		to = Ethernet(dst)
+	}
+	return serialize(src, to, nil, layers.EthernetTypeARP, arpRequest(src, sender.AsSlice(), target.AsSlice()))
 }

@@ -31,14 +31,18 @@ func (h *NDNS) Handle(p *Packet) bool {
 	target := p.hop6()
 	return h.Hold.take(p, target, func() (request, bool) {
 		mac := h.parser.head.eth.SrcMAC
-		frame := solicit(mac, linkLocal(mac), target, h.parser.head.tag)
+		frame := solicit(mac, nil, linkLocal(mac), target, h.parser.head.tag)
 		return request{frame, append(reload(p), actions...)}, frame != nil
 	})
 }
 
-// solicit makes a neighbour solicitation to the group of the target.
-func solicit(mac net.HardwareAddr, src, target netip.Addr, tag *layers.Dot1Q) []byte {
+// solicit makes a neighbour solicitation to the group of the target, or, with an
+// Ethernet address to, to the target itself.
+func solicit(mac, to net.HardwareAddr, src, target netip.Addr, tag *layers.Dot1Q) []byte {
 	group, groupMAC := solicitedNode(target)
+	if to != nil {
+		group, groupMAC = target, to
+	}
 	ip := &layers.IPv6{Version: 6, HopLimit: 255, NextHeader: layers.IPProtocolICMPv6, SrcIP: src.AsSlice(), DstIP: group.AsSlice()}
 	icmp := &layers.ICMPv6{TypeCode: layers.CreateICMPv6TypeCode(layers.ICMPv6TypeNeighborSolicitation, 0)}
 	if icmp.SetNetworkLayerForChecksum(ip) != nil {
@@ -51,11 +55,16 @@ func solicit(mac net.HardwareAddr, src, target netip.Addr, tag *layers.Dot1Q) []
 }
 
 // NeighbourSolicitation is a frame that asks for the Ethernet address of target,
-// from the link-local address of mac. It is nil if target is not of IPv6.
-func NeighbourSolicitation(mac uint64, target netip.Addr) []byte {
+// from the link-local address of mac: the group of the target, or only the one
+// at dst, if that is not 0 (RFC 4861, 7.3.3). It is nil if target is not of IPv6.
+func NeighbourSolicitation(mac, dst uint64, target netip.Addr) []byte {
 	if !target.Is6() {
 		return nil
 	}
 	src := Ethernet(mac)
-	return solicit(src, linkLocal(src), target, nil)
+	var to net.HardwareAddr
+	if dst != 0 {
+		to = Ethernet(dst)
+	}
+	return solicit(src, to, linkLocal(src), target, nil)
 }
