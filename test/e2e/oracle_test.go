@@ -17,10 +17,23 @@ func TestOracle(t *testing.T) {
 	oracles(t, "../oracle/testdata/*.yaml")
 }
 
+// The same with routers and gateways.
+func TestOracleRouting(t *testing.T) {
+	oracles(t, "../oracle/testdata/routing/{advertisements,router}.yaml")
+}
+
+// oracles compares the topologies that a pattern names, which may have one list of
+// alternatives in braces.
 func oracles(t *testing.T, pattern string) {
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no topologies: %v", err)
+	var files []string
+	head, rest, _ := strings.Cut(pattern, "{")
+	words, tail, _ := strings.Cut(rest, "}")
+	for word := range strings.SplitSeq(words, ",") {
+		list, err := filepath.Glob(head + word + tail)
+		if err != nil || len(list) == 0 {
+			t.Fatalf("no topologies %q: %v", head+word+tail, err)
+		}
+		files = append(files, list...)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {

@@ -61,14 +61,23 @@ var (
 		"00.00.00.0a": "icmp",
 		"00.00.00.0b": "tcp_reset",
 		"00.00.00.0c": "nd_na_router",
-		"00.00.00.0e": "icmp4_error",
-		"00.00.00.14": "icmp6_error",
-		"00.00.00.19": "", // put_fdb
+		"00.00.00.0e": "icmp", // icmp4_error
+		"00.00.00.14": "icmp", // icmp6_error
+		"00.00.00.19": "",     // put_fdb
 	}
 	// govnPunts is by the first two bytes, which are zero in none.
 	govnPunts = map[string]string{
-		opcode(abi.PuntPutFDB): "",
-		opcode(abi.PuntNDNA):   "nd_na",
+		opcode(abi.PuntPutFDB):     "",
+		opcode(abi.PuntNDNA):       "nd_na",
+		opcode(abi.PuntARP):        "arp",
+		opcode(abi.PuntNDNS):       "nd_ns",
+		opcode(abi.PuntPutARP):     "",
+		opcode(abi.PuntPutND):      "",
+		opcode(abi.PuntICMP4):      "icmp",
+		opcode(abi.PuntICMP6):      "icmp",
+		opcode(abi.PuntTCPReset):   "tcp_reset",
+		opcode(abi.PuntNDNARouter): "nd_na_router",
+		opcode(abi.PuntNDRAOpts):   "put_nd_ra_opts",
 	}
 )
 

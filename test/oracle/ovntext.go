@@ -136,7 +136,8 @@ func (r *textReader) open(kind string) {
 // puntKind is the kind of packet that a controller makes. Open vSwitch is told only
 // that it is ICMP, not which: that is that of the packet.
 func puntKind(action string) string {
-	if action == "icmp4" || action == "icmp6" {
+	switch action {
+	case "icmp4", "icmp6", "icmp4_error", "icmp6_error":
 		return "icmp"
 	}
 	return action
