@@ -53,6 +53,7 @@ func (c *controller) evaluate() {
 		}
 		if p.Where != physical.Here {
 			c.forgetLearned(id)
+			c.virtualMoved(id)
 		}
 	}
 	for name, zone := range ch.Zones {

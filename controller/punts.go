@@ -42,6 +42,7 @@ func (c *controller) handle() {
 		abi.PuntICMP6:      h.icmp6.Handle,
 		abi.PuntTCPReset:   (&punt.TCPReset{Send: c.sendPacket}).Handle,
 		abi.PuntNDRAOpts:   (&punt.NDRA{Resume: c.resume}).Handle,
+		abi.PuntBindVPort:  (&punt.VirtualPorts{Bind: c.bindVirtual}).Handle,
 	} {
 		c.punts.Register(opcode, fn)
 	}

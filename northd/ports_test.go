@@ -3,6 +3,7 @@ package northd_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"govn/pkg/ovsdb"
@@ -124,9 +125,7 @@ func (z *zone) bound(t *testing.T, name string) string {
 func (z *zone) hello(t *testing.T, name, hostname string, since int64, ifaces ...string) {
 	t.Helper()
 	h := &proto.Hello{Name: name, Hostname: hostname, Encaps: []*proto.Encap{{Type: "geneve", Ip: "203.0.113.1"}}}
-	if name != "hv1" {
-		h.Encaps[0].Ip = "203.0.113.2"
-	}
+	h.Encaps[0].Ip = "203.0.113." + strings.TrimPrefix(name, "hv")
 	for _, id := range ifaces {
 		h.Interfaces = append(h.Interfaces, &proto.Interface{IfaceId: id, Since: since})
 	}

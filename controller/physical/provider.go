@@ -107,6 +107,9 @@ func (h *Host) Provided() []*proto.Port {
 	return out
 }
 
+// IsVirtual tells whether a port is of type virtual.
+func IsVirtual(port *proto.Port) bool { return port.Type == typeVirtual }
+
 // IsL2Gateway tells whether a port is of type l2gateway.
 func IsL2Gateway(port *proto.Port) bool { return port.Type == typeL2Gateway }
 

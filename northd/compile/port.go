@@ -16,7 +16,7 @@ func (p *Program) runPort(c *incr.Ctx, m topology.Member) error {
 	if err != nil || port == nil {
 		return err
 	}
-	keys := oneKey(port.Name, port.Key)
+	keys := portKeys(port)
 	if port.Type == topology.TypeRouter {
 		topology.EachPair(c, p.ports, m.Row, p.routers.neighbour)
 	}
@@ -50,7 +50,7 @@ func (p *Program) runPort(c *incr.Ctx, m topology.Member) error {
 	groups := p.join(c, port)
 	g := gatewayOf(port)
 	item := &proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: bindingType(port), Groups: groups,
-		Parent: port.Parent, Tag: port.Tag, Learn: pipeline.Learns(port), Options: hostOptions(port),
+		Parent: hostParent(port), Tag: port.Tag, Learn: pipeline.Learns(port), Options: hostOptions(port),
 		PeerDatapath: port.Crossing.Datapath, PeerPort: port.Crossing.Key, HaGroup: p.pinned(c, g)}
 	announced := p.announce(c, port, item)
 	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(port.Datapath, port.Key)}, Item{Scope: everywhere, Value: marshal(item)})

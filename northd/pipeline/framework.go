@@ -44,7 +44,7 @@ type Feature struct {
 }
 
 // Features are all features, in the order of their stages.
-var Features = []*Feature{&defaults, &portSecurity, &vlan, &fdb, &arpND, &localnet, &l2, &routerPeers,
+var Features = []*Feature{&defaults, &portSecurity, &vlan, &fdb, &arpND, &localnet, &virtual, &l2, &routerPeers,
 	&routerAdmission, &routerNeighbours, &routerInput, &routerAdvertise, &connected, &bfd, &resolve, &gatewayMTU, &gateway, &delivery}
 
 // Flows collects the flows of an object.

@@ -28,6 +28,10 @@ var resolve = Feature{
 		if !p.Enabled {
 			return
 		}
+		if p.Virtual != nil {
+			f.virtualNeighbour(a, p.Virtual)
+			return
+		}
 		for _, addr := range p.Addresses {
 			for _, ip := range addr.V4 {
 				f.neighbour(a, ip.Addr(), addr.MAC)

@@ -25,7 +25,13 @@ type wanted struct {
 	bound     bool     // it is of a type that a chassis claims
 	requested []string // names or hostnames; none: any chassis
 	gateway   string   // of an l2gateway port: the chassis by name
+	virtual   bool     // bound to where one of its parents is
+	parents   []string // of a virtual port: names of ports that may have its address
+	hosted    bool     // bound to the chassis that says it hosts it
 }
+
+// hostedTypes are the types of ports that chassis decide about among themselves.
+var hostedTypes = map[string]bool{topology.TypeExternal: true, "chassisredirect": true}
 
 func (r *Registry) wantedOf(row *ovsdb.Row) wanted {
 	b := &r.c.PortBinding
@@ -33,23 +39,33 @@ func (r *Registry) wantedOf(row *ovsdb.Row) wanted {
 	if parent, ok := row.Opt(b.ParentPort); ok {
 		w.iface = parent.(string)
 	}
-	if row.Str(b.Type) == topology.TypeL2Gateway {
-		gateway, _ := row.Map(b.Options).Get(optionGateway)
-		w.gateway, _ = gateway.(string)
-		return w
-	}
-	if text, ok := row.Map(b.Options).Get(optionRequested); ok {
-		for one := range strings.SplitSeq(text.(string), ",") {
-			if one = strings.TrimSpace(one); one != "" {
-				w.requested = append(w.requested, one)
+	list := func(key string) (names []string) {
+		if text, ok := row.Map(b.Options).Get(key); ok {
+			for one := range strings.SplitSeq(text.(string), ",") {
+				if one = strings.TrimSpace(one); one != "" {
+					names = append(names, one)
+				}
 			}
 		}
+		return names
+	}
+	switch t := row.Str(b.Type); {
+	case t == topology.TypeL2Gateway:
+		gateway, _ := row.Map(b.Options).Get(optionGateway)
+		w.gateway, _ = gateway.(string)
+	case t == topology.TypeVirtual:
+		w.virtual, w.parents = true, list(optionParents)
+	case hostedTypes[t]:
+		w.hosted = true
+	default:
+		w.requested = list(optionRequested)
 	}
 	return w
 }
 
 func (w wanted) equal(o wanted) bool {
-	return w.iface == o.iface && w.bound == o.bound && w.gateway == o.gateway && slices.Equal(w.requested, o.requested)
+	return w.iface == o.iface && w.bound == o.bound && w.gateway == o.gateway && slices.Equal(w.requested, o.requested) &&
+		w.virtual == o.virtual && w.hosted == o.hosted && slices.Equal(w.parents, o.parents)
 }
 
 // claimant is the chassis that a port is bound to: of those that have its
@@ -129,7 +145,16 @@ func (r *Registry) called(tx *ovsdb.Txn, name string, names []string) bool {
 func (r *Registry) rebind(tx *ovsdb.Txn, row *ovsdb.Row) {
 	b := &r.c.PortBinding
 	w := r.wantedOf(row)
-	now, more := r.claimant(tx, w, row), r.additional(tx, w, row)
+	now, more, parent := ovsdb.NewSet(), r.additional(tx, w, row), ovsdb.NewSet()
+	switch {
+	case w.virtual:
+		now, parent = r.virtualHost(tx, row, w)
+	case w.hosted:
+		now = r.hostOf(tx, row)
+	default:
+		now = r.claimant(tx, w, row)
+	}
+	moved := !row.Set(b.Chassis).Equal(now) || !row.Set(b.AdditionalChassis).Equal(more)
 	if was := row.Set(b.Chassis); !was.Equal(now) {
 		tx.SetColumn(b.Table, row.UUID(), "chassis", now)
 		stays := false
@@ -142,6 +167,12 @@ func (r *Registry) rebind(tx *ovsdb.Txn, row *ovsdb.Row) {
 	}
 	if !row.Set(b.AdditionalChassis).Equal(more) {
 		tx.SetColumn(b.Table, row.UUID(), "additional_chassis", more)
+	}
+	if !row.Set(b.VirtualParent).Equal(parent) {
+		tx.SetColumn(b.Table, row.UUID(), "virtual_parent", parent)
+	}
+	if moved {
+		r.rebindVirtual(tx, row)
 	}
 }
 
@@ -236,6 +267,9 @@ func (r *Registry) note(u ovsdb.UUID, w wanted, there bool) {
 	}
 	if w.gateway != "" {
 		set(r.requested, w.gateway)
+	}
+	for _, name := range w.parents {
+		set(r.virtuals, name)
 	}
 }
 

@@ -31,6 +31,7 @@ type Registry struct {
 
 	mu      sync.Mutex
 	claims  map[string]map[string]int64 // iface-id -> chassis -> since, unix milliseconds
+	hosting hosting
 	chassis map[string]*session
 	crowd   crowd
 
@@ -38,6 +39,7 @@ type Registry struct {
 	// changed since.
 	nested    map[string]map[ovsdb.UUID]bool // by parent_port
 	requested map[string]map[ovsdb.UUID]bool // by the chassis that options:requested-chassis or l2gateway-chassis names
+	virtuals  map[string]map[ovsdb.UUID]bool // by the parents that options:virtual-parents names
 
 	bfd bfdStates
 }
@@ -54,7 +56,8 @@ type session struct {
 func NewRegistry(ctx context.Context, store *ovsdb.Store, sb *ovsdb.DatabaseSchema, c *topology.Columns, log *slog.Logger) *Registry {
 	return &Registry{ctx: ctx, store: store, sb: sb, c: c, log: log, now: time.Now,
 		claims: make(map[string]map[string]int64), chassis: make(map[string]*session),
-		nested: make(map[string]map[ovsdb.UUID]bool), requested: make(map[string]map[ovsdb.UUID]bool), bfd: newBFDStates()}
+		nested: make(map[string]map[ovsdb.UUID]bool), requested: make(map[string]map[ovsdb.UUID]bool), bfd: newBFDStates(),
+		virtuals: make(map[string]map[ovsdb.UUID]bool), hosting: make(hosting)}
 }
 
 // ChassisUUID is the identity of a chassis' rows, which follows from its name.
@@ -108,6 +111,9 @@ func (r *Registry) Hello(name string, h *proto.Hello) error {
 	if err := r.sessions(name, h.Bfd); err != nil {
 		return err
 	}
+	if err := r.host(name, h.Claims, nil, true); err != nil {
+		return err
+	}
 	return r.learn(learned{fdbPut: h.Fdb, put: h.Neighbours})
 }
 
@@ -155,6 +161,9 @@ func (r *Registry) Report(name string, rep *proto.Report) {
 	}
 	r.mu.Unlock()
 	r.complain(name, r.bind(name, touched, false))
+	if len(rep.ClaimsPut)+len(rep.ClaimsGone) > 0 {
+		r.complain(name, r.host(name, rep.ClaimsPut, rep.ClaimsGone, false))
+	}
 	r.complain(name, r.sessions(name, rep.Bfd))
 	r.complain(name, r.learn(learned{rep.FdbPut, rep.FdbGone, rep.FdbSeen, rep.NeighboursPut, rep.NeighboursGone, rep.NeighboursSeen}))
 }

@@ -14,13 +14,15 @@ const (
 	TypeLocalnet  = "localnet"  // a physical network
 	TypeLocalport = "localport" // an interface that every chassis may have
 	TypeL2Gateway = "l2gateway" // a physical network, seen from one chassis
+	TypeVirtual   = "virtual"   // an address that one of several ports has
+	TypeExternal  = "external"  // a machine on a physical network
 	TypeRouter    = "router"    // the peer of a router port
 	TypeSwitch    = "switch"    // the peer of a port of another switch
 )
 
 // laterTypes are types of ovn-nb(5) that the compiler does not know yet.
 var laterTypes = map[string]bool{
-	"vtep": true, "external": true, "virtual": true, "remote": true,
+	"vtep": true, TypeExternal: true, "remote": true,
 }
 
 // Errors of the type of a port.
@@ -40,7 +42,9 @@ const (
 // Bound reports whether the port is bound to a chassis, because that claims its
 // interface or is named by its options. Other ports are wherever a chassis has
 // what they need.
-func (p *Port) Bound() bool { return p.Type == TypeVIF || p.Type == TypeL2Gateway }
+func (p *Port) Bound() bool {
+	return p.Type == TypeVIF || p.Type == TypeL2Gateway || p.Type == TypeVirtual
+}
 
 // Physical reports whether the port stands for a physical network.
 func (p *Port) Physical() bool { return p.Type == TypeLocalnet || p.Type == TypeL2Gateway }
@@ -84,6 +88,8 @@ func (r *Reader) readKind(c *incr.Ctx, p *Port) error {
 		p.readTag(r, c)
 	case TypeLocalnet, TypeL2Gateway:
 		return r.readProvider(c, p)
+	case TypeVirtual:
+		r.readVirtual(c, p)
 	case TypeLocalport:
 	case TypeRouter:
 		p.RouterPort, _ = r.Option(c, l.Options, p.UUID, optionRouterPort)

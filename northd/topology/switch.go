@@ -39,6 +39,7 @@ type Port struct {
 	Network      string   // of a localnet or l2gateway port: the physical network
 	EthType      string   // of a localnet port: options:ethtype
 	Gateway      string   // of an l2gateway port: the chassis that it is on
+	Virtual      *Virtual // of a virtual port
 	LearnFDB     bool     // of a localnet port: options:localnet_learn_fdb
 	Passthru     bool     // other_config:vlan-passthru of its switch
 	RouterPort   string   // of a router port's peer: options:router-port
@@ -164,6 +165,7 @@ func (p *Port) AppendHash(b []byte) []byte {
 	b = appendText(b, p.Network)
 	b = appendText(b, p.EthType)
 	b = appendText(b, p.Gateway)
+	b = p.Virtual.appendHash(b)
 	b = appendText(b, p.Dynamic)
 	b = append(b, boolByte(p.Enabled), boolByte(p.Unknown), boolByte(p.LearnFDB), boolByte(p.Passthru))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(p.Mac)))

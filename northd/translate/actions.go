@@ -259,6 +259,7 @@ var calls = map[logical.Func]func(*compiler, *logical.Call) error{
 	logical.LookupARPIP:    lookupMAC,
 	logical.LookupNDIP:     lookupMAC,
 	logical.CheckPktLarger: checkPktLarger,
+	logical.BindVport:      bindVPort,
 }
 
 // lookup clears a flag, lets a table set it, and copies it to the result.

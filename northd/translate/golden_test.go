@@ -3,6 +3,7 @@ package translate
 import (
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,7 +45,12 @@ func TestGolden(t *testing.T) {
 		var keys PortKeys
 		var extra []Extra
 		if p != nil {
-			keys = func(name string) (uint32, error) { return p.Key, nil }
+			keys = func(name string) (uint32, error) {
+				if key, ok := p.PortKey(name); ok {
+					return key, nil
+				}
+				return 0, fmt.Errorf("no port %q", name)
+			}
 			extra = PortSecurity(p)
 		}
 		if !strings.Contains(name, "resident") {
@@ -73,7 +79,13 @@ func TestGolden(t *testing.T) {
 		Addresses: []topology.Addresses{address(t, "50:54:00:00:00:06 10.0.0.16")}}
 	trunk := &topology.Port{Name: "trunk", Datapath: 1, Key: 7, Enabled: true, Passthru: true,
 		Addresses: []topology.Addresses{address(t, "50:54:00:00:00:07 10.0.0.17 fd00::17")}}
-	for _, p := range []*topology.Port{vm1, anyone, off, ln, quiet, lp, trunk} {
+	virtual := func(name, ip string, key uint32) *topology.Port {
+		return &topology.Port{Name: name, Type: topology.TypeVirtual, Datapath: 1, Key: key, Enabled: true,
+			Addresses: []topology.Addresses{address(t, "50:54:00:00:00:50 "+ip)},
+			Virtual:   &topology.Virtual{IP: netip.MustParseAddr(ip), Parents: []topology.VirtualParent{{Name: "vm1", Key: 1}, {Name: "vm2", Key: 9}}}}
+	}
+	gw := &topology.Port{Name: "gw", Type: topology.TypeL2Gateway, Datapath: 1, Key: 8, Enabled: true, Unknown: true}
+	for _, p := range []*topology.Port{vm1, anyone, off, ln, quiet, lp, trunk, gw, virtual("vip", "10.0.0.50", 10), virtual("vip6", "fd00::50", 11)} {
 		flows, err := pipeline.OfPort(p)
 		section("port "+p.Name, flows, err, p)
 		flows, err = pipeline.OfResident(p)

@@ -72,6 +72,8 @@ const (
 
 	// 3 to 19 are of routers, 20 to 29 of switches.
 
+	PuntBindVPort = 20 // what reg14 sends has the address of a virtual port; argument: key of that port; the packet goes on by itself
+
 	PuntARP        = 3  // next hop reg0 is not known: hold the packet, make a request for it, then do the actions that follow
 	PuntNDNS       = 4  // likewise next hop xxreg0, a neighbour solicitation
 	PuntPutARP     = 5  // reg0 is at eth_src behind (metadata, reg14); the packet goes on by itself

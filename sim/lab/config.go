@@ -157,6 +157,13 @@ func (t *Topology) local(port string) bool {
 	return p != nil && p.Type == "localport"
 }
 
+// moving tells whether a port may be on several chassis, because its workload
+// moves from one to another.
+func (t *Topology) moving(port string) bool {
+	p := t.Port(port)
+	return p != nil && strings.Contains(p.Options["requested-chassis"], ",")
+}
+
 // workload finds a workload by name.
 func (c *Config) workload(name string) *Workload {
 	for i := range c.Workloads {

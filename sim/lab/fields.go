@@ -226,7 +226,7 @@ func (d *decoder) complete(root *yaml.Node, c *Config) {
 		if w.VLAN != 0 && w.Bridge == intBridge {
 			bad(at+".vlan", "a port of %s has no VLAN; the bridge of a physical network is needed", intBridge)
 		}
-		if other, ok := ports[w.Port]; ok && !c.Topology.local(w.Port) {
+		if other, ok := ports[w.Port]; ok && !c.Topology.local(w.Port) && !c.Topology.moving(w.Port) {
 			bad(at+".port", "port %q is already that of %q", w.Port, other)
 		}
 		ports[w.Port] = w.Name
