@@ -51,6 +51,7 @@ type Zone struct {
 	published  uint64             // revision that the fabric has
 	problems   map[string]problem // by unit and key
 	seen       atomic.Pointer[seen]
+	numbers    *topology.RouteNumbers
 }
 
 // sink is where batches go: the fabric.
@@ -99,7 +100,8 @@ func NewZone(o ZoneOptions) *Zone {
 		sessions:   topology.NewSessions(o.Columns, o.Schemas.Private, sn),
 		writer:     southbound.NewWriter(o.Store, o.Schemas.SB, o.Columns, o.Registry),
 		progress:   o.Progress, fabric: o.Fabric, bodies: newBodyStore(), links: newLinkSet(), flows: o.Flows,
-		fresh: true, stats: o.Observe, acked: o.Acked, problems: make(map[string]problem),
+		numbers: topology.NewRouteNumbers(o.Columns, o.Schemas.Private, sn),
+		fresh:   true, stats: o.Observe, acked: o.Acked, problems: make(map[string]problem),
 	}
 }
 
@@ -126,6 +128,9 @@ func (z *Zone) Start(ctx context.Context) error {
 	}
 	if _, err := z.groups.All(ctx, z.store, sn); err != nil {
 		z.log.Error("a forwarding group gets no id", "err", err)
+	}
+	if _, err := z.numbers.All(ctx, z.store, sn); err != nil {
+		z.log.Error("a route or policy gets no number", "err", err)
 	}
 	return z.round(ctx, nil)
 }
@@ -271,42 +276,27 @@ func (z *Zone) follow(ctx context.Context, commits []ovsdb.Commit, sn *ovsdb.Sna
 		}
 		wrote = true
 	}
-	keys, err := z.alloc.Follow(ctx, z.store, commits, sn)
-	if err != nil {
-		if ctx.Err() != nil {
-			return false, err
+	for _, stage := range []struct {
+		problem string
+		follow  func(context.Context, *ovsdb.Store, []ovsdb.Commit, *ovsdb.Snapshot) (bool, error)
+	}{
+		{"tunnel keys cannot be given out", z.alloc.Follow},
+		{"addresses cannot be given out", z.ipam.Follow},
+		{"a port gets no VLAN tag", z.tags.Follow},
+		{"a forwarding group gets no id", z.groups.Follow},
+		{"a BFD session gets no number", z.sessions.Follow},
+		{"a route or policy gets no number", z.numbers.Follow},
+	} {
+		did, err := stage.follow(ctx, z.store, commits, sn)
+		if err != nil {
+			if ctx.Err() != nil {
+				return false, err
+			}
+			z.log.Error(stage.problem, "err", err)
 		}
-		z.log.Error("tunnel keys cannot be given out", "err", err)
+		wrote = wrote || did
 	}
-	addresses, err := z.ipam.Follow(ctx, z.store, commits, sn)
-	if err != nil {
-		if ctx.Err() != nil {
-			return false, err
-		}
-		z.log.Error("addresses cannot be given out", "err", err)
-	}
-	tags, err := z.tags.Follow(ctx, z.store, commits, sn)
-	if err != nil {
-		if ctx.Err() != nil {
-			return false, err
-		}
-		z.log.Error("a port gets no VLAN tag", "err", err)
-	}
-	groups, err := z.groups.Follow(ctx, z.store, commits, sn)
-	if err != nil {
-		if ctx.Err() != nil {
-			return false, err
-		}
-		z.log.Error("a forwarding group gets no id", "err", err)
-	}
-	sessions, err := z.sessions.Follow(ctx, z.store, commits, sn)
-	if err != nil {
-		if ctx.Err() != nil {
-			return false, err
-		}
-		z.log.Error("a BFD session gets no number", "err", err)
-	}
-	return wrote || keys || addresses || tags || groups || sessions, nil
+	return wrote, nil
 }
 
 // touchesGlobals reports whether a client changed the options of one of the

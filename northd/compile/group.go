@@ -9,6 +9,7 @@ import (
 	"govn/northd/pipeline"
 	"govn/northd/topology"
 	"govn/northd/translate"
+	"govn/pkg/abi"
 	"govn/pkg/incr"
 	"govn/proto"
 	"govn/proto/state"
@@ -26,11 +27,13 @@ func (g group) compare(o group) int {
 }
 
 // useGroups sends the groups of a body to the chassis with the datapath. The
-// objects are named in them; none for groups that anyone may use.
+// objects are named in them, but not in those that anyone may use.
 func (p *Program) useGroups(c *incr.Ctx, b *translate.Body, datapath uint32, objects ...*proto.Object) {
 	for _, g := range b.Groups {
 		m := gproto.Clone(g.Group).(*proto.Group)
-		m.Objects = objects
+		if g.ID < abi.MinSelectGroup {
+			m.Objects = objects
+		}
 		for _, k := range m.Buckets {
 			if k.WatchPort != 0 {
 				k.WatchDatapath = datapath
@@ -81,7 +84,6 @@ func (p *Program) runFwdGroup(c *incr.Ctx, m topology.Member) error {
 	obj := object(p.c.FwdGroup.Table.Name, g.UUID, g.Name)
 	p.emitUnit(c, UnitKey{Switch: m.Row, Object: m.Elem, Part: PartDefault}, body, Scope{Datapath: key}, 0,
 		func() ([]pipeline.Flow, error) { return pipeline.OfFwdGroup(g) }, obj)
-	p.useGroups(c, body, key, obj)
 	return nil
 }
 

@@ -66,6 +66,8 @@ type Program struct {
 	sessions   sessions
 	neighbours neighbours
 	gateways   gateways
+	routes     routes
+	policies   policies
 }
 
 // New registers the queries on the engine. Nothing runs before Engine.Run.
@@ -110,6 +112,8 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 	p.newRouters(e)
 	p.newSessions(e)
 	p.newNeighbours(e)
+	p.newRoutes(e)
+	p.newPolicies(e)
 	p.zone.Root(struct{}{})
 	return p
 }
@@ -296,6 +300,7 @@ func (p *Program) emitUnit(c *incr.Ctx, k UnitKey, b *translate.Body, s Scope, r
 		Body: b, Scope: s, Logic: logic,
 		Value: marshal(&proto.Unit{Body: b.Hash[:], Datapath: s.Datapath, Port: resident, Objects: objects}),
 	})
+	p.useGroups(c, b, s.Datapath, objects...)
 }
 
 // runBinding emits where a port is bound, and whether it is up.

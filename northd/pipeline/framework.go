@@ -56,6 +56,9 @@ type Flows struct {
 // symbols is the table that all templates are checked against.
 var symbols = logical.Default()
 
+// ParseMatch reads a user's match expression.
+func ParseMatch(text string) (*logical.Expr, error) { return logical.ParseMatch(text, symbols) }
+
 // matchText and actionText are templates with the names of their holes.
 type matchText struct {
 	*logical.MatchTemplate

@@ -89,8 +89,9 @@ func NewAllocator(c *Columns, private *ovsdb.DatabaseSchema, sn *ovsdb.Snapshot)
 		patient: make(map[identity]bool)}
 	t := &c.Allocation
 	for row := range sn.Rows(t.Table) {
-		if k := row.Str(t.Kind); k == KindGroup || k == KindBFD {
-			continue // of Groups and Sessions
+		switch row.Str(t.Kind) {
+		case KindGroup, KindRouteTable, KindRouteGroup, KindPolicyGroup, KindBFD:
+			continue // of Groups, RouteNumbers and Sessions
 		}
 		scope, _ := ovsdb.ParseUUID(row.Str(t.Scope))
 		owner, _ := row.Ref(t.Owner)

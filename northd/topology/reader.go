@@ -25,7 +25,9 @@ type Reader struct {
 	lists  map[*ovsdb.ColumnSchema]*List
 	rows   map[*ovsdb.TableSchema]*incr.Collection[ovsdb.UUID]
 	fault  Fault
-	keyed  bool // every owner has a key: for checks of what is too new to have one
+
+	routing routing
+	keyed   bool // every owner has a key: for checks of what is too new to have one
 
 	lookups *lookups
 }
@@ -302,6 +304,7 @@ func (r *Reader) touch(ch *ovsdb.Change) {
 		r.touchColumn(col, ch)
 	}
 	r.touchLookups(ch)
+	r.touchRouting(ch)
 }
 
 func (r *Reader) touchAllocation(row *ovsdb.Row) {

@@ -21,7 +21,8 @@ type compiler struct {
 	group  uint32  // allocated id for the group of the flow; 0: none
 	groups []Group // that the actions use
 
-	places Places // of ports that is_chassis_resident asks for; nil: it cannot
+	places Places   // of ports that is_chassis_resident asks for; nil: it cannot
+	fields []string // that choices depend on
 }
 
 func (c *compiler) add(a ...openflow.Action) { c.out = append(c.out, a...) }

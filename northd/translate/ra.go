@@ -16,6 +16,8 @@ func (c *compiler) options(a *logical.Options) error {
 		return c.routerAdvertisement(a)
 	case logical.FwdGroup:
 		return c.forward(a)
+	case logical.Select:
+		return c.choose(a)
 	}
 	return fmt.Errorf("the action %q cannot be compiled", a.Func)
 }

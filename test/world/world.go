@@ -266,6 +266,9 @@ func (w *World) edit() string {
 	if w.r.IntN(8) == 0 {
 		return w.sessions()
 	}
+	if w.r.IntN(6) == 0 {
+		return w.routes()
+	}
 	if w.r.IntN(3) == 0 {
 		return w.routing(s)
 	}

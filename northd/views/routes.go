@@ -1,0 +1,206 @@
+package views
+
+import (
+	"fmt"
+	"net/netip"
+
+	"govn/northd/topology"
+	"govn/pkg/ovsdb"
+	"govn/proto/control"
+)
+
+// routers is what lint knows of the routers of a zone: where their ports are.
+type routers struct {
+	s       *Source
+	ports   map[ovsdb.UUID][]routerPort // by router
+	by      map[netip.Addr][]routerPort // by address
+	segment map[string]string           // by name of a router port: the switch or pair of ports that it is on
+}
+
+// routerPort is a port of a router with its networks.
+type routerPort struct {
+	router   *ovsdb.Row
+	name     string
+	networks []netip.Prefix
+}
+
+func (s *Source) routers() *routers {
+	r := &routers{s: s, ports: make(map[ovsdb.UUID][]routerPort), by: make(map[netip.Addr][]routerPort), segment: make(map[string]string)}
+	c := s.Columns
+	for lr := range s.Snapshot.Rows(c.LR.Table) {
+		for a := range lr.Set(c.LR.Ports).All() {
+			row := s.Snapshot.Row(c.LRP.Table, a.(ovsdb.UUID))
+			if row == nil {
+				continue
+			}
+			p := routerPort{router: lr, name: row.Str(c.LRP.Name)}
+			for n := range row.Set(c.LRP.Networks).All() {
+				if prefix, err := topology.ParsePrefix(n.(string)); err == nil {
+					p.networks = append(p.networks, prefix)
+				}
+			}
+			r.ports[lr.UUID()] = append(r.ports[lr.UUID()], p)
+			for _, n := range p.networks {
+				r.by[n.Addr()] = append(r.by[n.Addr()], p)
+			}
+			if peer, ok := row.Opt(c.LRP.Peer); ok {
+				r.segment[p.name] = "peers " + min(p.name, peer.(string)) + " " + max(p.name, peer.(string))
+			}
+		}
+	}
+	for ls := range s.Snapshot.Rows(c.LS.Table) {
+		for a := range ls.Set(c.LS.Ports).All() {
+			row := s.Snapshot.Row(c.LSP.Table, a.(ovsdb.UUID))
+			if row == nil || row.Str(c.LSP.Type) != topology.TypeRouter {
+				continue
+			}
+			if name, ok := row.Map(c.LSP.Options).Get("router-port"); ok {
+				r.segment[name.(string)] = ls.UUID().String()
+			}
+		}
+	}
+	return r
+}
+
+// lint finds what routers were told and will not do, or do otherwise than
+// was meant: next hops of policies that no port reaches, and routes that two
+// routers send each other packets by.
+func (r *routers) lint() []control.Problem {
+	var out []control.Problem
+	c := r.s.Columns
+	for lr := range r.s.Snapshot.Rows(c.LR.Table) {
+		for a := range lr.Set(c.LR.Policies).All() {
+			if row := r.s.Snapshot.Row(c.Policy.Table, a.(ovsdb.UUID)); row != nil {
+				out = append(out, r.lintPolicy(lr, row)...)
+			}
+		}
+		for a := range lr.Set(c.LR.StaticRoutes).All() {
+			if row := r.s.Snapshot.Row(c.Route.Table, a.(ovsdb.UUID)); row != nil {
+				out = append(out, r.lintRoute(lr, row)...)
+			}
+		}
+	}
+	return out
+}
+
+// lintPolicy finds next hops that are left out of a policy with others that are
+// not.
+func (r *routers) lintPolicy(lr, row *ovsdb.Row) []control.Problem {
+	var out []control.Problem
+	t := &r.s.Columns.Policy
+	if row.Str(t.Action) != topology.ActionReroute || row.Set(t.OutputPort).Len() > 0 {
+		return nil
+	}
+	reached := 0
+	for a := range row.Set(t.Nexthops).All() {
+		next, err := netip.ParseAddr(a.(string))
+		if err != nil {
+			return nil // the compile says so
+		}
+		if _, ok := r.exit(lr.UUID(), next); ok {
+			reached++
+			continue
+		}
+		out = append(out, control.Problem{
+			Object: control.Object{Table: t.Table.Name, Name: topology.PolicyName(row, r.s.Columns), UUID: row.UUID().String()},
+			Column: t.Nexthops.Name, Value: a.(string), Reason: topology.ErrNoPath.Error(), Effect: control.Ambiguous,
+		})
+	}
+	if reached == 0 {
+		return nil // it is left out as a whole, and the compile says so
+	}
+	return out
+}
+
+// exit is the port of a router that has a network with an address.
+func (r *routers) exit(router ovsdb.UUID, ip netip.Addr) (routerPort, bool) {
+	var best routerPort
+	bits := -1
+	for _, p := range r.ports[router] {
+		for _, n := range p.networks {
+			if n.Contains(ip) && n.Bits() > bits {
+				best, bits = p, n.Bits()
+			}
+		}
+	}
+	return best, bits >= 0
+}
+
+// lintRoute finds a route by which packets come back: the next hop is a router
+// that has no better route for them than to this one.
+func (r *routers) lintRoute(lr, row *ovsdb.Row) []control.Problem {
+	prefix, next, ok := r.route(row)
+	if !ok {
+		return nil
+	}
+	out, ok := r.exit(lr.UUID(), next)
+	if !ok || r.segment[out.name] == "" {
+		return nil
+	}
+	for _, at := range r.by[next] {
+		if at.router.UUID() == lr.UUID() || r.segment[at.name] != r.segment[out.name] {
+			continue
+		}
+		back, ok := r.back(at.router, prefix)
+		if !ok {
+			continue
+		}
+		for _, own := range r.by[back] {
+			if own.router.UUID() != lr.UUID() {
+				continue
+			}
+			t := &r.s.Columns.Route
+			return []control.Problem{{
+				Object: control.Object{Table: t.Table.Name, Name: row.Str(t.Prefix), UUID: row.UUID().String()},
+				Column: t.Nexthop.Name, Value: next.String(), Effect: control.Ambiguous,
+				Reason: fmt.Sprintf("router %q sends these packets back to router %q (next hop %s): they go round until their time to live ends", nameOf(at.router), nameOf(lr), back),
+			}}
+		}
+	}
+	return nil
+}
+
+// route is prefix and next hop of a route by destination in the main table.
+func (r *routers) route(row *ovsdb.Row) (prefix netip.Prefix, next netip.Addr, ok bool) {
+	t := &r.s.Columns.Route
+	if policy, there := row.Opt(t.Policy); there && policy.(string) != "dst-ip" || row.Str(t.RouteTable) != "" {
+		return prefix, next, false
+	}
+	prefix, err := topology.ParsePrefix(row.Str(t.Prefix))
+	if err != nil {
+		return prefix, next, false
+	}
+	next, err = netip.ParseAddr(row.Str(t.Nexthop))
+	return prefix.Masked(), next, err == nil
+}
+
+// back is the next hop to which a router sends all packets for a prefix, if it
+// has one: no network or route of its is a part of the prefix or better.
+func (r *routers) back(lr *ovsdb.Row, prefix netip.Prefix) (next netip.Addr, ok bool) {
+	for _, p := range r.ports[lr.UUID()] {
+		for _, n := range p.networks {
+			if n.Overlaps(prefix) {
+				return next, false
+			}
+		}
+	}
+	bits := -1
+	for a := range lr.Set(r.s.Columns.LR.StaticRoutes).All() {
+		row := r.s.Snapshot.Row(r.s.Columns.Route.Table, a.(ovsdb.UUID))
+		if row == nil {
+			continue
+		}
+		p, err := topology.ParsePrefix(row.Str(r.s.Columns.Route.Prefix))
+		if err != nil || !p.Overlaps(prefix) {
+			continue
+		}
+		if p.Bits() > prefix.Bits() {
+			return next, false
+		}
+		_, hop, there := r.route(row)
+		if there && p.Bits() > bits {
+			next, ok, bits = hop, true, p.Bits()
+		}
+	}
+	return next, ok
+}
