@@ -3,6 +3,8 @@ package punt
 import (
 	"sync"
 	"time"
+
+	"govn/pkg/abi"
 )
 
 // Rate limits of packets that are taken, in packets a second.
@@ -13,6 +15,8 @@ import (
 const (
 	ShareRate   = 20
 	ShareBurst  = 40
+	BFDRate     = 400 // the share of BFD: a port may have many neighbours, each of which sends all the time
+	BFDBurst    = 400
 	SourceRate  = 500
 	SourceBurst = 500
 	PoolRate    = 1000
@@ -28,6 +32,14 @@ type source struct {
 	datapath uint64
 	inport   uint32
 	opcode   uint16
+}
+
+// share is what the source has of its own.
+func (s source) share() (rate, burst float64) {
+	if s.opcode == abi.PuntBFD {
+		return BFDRate, BFDBurst
+	}
+	return ShareRate, ShareBurst
 }
 
 // bucket holds tokens.
@@ -78,16 +90,17 @@ func (l *Limiter) admit(s source) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
+	rate, burst := s.share()
 	l.pool.fill(now, PoolRate, PoolBurst)
 	b := l.sources[s]
 	if b == nil {
 		if len(l.sources) >= MaxSources && !l.sweep(now) {
 			return l.pool.take()
 		}
-		b = &buckets{bucket{ShareBurst, now}, bucket{SourceBurst, now}}
+		b = &buckets{bucket{burst, now}, bucket{SourceBurst, now}}
 		l.sources[s] = b
 	}
-	b.share.fill(now, ShareRate, ShareBurst)
+	b.share.fill(now, rate, burst)
 	b.source.fill(now, SourceRate, SourceBurst)
 	if b.share.take() {
 		return true
@@ -106,9 +119,10 @@ func (l *Limiter) sweep(now time.Time) bool {
 	}
 	l.swept = now
 	for s, b := range l.sources {
-		b.share.fill(now, ShareRate, ShareBurst)
+		rate, burst := s.share()
+		b.share.fill(now, rate, burst)
 		b.source.fill(now, SourceRate, SourceBurst)
-		if b.share.tokens >= ShareBurst && b.source.tokens >= SourceBurst {
+		if b.share.tokens >= burst && b.source.tokens >= SourceBurst {
 			delete(l.sources, s)
 		}
 	}

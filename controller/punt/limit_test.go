@@ -44,6 +44,24 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
+// TestLimiterBFD: forty neighbours that send ten packets a second are heard
+// whatever others send.
+func TestLimiterBFD(t *testing.T) {
+	now := time.Unix(1000, 0)
+	l := NewLimiter(func() time.Time { return now })
+	for range 600 { // a minute
+		now = now.Add(100 * time.Millisecond)
+		for i := range 500 {
+			l.admit(source{2, uint32(i % 5), 3})
+		}
+		for i := range 40 {
+			if !l.admit(source{1, 1, abi.PuntBFD}) {
+				t.Fatalf("neighbour %d is not heard", i)
+			}
+		}
+	}
+}
+
 // TestLimiterBound: many sources do not make it grow, and those that fell silent
 // are forgotten.
 func TestLimiterBound(t *testing.T) {
