@@ -33,6 +33,14 @@ func (z *zone) gateway(t testing.TB, chassis string, networks ...ovsdb.Atom) ovs
 	return lr
 }
 
+func (z *zone) register(t testing.TB, chassis string) {
+	t.Helper()
+	if err := z.registry.Hello(chassis, &proto.Hello{Encaps: []*proto.Encap{{Type: "geneve", Ip: "10.0.0." + chassis[2:]}}}); err != nil {
+		t.Fatal(err)
+	}
+	z.step(t)
+}
+
 // session adds a row of BFD.
 func (z *zone) session(t testing.TB, port, peer string, more map[string]ovsdb.Value) (u ovsdb.UUID) {
 	t.Helper()
@@ -100,11 +108,8 @@ func TestBFD(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "z.db")
 	z := newZone(t, path)
 	before := z.Program().Engine.Stats()
-	for _, name := range []string{"hv1", "hv2"} {
-		if err := z.registry.Hello(name, &proto.Hello{Encaps: []*proto.Encap{{Type: "geneve", Ip: "10.0.0." + name[2:]}}}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	z.register(t, "hv1")
+	z.register(t, "hv2")
 	lr := z.gateway(t, "hv1", "172.16.0.1/24", "fd00::1/64")
 	u := z.session(t, "up", "172.16.0.2", map[string]ovsdb.Value{"min_tx": ovsdb.NewSet(int64(100)), "detect_mult": ovsdb.NewSet(int64(3))})
 	z.bind(t, "up", "hv1")
@@ -114,7 +119,7 @@ func TestBFD(t *testing.T) {
 	dp := uint32(z.store.Snapshot().Row(z.columns.Datapath.Table, lr).Int(z.columns.Datapath.TunnelKey))
 	item, scope := z.sessionItem(t, dp, 1, "172.16.0.2")
 	if item == nil || !item.AdminDown || item.SourcePort != 49152 || item.MinTx != 100 || item.MinRx != 1000 || item.DetectMult != 3 ||
-		item.Mac != 0x0201 || item.Host != 1 || scope != [2]uint32{dp, 1} || netip.AddrFrom4([4]byte(item.Source)).String() != "172.16.0.1" {
+		item.Mac != 0x0201 || item.Host != 1 || scope != [2]uint32{dp, 0} || netip.AddrFrom4([4]byte(item.Source)).String() != "172.16.0.1" {
 		t.Fatalf("item %v for %v", item, scope)
 	}
 	for _, want := range []string{"ip4.dst == 172.16.0.1 && udp.dst == 3784", "handle_bfd_msg();"} {
@@ -219,6 +224,7 @@ func TestBFDProblems(t *testing.T) {
 		{"up", "fd01::2", "dst_ip", "is in no network of the router port"},
 	} {
 		z := newZone(t, "")
+		z.register(t, "hv1")
 		z.gateway(t, "hv1", "172.16.0.1/24", "fd00::1/64")
 		u := z.session(t, tt.port, tt.peer, nil)
 		if got := z.status(u); got != "admin_down admin_down " {
@@ -234,5 +240,43 @@ func TestBFDProblems(t *testing.T) {
 	z.session(t, "up", "172.16.0.2", nil)
 	if problems := z.View().Lint().Problems; len(problems) != 1 || !strings.Contains(fmt.Sprint(problems[0]), "no one chassis hosts the port") {
 		t.Errorf("a distributed port: %v", problems)
+	}
+}
+
+// TestBFDGatewayPort: the session of a distributed gateway port runs where its
+// chassisredirect port is.
+func TestBFDGatewayPort(t *testing.T) {
+	z := newZone(t, "")
+	z.register(t, "hv1")
+	lr := z.gateway(t, "", "172.16.0.1/24")
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		tx.DelFromMap(z.columns.LR.Table, lr, "options", "chassis")
+		for lrp := range tx.Rows(z.columns.LRP.Table) {
+			g := tx.Insert(z.columns.GatewayChassis.Table, ovsdb.UUID{}, map[string]ovsdb.Value{
+				"name": "up_hv1", "chassis_name": "hv1", "priority": int64(1)})
+			tx.AddToSet(z.columns.LRP.Table, lrp.UUID(), "gateway_chassis", g)
+			break
+		}
+		return tx.Err()
+	})
+	u := z.session(t, "up", "172.16.0.2", nil)
+	b := &z.columns.PortBinding
+	var row *ovsdb.Row
+	for r := range z.store.Snapshot().Rows(b.Table) {
+		if r.Str(b.LogicalPort) == "cr-up" {
+			row = r
+		}
+	}
+	if row == nil {
+		t.Fatal("no chassisredirect port")
+	}
+	dp := uint32(z.store.Snapshot().Row(z.columns.Datapath.Table, lr).Int(z.columns.Datapath.TunnelKey))
+	item, _ := z.sessionItem(t, dp, 1, "172.16.0.2")
+	if item == nil || int64(item.Host) != row.Int(b.TunnelKey) || item.Host == 1 {
+		t.Errorf("item %v, the chassisredirect port is %d", item, row.Int(b.TunnelKey))
+	}
+	z.bind(t, "cr-up", "hv1")
+	if got := z.status(u); got != "admin_down admin_down hv1" {
+		t.Errorf("status %s", got)
 	}
 }

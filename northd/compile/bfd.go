@@ -110,7 +110,7 @@ func (p *Program) runBFD(c *incr.Ctx, u ovsdb.UUID) error {
 	}
 	if err == nil && at.port != nil {
 		incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_BFD, Key: state.BFDKey(at.port.Datapath, at.port.Key, s.Peer)}, Item{
-			Scope: Scope{Datapath: at.port.Datapath, Port: at.host},
+			Scope: Scope{Datapath: at.port.Datapath},
 			Value: marshal(&proto.BfdSession{Discriminator: s.Discr, SourcePort: s.SourcePort, Source: at.source.AsSlice(), Mac: at.port.MAC.Uint64(),
 				MinTx: s.MinTx, MinRx: s.MinRx, DetectMult: s.Mult, AdminDown: !inUse, Host: at.host}),
 		})
@@ -192,12 +192,17 @@ func sourceOf(port *topology.RouterPort, peer netip.Addr) (netip.Addr, bool) {
 // the chassis that it is bound to, if any. Only a port of a gateway router and a
 // distributed gateway port have one.
 func (p *Program) hostOfPort(c *incr.Ctx, port *topology.RouterPort) (host uint32, chassis string, ok bool) {
-	r, err := p.routers.router.Get(c, port.Router)
-	if err != nil || r == nil || r.Chassis == "" {
+	g := &port.Gateway
+	host, row := port.Key, port.UUID
+	switch {
+	case g.Chassis != "":
+	case g.Redirect != "":
+		host, row = g.RedirectKey, topology.RedirectUUID(port.UUID)
+	default:
 		return 0, "", false
 	}
-	if a, bound := p.Reader.Opt(c, p.c.PortBinding.Chassis, port.UUID); bound {
+	if a, bound := p.Reader.Opt(c, p.c.PortBinding.Chassis, row); bound {
 		chassis = p.Reader.Str(c, p.c.Chassis.Name, a.(ovsdb.UUID))
 	}
-	return port.Key, chassis, true
+	return host, chassis, true
 }
