@@ -412,6 +412,12 @@ func (l *Lab) meet(ctx context.Context, from, to *Chassis) error {
 		return err
 	}
 	defer c.Close()
+	// Open vSwitch looks for neighbours only if it has tunnels. It lists the ports
+	// that it listens on, below a heading.
+	listening, err := c.Call(ctx, "tnl/ports/show")
+	if err != nil || !strings.Contains(listening, "ref_cnt=") {
+		return err
+	}
 	const attempts = 5
 	for range attempts {
 		out, err := c.Call(ctx, "tnl/neigh/show")
