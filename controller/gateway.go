@@ -27,6 +27,13 @@ const (
 	// yieldDelay is how long a member goes on hosting after a better one came
 	// back: until the others send to that one, it is this one that they send to.
 	yieldDelay = time.Second
+	// readyDelay is how long BFD has to have been quiet before the others are told
+	// that they may send here, and readyLimit how long that may be put off by
+	// chassis that stay silent. Open vSwitch answers a change of its configuration
+	// at once but goes on at the slow pace of a session that is not up, for which
+	// the other end, which has heard of the fast one, gives the session up again.
+	readyDelay = 400 * time.Millisecond
+	readyLimit = 3 * time.Second
 	// pathDownDelay is how long the connection to Open vSwitch may be away
 	// before the others are told not to come back before the flows do.
 	pathDownDelay = 200 * time.Millisecond
@@ -45,6 +52,8 @@ type gateways struct {
 	peers   map[string]*proto.Bfd
 	hosting map[string]*hosting // by HA group
 	ready   bool                // flows are in: others may send here
+	heardAt time.Time           // since when a chassis is heard, while not ready; zero: none is
+	quiet   time.Time           // when BFD changed last
 	fresh   bool                // the flows that Open vSwitch had are lost
 	dirty   bool                // something changed since the verdicts
 	next    time.Time           // when the verdicts change by themselves; zero: never
@@ -84,6 +93,7 @@ func (c *controller) watchTunnel(name string, i *vswitch.Interface) {
 	} else {
 		c.gw.watch[name] = now
 	}
+	c.gw.quiet = time.Now()
 	if had != (now.chassis != "") || w.up != now.up || w.forwarding != now.forwarding {
 		c.m.gateway.changes.Inc()
 		c.log.Info("BFD", "chassis", cmp.Or(now.chassis, w.chassis), "tunnel", name, "up", now.up, "forwarding", now.forwarding)
@@ -217,9 +227,7 @@ func (c *controller) settleGroup(key string, group *proto.HAGroup, v verdict, no
 func (c *controller) gatewaysInstalled() {
 	g := &c.gw
 	up, _ := g.seen()
-	if !g.ready && slices.ContainsFunc(slices.Collect(maps.Keys(g.peers)), func(name string) bool { return up[name] }) {
-		g.ready, c.chassisChanged = true, true
-	}
+	c.beReady(countUp(g.peers, up))
 	now := map[physical.PortID]bool{}
 	for _, p := range c.host.HAPorts() {
 		if h := g.hosting[string(p.Port.HaGroup)]; h != nil {
@@ -236,6 +244,30 @@ func (c *controller) gatewaysInstalled() {
 	c.m.gateway.hosting.Set(float64(len(g.hosting)))
 	c.m.gateway.watched.Set(float64(len(g.peers)))
 	c.m.gateway.up.Set(float64(countUp(g.peers, up)))
+}
+
+// beReady tells the others, once flows are in and some chassis are heard, that
+// they may send here.
+func (c *controller) beReady(heard int) {
+	g, now := &c.gw, time.Now()
+	switch {
+	case g.ready:
+		return
+	case heard == 0:
+		g.heardAt = time.Time{}
+		return
+	case g.heardAt.IsZero():
+		g.heardAt = now
+	}
+	due := g.heardAt.Add(readyLimit)
+	if quiet := g.quiet.Add(readyDelay); heard == len(g.peers) && quiet.Before(due) {
+		due = quiet
+	}
+	if !now.Before(due) {
+		g.ready, g.heardAt, c.chassisChanged = true, time.Time{}, true
+	} else if g.next.IsZero() || due.Before(g.next) {
+		g.next = due
+	}
 }
 
 func countUp(peers map[string]*proto.Bfd, up map[string]bool) (n int) {
