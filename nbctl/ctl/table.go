@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"govn/nbctl/idl"
@@ -176,7 +177,7 @@ func (t *Table) csv(b *strings.Builder, s Style) {
 }
 
 // closings are the lines that the OVS library does not begin anew.
-var closings = regexp.MustCompile(`\n *([]}])`)
+var closings = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\n *([]}])`) })
 
 func (t *Table) json(b *strings.Builder, s Style) {
 	out := []byte(`{"data":[`)
@@ -204,7 +205,7 @@ func (t *Table) json(b *strings.Builder, s Style) {
 	if s.Pretty {
 		var indented bytes.Buffer
 		if json.Indent(&indented, out, "", "  ") == nil {
-			out = closings.ReplaceAll(indented.Bytes(), []byte("$1"))
+			out = closings().ReplaceAll(indented.Bytes(), []byte("$1"))
 		}
 	}
 	b.Write(out)

@@ -72,6 +72,7 @@ type Program struct {
 
 // New registers the queries on the engine. Nothing runs before Engine.Run.
 func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
+	pipeline.Parse()
 	p := &Program{Engine: e, Reader: topology.NewReader(e, c, sn), c: c}
 
 	p.Rows = incr.NewSink(e, "rows", hashRow, incr.Order(compareRows))

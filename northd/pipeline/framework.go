@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"sync"
 
 	"govn/northd/topology"
 	"govn/pkg/logical"
@@ -59,30 +60,55 @@ var symbols = logical.Default()
 // ParseMatch reads a user's match expression.
 func ParseMatch(text string) (*logical.Expr, error) { return logical.ParseMatch(text, symbols) }
 
-// matchText and actionText are templates with the names of their holes.
-type matchText struct {
-	*logical.MatchTemplate
-	holes []string
+// matchText and actionText are templates, which are parsed when they are first
+// used or by Parse: most commands of the program need none.
+type (
+	matchText  func() *template[*logical.MatchTemplate]
+	actionText func() *template[*logical.ActionTemplate]
+)
+
+// template is a parsed template with the names of its holes.
+type template[T any] struct {
+	parsed T
+	holes  []string
 }
 
-type actionText struct {
-	*logical.ActionTemplate
-	holes []string
-}
+// templates parse all templates of the package.
+var templates []func()
 
 func match(text string) matchText {
-	return matchText{logical.MustMatch(text, symbols), holes(text)}
+	return lazy(func() *logical.MatchTemplate { return logical.MustMatch(text, symbols) }, text)
 }
 
 func actions(text string) actionText {
-	return actionText{logical.MustActions(text, symbols), holes(text)}
+	return lazy(func() *logical.ActionTemplate { return logical.MustActions(text, symbols) }, text)
 }
 
-var hole = regexp.MustCompile(`\{([a-z]+)\}`)
+// parsedActions is a template that was parsed already.
+func parsedActions(t *logical.ActionTemplate, text string) actionText {
+	done := &template[*logical.ActionTemplate]{t, holes(text)}
+	return func() *template[*logical.ActionTemplate] { return done }
+}
+
+func lazy[T any](parse func() T, text string) func() *template[T] {
+	get := sync.OnceValue(func() *template[T] { return &template[T]{parse(), holes(text)} })
+	templates = append(templates, func() { get() })
+	return get
+}
+
+// Parse parses all templates, so that one with a mistake ends a program when it
+// starts and not when an object needs it. Every compiler calls it.
+var Parse = sync.OnceFunc(func() {
+	for _, parse := range templates {
+		parse()
+	}
+})
+
+var hole = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{([a-z]+)\}`) })
 
 func holes(text string) []string {
 	var names []string
-	for _, m := range hole.FindAllStringSubmatch(text, -1) {
+	for _, m := range hole().FindAllStringSubmatch(text, -1) {
 		if !slices.Contains(names, m[1]) {
 			names = append(names, m[1])
 		}
@@ -104,12 +130,12 @@ func (f *Flows) Add(s *Stage, priority uint16, m matchText, a actionText, args .
 	if f.err != nil {
 		return
 	}
-	bound, err := m.Bind(pick(m.holes, args)...)
+	bound, err := bind(m(), args)
 	if err != nil {
 		f.err = fmt.Errorf("%s: %w", s.Name, err)
 		return
 	}
-	acts, err := a.Bind(pick(a.holes, args)...)
+	acts, err := bind(a(), args)
 	if err != nil {
 		f.err = fmt.Errorf("%s: %w", s.Name, err)
 		return
@@ -123,12 +149,19 @@ func (f *Flows) AddActions(s *Stage, priority uint16, m matchText, list []logica
 	if f.err != nil {
 		return
 	}
-	bound, err := m.Bind(pick(m.holes, args)...)
+	bound, err := bind(m(), args)
 	if err != nil {
 		f.err = fmt.Errorf("%s: %w", s.Name, err)
 		return
 	}
 	f.list = append(f.list, Flow{Stage: s, Priority: priority, Match: bound, Actions: logical.LiteralActions(list)})
+}
+
+// bind fills the holes of a template.
+func bind[T interface {
+	Bind(...logical.Arg) (R, error)
+}, R any](t *template[T], args []logical.Arg) (R, error) {
+	return t.parsed.Bind(pick(t.holes, args)...)
 }
 
 // pick is the arguments whose names are among the holes.

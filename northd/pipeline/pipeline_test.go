@@ -8,6 +8,7 @@ import (
 // TestTemplates fails where a template does not parse: the program would not
 // start.
 func TestTemplates(t *testing.T) {
+	Parse()
 	for _, s := range slices.Concat(SwitchStages(), RouterStages()) {
 		limit := uint8(29)
 		if s.Direction == Egress {

@@ -55,7 +55,7 @@ func (f *Flows) AddMatch(s *Stage, priority uint16, m logical.Match, a actionTex
 	if f.err != nil {
 		return
 	}
-	acts, err := a.Bind(pick(a.holes, args)...)
+	acts, err := bind(a(), args)
 	if err != nil {
 		f.err = err
 		return

@@ -142,9 +142,9 @@ func spread(t *spreadTexts, n int) (actionText, error) {
 	text := fmt.Sprintf(t.format, list.String())
 	template, err := logical.ParseActionTemplate(text, symbols)
 	if err != nil {
-		return actionText{}, fmt.Errorf("%d alternatives: %w", n, err)
+		return nil, fmt.Errorf("%d alternatives: %w", n, err)
 	}
-	made := actionText{template, holes(text)}
+	made := parsedActions(template, text)
 	t.made.Store(n, made)
 	return made, nil
 }

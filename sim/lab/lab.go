@@ -73,7 +73,7 @@ type Lab struct {
 func New(cfg *Config, o Options) (*Lab, error) {
 	c := *cfg
 	if o.Name != "" {
-		if !nameRE.MatchString(o.Name) {
+		if !nameRE().MatchString(o.Name) {
 			return nil, fmt.Errorf("lab name %q: must be 1 to 32 of a-z, 0-9 and -", o.Name)
 		}
 		c.Name = o.Name

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -74,11 +75,11 @@ func Parse(file string, data []byte) (*Config, error) {
 	return c, nil
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`) })
 
 func yamlError(file string, err error) error {
 	fe := &FieldError{File: file, Line: 1, Msg: err.Error()}
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+	if m := yamlLine().FindStringSubmatch(err.Error()); m != nil {
 		if n, convErr := strconv.Atoi(m[1]); convErr == nil {
 			fe.Line = n
 		}
@@ -325,7 +326,7 @@ func (d *decoder) oneOrMany(item fieldFunc) fieldFunc {
 	}
 }
 
-var nameRE = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+var nameRE = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`) })
 
 // name takes a name that may become part of a namespace's name and a path.
 func (d *decoder) name(dst *string) fieldFunc {
@@ -334,7 +335,7 @@ func (d *decoder) name(dst *string) fieldFunc {
 		if !ok {
 			return
 		}
-		if !nameRE.MatchString(s) {
+		if !nameRE().MatchString(s) {
 			d.errorf(n, field, "%q is not a name: 1 to 32 of a-z, 0-9 and -", s)
 			return
 		}
