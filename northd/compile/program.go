@@ -311,8 +311,8 @@ func (p *Program) runBinding(c *incr.Ctx, m topology.Member) error {
 		return nil // the port's own unit says why
 	}
 	b := Binding{Port: port.UUID}
-	if port.Type == topology.TypeRouter {
-		incr.Emit(c, p.Up, m.Elem, true) // a router is everywhere
+	if port.Patch() {
+		incr.Emit(c, p.Up, m.Elem, true) // what it leads to is everywhere
 		return nil
 	}
 	if a, ok := p.Reader.Opt(c, p.c.PortBinding.Chassis, m.Elem); ok && port.Bound() {

@@ -6,8 +6,8 @@ import (
 )
 
 // fdb learns the Ethernet addresses behind a port that accepts unknown
-// addresses and has no port security: one of a workload, or of a physical
-// network where options:localnet_learn_fdb says so (ovn-nb(5)).
+// addresses and has no port security: one of a workload, of another switch, or
+// of a physical network where options:localnet_learn_fdb says so (ovn-nb(5)).
 var fdb = Feature{
 	Name: "fdb",
 	Resident: func(f *Flows, p *topology.Port) {
@@ -21,7 +21,7 @@ var fdb = Feature{
 
 // Learns reports whether source addresses are learned on the port.
 func Learns(p *topology.Port) bool {
-	if p.Type != topology.TypeVIF && !p.LearnFDB {
+	if p.Type != topology.TypeVIF && p.Type != topology.TypeSwitch && !p.LearnFDB {
 		return false
 	}
 	return p.Enabled && p.Unknown && len(p.PortSecurity) == 0

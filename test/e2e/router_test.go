@@ -84,3 +84,46 @@ func hops(t *testing.T, l *lab.Lab, from, to string) []string {
 	}
 	return list
 }
+
+// Two switches that are joined by ports of type switch are one to workloads on
+// two hypervisors: they find each other by ARP, which is flooded, and learn where
+// the other one is.
+func TestJoinedSwitches(t *testing.T) {
+	l := up(t, parse(t, `
+name: joined
+chassis: [{name: hv1}, {name: hv2}]
+workloads:
+  - {name: vm1, chassis: hv1, mac: "50:54:00:00:00:01", ip: 10.0.0.11/24}
+  - {name: vm2, chassis: hv2, mac: "50:54:00:00:00:02", ip: 10.0.0.12/24}
+  - {name: vm3, chassis: hv1, mac: "50:54:00:00:00:03", ip: 10.0.0.13/24}
+topology:
+  switches:
+    - name: leaf1
+      ports:
+        - {name: vm1, addresses: ["50:54:00:00:00:01 10.0.0.11"]}
+        - {name: leaf1-spine, unknown: true}
+    - name: spine
+      ports:
+        - {name: spine-leaf1, unknown: true}
+        - {name: spine-leaf2, unknown: true}
+        - {name: vm3, addresses: ["50:54:00:00:00:03 10.0.0.13"]}
+    - name: leaf2
+      ports:
+        - {name: vm2, addresses: ["50:54:00:00:00:02 10.0.0.12"]}
+        - {name: leaf2-spine, unknown: true}
+  nbctl: # ovn-nbctl 23.03 does not know the type
+    - set Logical_Switch_Port leaf1-spine type=switch options:peer=spine-leaf1
+    - set Logical_Switch_Port spine-leaf1 type=switch options:peer=leaf1-spine
+    - set Logical_Switch_Port leaf2-spine type=switch options:peer=spine-leaf2
+    - set Logical_Switch_Port spine-leaf2 type=switch options:peer=leaf2-spine
+`), lab.ControlGovn)
+	for _, tc := range [][2]string{{"vm1", "10.0.0.12"}, {"vm2", "10.0.0.11"}, {"vm3", "10.0.0.12"}, {"vm1", "10.0.0.13"}} {
+		eventually(t, 5*time.Second, fmt.Sprintf("ping %s from %s", tc[1], tc[0]), func() (bool, string) {
+			return ttlOf(t, l, tc[0], tc[1]) == 64, "no reply with a TTL of 64"
+		})
+	}
+	eventually(t, 5*time.Second, "the address of vm2 learned on leaf1", func() (bool, string) {
+		out := must(t)(l.Sbctl(t.Context(), "--bare", "--columns=mac,dp_key,port_key", "list", "FDB"))
+		return strings.Contains(out, "50:54:00:00:00:02"), out
+	})
+}
