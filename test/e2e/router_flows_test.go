@@ -99,18 +99,12 @@ chassis: [{name: hv1, datapath: dummy}]
 	}
 	bindings := map[lab.Control]string{}
 	for c, l := range labs {
-		bindings[c] = must(t)(l.Sbctl(t.Context(), "--bare", "--columns=logical_port,type,options,mac,tunnel_key", "list", "port_binding"))
-		bindings[c] = sortedBlocks(bindings[c])
+		bindings[c] = must(t)(l.Sbctl(t.Context(), "--format=csv", "--no-headings", "--columns=logical_port,type,options,mac", "list", "port_binding"))
+		bindings[c] = strings.Join(slices.Sorted(strings.Lines(bindings[c])), "")
 	}
 	if diff := cmp.Diff(bindings[lab.ControlStock], bindings[lab.ControlGovn]); diff != "" {
 		t.Errorf("port bindings: (-stock +govn)\n%s", diff)
 	}
-}
-
-func sortedBlocks(s string) string {
-	blocks := strings.Split(strings.TrimSpace(s), "\n\n")
-	slices.Sort(blocks)
-	return strings.Join(blocks, "\n\n")
 }
 
 var flowLine = regexp.MustCompile(`^  table=(\d+) *\(([a-z0-9_]+) *\), priority=(\d+) *, match=\((.*)\), action=\((.*)\)$`)

@@ -44,6 +44,7 @@ func TestRouterPing(t *testing.T) {
 		{"web1", "10.0.1.1", 254}, {"web1", "10.0.2.1", 254}, {"db1", "fd02::1", 254}, {"db1", "fd01::1", 254},
 		{"web1", "10.0.2.21", 63}, {"web1", "10.0.2.22", 63}, {"db1", "10.0.1.11", 63}, {"db2", "10.0.1.11", 63},
 		{"web1", "fd02::21", 63}, {"db2", "fd01::11", 63},
+		{"web1", "10.0.3.31", 62}, {"far1", "10.0.1.11", 62}, {"far1", "10.0.2.21", 62}, {"far1", "fd01::11", 62}, {"db1", "fd03::31", 62},
 	} {
 		took := eventually(t, 5*time.Second, fmt.Sprintf("ping %s from %s", tc.to, tc.from), func() (bool, string) {
 			got := ttlOf(t, l, tc.from, tc.to)
@@ -56,7 +57,8 @@ func TestRouterPing(t *testing.T) {
 	}
 	for _, tc := range []struct{ from, to, hops string }{
 		{"web1", "10.0.2.21", "10.0.1.1 10.0.2.21"}, {"db2", "10.0.1.11", "10.0.2.1 10.0.1.11"},
-		{"web1", "fd02::21", "fd01::1 fd02::21"},
+		{"web1", "fd02::21", "fd01::1 fd02::21"}, {"web1", "10.0.3.31", "10.0.1.1 169.254.0.2 10.0.3.31"},
+		{"far1", "10.0.2.21", "10.0.3.1 169.254.0.1 10.0.2.21"},
 	} {
 		if got := strings.Join(hops(t, l, tc.from, tc.to), " "); got != tc.hops {
 			t.Errorf("%s to %s goes by %s, want %s", tc.from, tc.to, got, tc.hops)
