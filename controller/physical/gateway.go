@@ -204,10 +204,13 @@ func (h *Host) behind(c *incr.Ctx, port *proto.Port, p *Placement) {
 }
 
 // redirect is the flow to a chassisredirect port that is here: the packet goes
-// on to the distributed port that it stands for.
+// on to the distributed port that it stands for. The router allowed it to leave
+// where it came from; of a packet that came by a tunnel, that was forgotten on the
+// way, and it could not go back by that tunnel to a port on the network behind the
+// gateway.
 func (b *builder) redirect(id PortID, distributed uint32) {
 	b.add(abi.TableLocalOutput, prioMatch, onOutport(id.Datapath, id.Port),
-		setReg(abi.RegOutport, distributed), resubmit(abi.TableLocalOutput))
+		setReg(abi.RegOutport, distributed), setFlag(abi.FlagAllowLoopback), resubmit(abi.TableLocalOutput))
 }
 
 // sharedPort is the flow to a port that another chassis of its HA group hosts: to

@@ -39,7 +39,7 @@ func TestRedirect(t *testing.T) {
 
 	c.h.SetHosting("g", true)
 	c.round()
-	c.expect(t, "cr-p", "table=38, priority=100,reg15=0x2,metadata=0x6 actions=set_field:0x1->reg15,resubmit(,38)")
+	c.expect(t, "cr-p", "table=38, priority=100,reg15=0x2,metadata=0x6 actions=set_field:0x1->reg15,set_field:0x1/0x1->reg10,resubmit(,38)")
 	if zones := c.h.Zones().All(); len(zones) != 0 {
 		t.Errorf("conntrack zones %v", zones)
 	}
