@@ -139,6 +139,11 @@ func (s *Station) receiveICMP6(eth *layers.Ethernet, p gopacket.Packet, at *Node
 		}
 		return
 	}
+	if ra, ok := p.Layer(layers.LayerTypeICMPv6RouterAdvertisement).(*layers.ICMPv6RouterAdvertisement); ok {
+		s.receiveAdvertisement(from, eth.SrcMAC, ra)
+		return
+	}
+	s.receiveError(from, ip.Payload)
 	echo, ok := p.Layer(layers.LayerTypeICMPv6Echo).(*layers.ICMPv6Echo)
 	if !ok || !s.has(to) {
 		return
@@ -177,6 +182,7 @@ type PingResult struct {
 	TTL      uint8         // of the reply as it arrived
 	RTT      time.Duration // simulated
 	Why      string        // why there was no answer
+	Refused  *ICMPError    // what somebody on the way said; nil: nothing
 	Journeys []*Node       // all that was sent for it, in order: resolution, request
 
 	sent time.Time
@@ -200,6 +206,17 @@ func (s *Station) Ping(ctx context.Context, to netip.Addr) (*PingResult, error) 
 
 // PingSize is Ping with as many bytes of data.
 func (s *Station) PingSize(ctx context.Context, to netip.Addr, size int) (*PingResult, error) {
+	return s.PingWith(ctx, to, PingOptions{Size: size})
+}
+
+// PingWith is Ping with options.
+func (s *Station) PingWith(ctx context.Context, to netip.Addr, o PingOptions) (*PingResult, error) {
+	if o.Size == 0 {
+		o.Size = pingPayload
+	}
+	if o.TTL == 0 {
+		o.TTL = 64
+	}
 	s.mu.Lock()
 	s.nextEcho++
 	r := &PingResult{From: s.Name, Addr: to, Seq: s.nextEcho}
@@ -220,12 +237,12 @@ func (s *Station) PingSize(ctx context.Context, to netip.Addr, size int) (*PingR
 			r.Why, r.done = fmt.Sprintf("nobody answers for %v", hop), true
 			return
 		}
-		payload := make([]byte, size)
+		payload := make([]byte, o.Size)
 		for i := range payload {
 			payload[i] = byte(i)
 		}
 		r.sent = s.net.Now()
-		s.Send(s.echo(mac, from, to, false, echoID, r.Seq, 64, payload))
+		s.Send(s.echo(mac, from, to, false, echoID, r.Seq, o.TTL, payload))
 		s.net.line.after(pingTimeout, func() {
 			if !r.done {
 				r.Why, r.done = "no reply", true

@@ -29,6 +29,8 @@ type StationOptions struct {
 	MTU      int              // optional: 1500
 	// Deaf workloads answer nothing.
 	Deaf bool
+	// Autoconf workloads make themselves addresses from router advertisements.
+	Autoconf bool
 }
 
 // Station is a workload: a simulated host behind an interface of br-int. It
@@ -217,7 +219,11 @@ func (s *Station) receive(frame []byte, at *Node) {
 		return
 	}
 	if icmp, ok := p.Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4); ok {
-		s.receiveEcho4(eth, p.NetworkLayer().(*layers.IPv4), icmp, at)
+		ip := p.NetworkLayer().(*layers.IPv4)
+		if from, ok := netip.AddrFromSlice(ip.SrcIP); ok {
+			s.receiveError(from, ip.Payload)
+		}
+		s.receiveEcho4(eth, ip, icmp, at)
 		return
 	}
 	if _, ok := p.Layer(layers.LayerTypeICMPv6).(*layers.ICMPv6); ok {
