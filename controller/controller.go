@@ -295,6 +295,7 @@ func (c *controller) configure(cfg *vswitch.Config, problems []string) {
 		c.unreported[id] = true
 	}
 	c.host.SetSelf(cfg.SystemID)
+	c.host.SetMACMappings(cfg.MACMappings)
 	c.of.SetTarget(filepath.Join(c.o.RunDir, cfg.Bridge+".mgmt"))
 	if !cfg.Complete() {
 		c.log.Info("waiting for the configuration to be complete", "missing", strings.Join(problems, "; "))

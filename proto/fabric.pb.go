@@ -2249,9 +2249,10 @@ type Port struct {
 	HaGroup           []byte                 `protobuf:"bytes,15,opt,name=ha_group,json=haGroup,proto3" json:"ha_group,omitempty"`                 // key of the HA_GROUP item whose active chassis hosts the port
 	Distributed       uint32                 `protobuf:"varint,16,opt,name=distributed,proto3" json:"distributed,omitempty"`                       // of a chassisredirect port: the port that it stands for on the chassis that hosts it
 	Announce          []*Announcement        `protobuf:"bytes,17,rep,name=announce,proto3" json:"announce,omitempty"`
-	Mac               uint64                 `protobuf:"varint,18,opt,name=mac,proto3" json:"mac,omitempty"`            // of a router port: its Ethernet address (low 48 bits)
-	Networks          []string               `protobuf:"bytes,19,rep,name=networks,proto3" json:"networks,omitempty"`   // of a router port: its addresses, as IP/LENGTH
-	Advertise         *RouterAdvertisement   `protobuf:"bytes,20,opt,name=advertise,proto3" json:"advertise,omitempty"` // of a router port: what hosts behind it are told
+	Mac               uint64                 `protobuf:"varint,18,opt,name=mac,proto3" json:"mac,omitempty"`                                    // of a switch port that leads to a distributed router port: the Ethernet address of that (low 48 bits)
+	GatewayPort       uint32                 `protobuf:"varint,21,opt,name=gateway_port,json=gatewayPort,proto3" json:"gateway_port,omitempty"` // likewise, where that is a distributed gateway port: its chassisredirect port in peer_datapath
+	Networks          []string               `protobuf:"bytes,19,rep,name=networks,proto3" json:"networks,omitempty"`                           // of a router port: its addresses, as IP/LENGTH
+	Advertise         *RouterAdvertisement   `protobuf:"bytes,20,opt,name=advertise,proto3" json:"advertise,omitempty"`                         // of a router port: what hosts behind it are told
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -2408,6 +2409,13 @@ func (x *Port) GetAnnounce() []*Announcement {
 func (x *Port) GetMac() uint64 {
 	if x != nil {
 		return x.Mac
+	}
+	return 0
+}
+
+func (x *Port) GetGatewayPort() uint32 {
+	if x != nil {
+		return x.GatewayPort
 	}
 	return 0
 }
@@ -3381,7 +3389,7 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x03 \x01(\tR\x04type\x12*\n" +
 	"\x11fdb_age_threshold\x18\x04 \x01(\rR\x0ffdbAgeThreshold\x129\n" +
-	"\x19mac_binding_age_threshold\x18\x05 \x01(\tR\x16macBindingAgeThreshold\"\xb1\x05\n" +
+	"\x19mac_binding_age_threshold\x18\x05 \x01(\tR\x16macBindingAgeThreshold\"\xd4\x05\n" +
 	"\x04Port\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\fR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -3401,7 +3409,8 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\bha_group\x18\x0f \x01(\fR\ahaGroup\x12 \n" +
 	"\vdistributed\x18\x10 \x01(\rR\vdistributed\x128\n" +
 	"\bannounce\x18\x11 \x03(\v2\x1c.govn.fabric.v1.AnnouncementR\bannounce\x12\x10\n" +
-	"\x03mac\x18\x12 \x01(\x04R\x03mac\x12\x1a\n" +
+	"\x03mac\x18\x12 \x01(\x04R\x03mac\x12!\n" +
+	"\fgateway_port\x18\x15 \x01(\rR\vgatewayPort\x12\x1a\n" +
 	"\bnetworks\x18\x13 \x03(\tR\bnetworks\x12A\n" +
 	"\tadvertise\x18\x14 \x01(\v2#.govn.fabric.v1.RouterAdvertisementR\tadvertise\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +

@@ -182,8 +182,8 @@ func tunnelKeys(datapath, outport uint32, option *openflow.Field) []openflow.Act
 	}
 }
 
-// classify are the flows of what comes in by the interface of a port.
-func (b *builder) classify(id PortID, p Placement, zone int) {
+// enter are the actions that bring a packet into the pipeline by a port.
+func (b *builder) enter(id PortID, p Placement, zone int) []openflow.Action {
 	to := []openflow.Action{
 		setReg(abi.RegZone, uint32(zone)),
 		openflow.SetUint(openflow.FieldMetadata, uint64(id.Datapath)),
@@ -199,7 +199,12 @@ func (b *builder) classify(id PortID, p Placement, zone int) {
 			to = append(to, setFlag(abi.FlagOverlay))
 		}
 	}
-	to = append(to, resubmit(abi.TableIngress))
+	return append(to, resubmit(abi.TableIngress))
+}
+
+// classify are the flows of what comes in by the interface of a port.
+func (b *builder) classify(id PortID, p Placement, zone int) {
+	to := b.enter(id, p, zone)
 	untag := append([]openflow.Action{openflow.PopVLAN{}}, to...)
 	in := onInput(p.OFPort)
 	switch {

@@ -24,6 +24,7 @@ type Host struct {
 
 	fixedUnit    *incr.Unit[struct{}]
 	portUnit     *incr.Unit[PortID]
+	chassisUnit  *incr.Unit[string]
 	tunnelUnit   *incr.Unit[string]
 	groupUnit    *incr.Unit[GroupID]
 	unitUnit     *incr.Unit[UnitID]
@@ -52,6 +53,8 @@ type Host struct {
 	localnets map[uint32]map[uint32]bool // localnet ports by datapath
 	gateways  map[PortID]bool            // l2gateway ports
 	multis    map[uint32]int             // ports with additional chassis, by datapath
+
+	routers map[uint32]map[uint32]routerPort // switch ports that lead to distributed routers, by datapath
 
 	haPorts map[PortID]bool            // that name an HA group
 	haUsers map[uint32]map[string]bool // chassis by datapath whose HA groups they use
@@ -117,7 +120,7 @@ func flag(b bool) uint64 {
 func New(log *slog.Logger) *Host {
 	h := &Host{
 		e: incr.New(incr.Options{Workers: 1, Logger: log}), in: newInputs(),
-		emitted: map[Owner]*Flows{}, emittedGroups: map[uint32]*OFGroup{}, macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{}, serving: map[string]service{}, localnets: map[uint32]map[uint32]bool{}, gateways: map[PortID]bool{}, multis: map[uint32]int{},
+		emitted: map[Owner]*Flows{}, emittedGroups: map[uint32]*OFGroup{}, macRoots: map[MACID]bool{}, learnedIn: map[uint32]int{}, placed: map[PortID]Placement{}, residents: map[string]int{}, serving: map[string]service{}, localnets: map[uint32]map[uint32]bool{}, gateways: map[PortID]bool{}, multis: map[uint32]int{}, routers: map[uint32]map[uint32]routerPort{},
 		haPorts: map[PortID]bool{}, haUsers: map[uint32]map[string]bool{}, announcers: map[PortID]*proto.Port{},
 	}
 	h.placements = incr.NewSink(h.e, "placements", Placement.hash, incr.Order(comparePortID))
@@ -134,6 +137,7 @@ func New(log *slog.Logger) *Host {
 	h.bridged = incr.NewQuery(h.e, "bridged", incr.HashInt[uint32], h.bridge, incr.Order(cmp.Compare[uint32]))
 	h.zoneNames = incr.NewSink(h.e, "zones", incr.HashBool, incr.Order(cmp.Compare[string]))
 	h.datapathUnit = incr.NewUnit(h.e, "datapath", h.datapath, incr.Order(cmp.Compare[uint32]))
+	h.chassisUnit = incr.NewUnit(h.e, "chassis", h.chassisMACs, incr.Order(cmp.Compare[string]))
 	h.fixedUnit = incr.NewUnit(h.e, "fixed", h.fixed)
 	h.portUnit = incr.NewUnit(h.e, "port", h.port, incr.Order(comparePortID))
 	h.tunnelUnit = incr.NewUnit(h.e, "tunnel", h.tunnel, incr.Order(cmp.Compare[string]))
@@ -430,6 +434,9 @@ func (h *Host) port(c *incr.Ctx, id PortID) error {
 			return nil // it gets one between the passes; with none left, the port stays down
 		}
 		b.localPort(id, p, zone)
+		if err := h.routerMACs(c, b, id, p, zone); err != nil {
+			return err
+		}
 		if len(p.Also) > 0 {
 			b.copies(id, p, h.option(c))
 		}

@@ -253,6 +253,9 @@ func TestIncremental(t *testing.T) {
 						Type: pick("type", "", "", "localnet", "localport", "l2gateway", "virtual"), Learn: draw("learn", 0, 1) == 1,
 						EncapIp: pick("encap", "", "203.0.113.20"),
 					}
+					if draw("router", 0, 3) == 0 {
+						p.Mac, p.PeerDatapath, p.GatewayPort = uint64(draw("mac", 1, 2)), uint32(draw("peer", 1, 2)), uint32(draw("gateway", 0, 3))
+					}
 					if draw("moves", 0, 3) == 0 {
 						p.AdditionalChassis = rapid.SampledFrom([][]string{{"hv1"}, {"hv2"}, {"hv1", "hv3"}}).Draw(rt, "additional")
 					}
@@ -314,7 +317,12 @@ func TestIncremental(t *testing.T) {
 				}
 			case 8:
 				self, option, patch := pick("self", "hv1", "hv2", ""), draw("option", 0, 1), draw("patch", 0, 5)
-				key, fn = "self", func(c *chassis) { c.h.SetSelf(self); c.h.SetOption(option); c.h.SetPatch("p1", patch) }
+				key, fn = "self", func(c *chassis) {
+					c.h.SetSelf(self)
+					c.h.SetOption(option)
+					c.h.SetPatch("p1", patch)
+					c.h.SetMACMappings(map[string]uint64{"": uint64(patch)})
+				}
 			}
 			fn(c)
 			last[key] = fn

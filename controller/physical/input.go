@@ -53,6 +53,7 @@ type inputs struct {
 	ifaces  map[string]map[string]int // iface-id to interface name to ofport
 	tunnels map[string]int            // CHASSIS@IP to ofport
 	patches map[string]int            // localnet port to ofport of its patch port
+	macs    map[string]uint64         // network to the address of this chassis' routers there
 	fdb     map[MACID]uint32          // of northd
 	learned map[MACID]uint32          // here, not confirmed yet
 	zones   *Zones
@@ -69,7 +70,7 @@ func newInputs() inputs {
 	return inputs{
 		ports: map[PortID]*proto.Port{}, chassis: map[string]*proto.Chassis{}, units: map[UnitID]*proto.Unit{},
 		bodies: map[state.Hash]*Body{}, barred: map[state.Hash]bool{}, ifaces: map[string]map[string]int{},
-		tunnels: map[string]int{}, patches: map[string]int{}, fdb: map[MACID]uint32{}, learned: map[MACID]uint32{},
+		tunnels: map[string]int{}, patches: map[string]int{}, macs: map[string]uint64{}, fdb: map[MACID]uint32{}, learned: map[MACID]uint32{},
 		zones: NewZones(), groups: map[GroupID]*members{}, ofgroups: map[uint32]map[uint32]*proto.Group{},
 		sessions: map[BFDID]*proto.BfdSession{},
 		haGroups: map[string]*proto.HAGroup{}, hosting: map[string]bool{},
@@ -121,7 +122,9 @@ func (h *Host) Item(kind proto.Kind, key string, value []byte) error {
 		return h.portItem(key, value)
 	case proto.Kind_KIND_CHASSIS:
 		m, err := decode(value, &proto.Chassis{})
+		had := len(h.in.chassis[key].GetMacs()) > 0
 		put(h.in.chassis, key, m)
+		h.root(had, len(m.GetMacs()) > 0, func() { h.chassisUnit.Root(key) }, func() { h.chassisUnit.Unroot(key) })
 		h.chassisChanged, h.haChanged = true, true
 		h.e.Touch(cellChassis(key))
 		return err

@@ -20,6 +20,7 @@ const (
 	KindGroup
 	KindMAC
 	KindNeighbour
+	KindChassis
 )
 
 // Owner names the object that flows of this host belong to.
@@ -27,7 +28,7 @@ type Owner struct {
 	Kind     Kind
 	Datapath uint32
 	Key      uint64 // port, group or MAC
-	Name     string // of a tunnel: CHASSIS@IP; of a neighbour: its address
+	Name     string // of a tunnel: CHASSIS@IP; of a neighbour: its address; of a chassis
 }
 
 // CompareOwner orders owners.
@@ -49,7 +50,7 @@ func (o Owner) cookieOwner() uint8 {
 	switch o.Kind {
 	case KindPort:
 		return abi.OwnerPort
-	case KindTunnel:
+	case KindTunnel, KindChassis:
 		return abi.OwnerTunnel
 	case KindGroup:
 		return abi.OwnerGroup
@@ -97,6 +98,8 @@ func (o Owner) String() string {
 		return fmt.Sprintf("port %d/%d", o.Datapath, o.Key)
 	case KindTunnel:
 		return "tunnel " + o.Name
+	case KindChassis:
+		return "chassis " + o.Name
 	case KindGroup:
 		return fmt.Sprintf("group %d/%d", o.Datapath, o.Key)
 	case KindMAC:

@@ -60,6 +60,7 @@ func cellLocalnets(datapath uint32) incr.Cell { return incr.CellOf("localnets", 
 // too.
 func (h *Host) noteKind(id PortID, old, now *proto.Port) {
 	h.localnet(id, now.GetType() == typeLocalnet)
+	h.noteRouter(id, now)
 	if now.GetType() == typeL2Gateway {
 		h.gateways[id] = true
 	} else {

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+
+	"govn/pkg/abi"
 )
 
 // Config is what Open_vSwitch:external_ids tells a chassis
@@ -18,6 +20,7 @@ type Config struct {
 	Bridge         string            // ovn-bridge, default br-int
 	DatapathType   string            // ovn-bridge-datapath-type; empty: as other bridges have it
 	BridgeMappings map[string]string // ovn-bridge-mappings: network to bridge
+	MACMappings    map[string]uint64 // ovn-chassis-mac-mappings: network to the address from which routers send
 	OtherConfig    map[string]string // what goes to Chassis.other_config
 }
 
@@ -89,6 +92,11 @@ func ParseConfig(ids map[string]string) (cfg *Config, problems []string) {
 		}
 	}
 	c.BridgeMappings, problems = parseMappings(ids["ovn-bridge-mappings"], problems)
+	macs, err := abi.ParseMACMappings(ids["ovn-chassis-mac-mappings"])
+	if err != nil {
+		problems = append(problems, "external_ids:ovn-chassis-mac-mappings: "+err.Error())
+	}
+	c.MACMappings = macs
 	for _, key := range otherConfigKeys {
 		if v, ok := ids[key]; ok {
 			c.OtherConfig[key] = v

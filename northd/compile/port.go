@@ -52,6 +52,7 @@ func (p *Program) runPort(c *incr.Ctx, m topology.Member) error {
 	item := &proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: bindingType(port), Groups: groups,
 		Parent: hostParent(port), Tag: port.Tag, Learn: pipeline.Learns(port), Options: hostOptions(port),
 		PeerDatapath: port.Crossing.Datapath, PeerPort: port.Crossing.Key, HaGroup: p.pinned(c, g)}
+	routerAddress(port, item)
 	announced := p.announce(c, port, item)
 	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(port.Datapath, port.Key)}, Item{Scope: everywhere, Value: marshal(item)})
 	p.link(c, port.UUID, port.Datapath, &port.Crossing, g)

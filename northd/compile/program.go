@@ -351,6 +351,7 @@ func (p *Program) runChassis(c *incr.Ctx, u ovsdb.UUID) error {
 		}
 		item.Encaps = append(item.Encaps, &proto.Encap{Type: p.Reader.Str(c, p.c.Encap.Type, e), Ip: ip, Options: options})
 	}
+	item.Macs = p.chassisMACs(c, u)
 	slices.SortFunc(item.Encaps, func(a, b *proto.Encap) int { return strings.Compare(a.Type+a.Ip, b.Type+b.Ip) })
 	incr.Emit(c, p.Chassis, p.Reader.Str(c, h.Name, u), marshal(item))
 	return nil

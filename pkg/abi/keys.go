@@ -18,6 +18,8 @@ const (
 	GroupFloodL2       = 32772 // _MC_flood_l2
 	MinIPMulticastKey  = 32773
 	MaxConntrackZone   = 65535
+	ConjChassisMAC     = 100 // conjunction: from another chassis' router; those of northd begin at MinConjunction
+	MinConjunction     = 256
 	GeneveOptionClass  = 0x0102
 	GeneveOptionType   = 0x80
 	GeneveOptionLength = 4

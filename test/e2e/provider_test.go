@@ -143,3 +143,130 @@ func TestVirtualPort(t *testing.T) {
 	take("vm1", "50:54:00:00:00:01", "vm1")
 	reaches("vm1")
 }
+
+// Two VLANs of one physical network with a distributed router between them.
+const vlanRouterLab = `
+name: vlanrouter
+chassis:
+  - {name: hv1, external-ids: {ovn-bridge-mappings: "physnet1:br-phys", ovn-chassis-mac-mappings: "physnet1:aa:bb:cc:00:01:01"}}
+  - {name: hv2, external-ids: {ovn-bridge-mappings: "physnet1:br-phys", ovn-chassis-mac-mappings: "physnet1:aa:bb:cc:00:02:01"}}
+workloads:
+  - {name: vm1, chassis: hv1, mac: "50:54:00:00:00:01", ip: 10.0.0.11/24, gw: 10.0.0.1}
+  - {name: vm2, chassis: hv2, mac: "50:54:00:00:00:02", ip: 10.0.1.12/24, gw: 10.0.1.1}
+topology:
+  switches:
+    - name: sw20
+      ports:
+        - {name: ln20, type: localnet, tag: 20, unknown: true, options: {network_name: physnet1}}
+        - {name: vm1, addresses: ["50:54:00:00:00:01 10.0.0.11"]}
+    - name: sw30
+      ports:
+        - {name: ln30, type: localnet, tag: 30, unknown: true, options: {network_name: physnet1}}
+        - {name: vm2, addresses: ["50:54:00:00:00:02 10.0.1.12"]}
+  nbctl:
+    - lr-add lr0
+    - lrp-add lr0 lr0-sw20 00:00:00:00:ff:01 10.0.0.1/24 -- lsp-add sw20 sw20-lr0 -- lsp-set-type sw20-lr0 router -- lsp-set-addresses sw20-lr0 router -- lsp-set-options sw20-lr0 router-port=lr0-sw20
+    - lrp-add lr0 lr0-sw30 00:00:00:00:ff:02 10.0.1.1/24 -- lsp-add sw30 sw30-lr0 -- lsp-set-type sw30-lr0 router -- lsp-set-addresses sw30-lr0 router -- lsp-set-options sw30-lr0 router-port=lr0-sw30
+`
+
+// The physical network sees each chassis send from its own address, and the
+// workloads see the router's.
+func TestChassisMACMappings(t *testing.T) {
+	l := up(t, parse(t, vlanRouterLab), lab.ControlGovn)
+	wire, at1, at2 := capture(t, l, "hv1", ""), capture(t, l, "vm1", "icmp"), capture(t, l, "vm2", "icmp")
+	must(t)(l.Exec(t.Context(), "vm1", "ping", "-q", "-c", "3", "-i", "0.1", "-w", "5", "10.0.1.12"))
+	for _, c := range []*lab.Capture{wire, at1, at2} {
+		stop(t, c)
+	}
+	for _, tc := range []struct {
+		c           *lab.Capture
+		filter      string
+		least, most int
+	}{
+		{wire, "ether src aa:bb:cc:00:01:01 and vlan 30 and icmp", 3, 3},
+		{wire, "ether src aa:bb:cc:00:02:01 and vlan 20 and icmp", 3, 3},
+		{wire, "ether src 00:00:00:00:ff:01 or ether src 00:00:00:00:ff:02", 0, 0},
+		{wire, "udp port 6081", 0, 0},
+		{at2, "ether src 00:00:00:00:ff:02 and icmp[icmptype] == icmp-echo", 3, 3},
+		{at1, "ether src 00:00:00:00:ff:01 and icmp[icmptype] == icmp-echoreply", 3, 3},
+	} {
+		if n := count(t, tc.c, tc.filter); n < tc.least || n > tc.most {
+			t.Errorf("%d packets are %q, %d to %d expected:\n%s", n, tc.filter, tc.least, tc.most, must(t)(wire.Text(t.Context(), "-e", "-c", "20")))
+		}
+	}
+	// Without the mapping the router's address is on the wire.
+	must(t)(l.Vsctl(t.Context(), "hv1", "remove", "Open_vSwitch", ".", "external_ids", "ovn-chassis-mac-mappings"))
+	eventually(t, 5*time.Second, "the address of hv1 is used no more", func() (bool, string) {
+		out := must(t)(l.Ofctl(t.Context(), "hv1", "dump-flows", "table=65"))
+		return !strings.Contains(out, "aa:bb:cc:00:01:01"), out
+	})
+	must(t)(l.Exec(t.Context(), "vm1", "ping", "-q", "-c", "1", "-w", "5", "10.0.1.12"))
+}
+
+const migrationLab = `
+name: migration
+chassis: [{name: hv1}, {name: hv2}, {name: hv3}]
+workloads:
+  - {name: src, port: vm, chassis: hv1, mac: "50:54:00:00:00:01", ip: 10.0.0.11/24}
+  - {name: dst, port: vm, chassis: hv2, mac: "50:54:00:00:00:01", ip: 10.0.0.11/24}
+  - {name: peer, chassis: hv3, mac: "50:54:00:00:00:03", ip: 10.0.0.13/24}
+topology:
+  switches:
+    - name: sw0
+      ports:
+        - {name: vm, addresses: ["50:54:00:00:00:01 10.0.0.11"], options: {requested-chassis: "hv1,hv2"}}
+        - {name: peer, addresses: ["50:54:00:00:00:03 10.0.0.13"]}
+`
+
+// While a workload moves, both of its chassis get what is sent to it; then the
+// second one alone, and no packet is lost on the way.
+func TestLiveMigration(t *testing.T) {
+	l := up(t, parse(t, migrationLab), lab.ControlGovn)
+	bound := func(want string) {
+		t.Helper()
+		eventually(t, 10*time.Second, "bound to "+want, func() (bool, string) {
+			var names []string
+			for _, column := range []string{"chassis", "additional_chassis"} {
+				name := "-"
+				if u := strings.TrimSpace(must(t)(l.Sbctl(t.Context(), "--bare", "--columns="+column, "find", "Port_Binding", "logical_port=vm"))); u != "" {
+					name = strings.TrimSpace(must(t)(l.Sbctl(t.Context(), "--bare", "--columns=name", "list", "Chassis", u)))
+				}
+				names = append(names, name)
+			}
+			got := strings.Join(names, " ")
+			return got == want, got
+		})
+		must(t)(l.Nbctl(t.Context(), "--wait=hv", "sync"))
+	}
+	bound("hv1 hv2")
+	// Only the source runs.
+	must(t)(l.Exec(t.Context(), "dst", "ip", "link", "set", "eth0", "arp", "off"))
+	must(t)(l.Exec(t.Context(), "dst", "ip", "addr", "flush", "dev", "eth0"))
+	src, dst := capture(t, l, "src", "icmp[icmptype] == icmp-echo"), capture(t, l, "dst", "icmp[icmptype] == icmp-echo")
+	must(t)(l.Exec(t.Context(), "peer", "ping", "-q", "-c", "5", "-i", "0.1", "-w", "5", "10.0.0.11"))
+	stop(t, src)
+	stop(t, dst)
+	if a, b := count(t, src, ""), count(t, dst, ""); a < 5 || b < 5 {
+		t.Errorf("%d requests reached the source and %d the destination, 5 expected", a, b)
+	}
+	// The workload runs on the destination now.
+	p := startPing(t, l, "peer", "10.0.0.11", pingInterval)
+	p.waitReplies(5, 5*time.Second)
+	must(t)(l.Exec(t.Context(), "dst", "ip", "addr", "add", "10.0.0.11/24", "dev", "eth0"))
+	must(t)(l.Exec(t.Context(), "dst", "ip", "link", "set", "eth0", "arp", "on"))
+	must(t)(l.Exec(t.Context(), "src", "ip", "addr", "flush", "dev", "eth0"))
+	p.waitReplies(5, 5*time.Second)
+	must(t)(l.Nbctl(t.Context(), "--wait=hv", "set", "Logical_Switch_Port", "vm", "options:requested-chassis=hv2"))
+	bound("hv2 -")
+	p.waitReplies(10, 5*time.Second)
+	after := capture(t, l, "src", "icmp")
+	p.waitReplies(5, 5*time.Second)
+	stop(t, after)
+	if n := count(t, after, ""); n > 0 {
+		t.Errorf("%d packets still reach the source", n)
+	}
+	sent, received := p.stop()
+	if sent-received > 3 { // between the two address changes nobody, or both, answer
+		t.Errorf("%d of %d pings answered", received, sent)
+	}
+}
