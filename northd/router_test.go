@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"govn/northd/topology"
 	"govn/pkg/ovsdb"
 	"govn/proto/control"
 )
@@ -218,5 +219,41 @@ func TestRouterViews(t *testing.T) {
 		if !strings.Contains(got[object], reason) {
 			t.Errorf("lint says of %s: %q, want %q in it", object, got[object], reason)
 		}
+	}
+}
+
+// TestStrictRouters refuses router ports that can never be used, where the zone
+// is strict, and nothing else.
+func TestStrictRouters(t *testing.T) {
+	z := newZone(t, "")
+	lr, _ := z.fan(t, 1, 1)
+	c := z.columns
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		for row := range tx.Rows(c.NBGlobal.Table) {
+			tx.PutInMap(c.NBGlobal.Table, row.UUID(), "options", topology.StrictOption, "true")
+		}
+		return tx.Err()
+	})
+	for _, tc := range []struct{ name, mac, network, refused string }{
+		{"good", "0a:00:00:00:00:01", "10.9.0.1/24", ""},
+		{"mac", "nonsense", "10.9.1.1/24", `Logical_Router_Port "mac", mac: "nonsense" is no Ethernet address`},
+		{"net", "0a:00:00:00:00:02", "10.9.2.1/99", `"net", networks: "10.9.2.1/99", at position 0`},
+		{"p0-0", "0a:00:00:00:00:03", "10.9.3.1/24", `"p0-0", name: a switch port has this name`},
+	} {
+		_, err := z.store.Update(z.ctx, z.schemas.NB, ovsdb.OwnerClient, func(tx *ovsdb.Txn) error {
+			tx.AddToSet(c.LR.Table, lr, "ports", tx.Insert(c.LRP.Table, ovsdb.UUID{}, map[string]ovsdb.Value{
+				"name": tc.name, "mac": tc.mac, "networks": ovsdb.NewSet(tc.network)}))
+			return tx.Err()
+		})
+		if tc.refused == "" && err != nil || tc.refused != "" && (err == nil || !strings.Contains(err.Error(), tc.refused)) {
+			t.Errorf("router port %s: %v, want %q", tc.name, err, tc.refused)
+		}
+	}
+	good := z.store.Snapshot().Lookup(c.LRP.Table, 0, "good")
+	if _, err := z.store.Update(z.ctx, z.schemas.NB, ovsdb.OwnerClient, func(tx *ovsdb.Txn) error {
+		tx.SetColumn(c.LRP.Table, good.UUID(), "mac", "worse")
+		return tx.Err()
+	}); err == nil {
+		t.Error("a change that makes a router port useless is accepted")
 	}
 }

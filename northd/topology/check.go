@@ -25,26 +25,13 @@ func (c *Columns) CheckChanges(after *ovsdb.Snapshot, changes []ovsdb.Change, wh
 	if who != ovsdb.OwnerClient || !c.Strict(after) {
 		return nil
 	}
-	members := make(map[Member]bool)
+	members, routers := make(map[Member]bool), make(map[Member]bool)
 	for i := range changes {
-		switch ch := &changes[i]; {
-		case ch.New == nil:
-		case ch.Table == c.LSP.Table:
-			for ls := range after.Referrers(c.LS.Ports, ch.UUID) {
-				members[Member{ls, ch.UUID}] = true
-			}
-		case ch.Table == c.LS.Table:
-			var old ovsdb.Set
-			if ch.Old != nil {
-				old = ch.Old.Set(c.LS.Ports)
-			}
-			_, added := ovsdb.DiffSets(old, ch.New.Set(c.LS.Ports))
-			for _, p := range added {
-				members[Member{ch.UUID, p.(ovsdb.UUID)}] = true
-			}
-		}
+		ch := &changes[i]
+		changedMembers(ch, after, c.LS.Ports, c.LSP.Table, members)
+		changedMembers(ch, after, c.LR.Ports, c.LRP.Table, routers)
 	}
-	if len(members) == 0 {
+	if len(members)+len(routers) == 0 {
 		return nil
 	}
 	e := incr.New(incr.Options{Workers: 1})
@@ -54,6 +41,13 @@ func (c *Columns) CheckChanges(after *ovsdb.Snapshot, changes []ovsdb.Change, wh
 		_, _, err := r.ReadPort(ctx, m, 1)
 		return err
 	}, incr.Order(compareMembers))
+	checkRouter := incr.NewUnit(e, "check-router", func(ctx *incr.Ctx, m Member) error {
+		_, _, err := r.ReadRouterPort(ctx, m, 1)
+		return err
+	}, incr.Order(compareMembers))
+	for m := range routers {
+		checkRouter.Root(m)
+	}
 	for m := range members {
 		check.Root(m)
 	}
@@ -62,6 +56,27 @@ func (c *Columns) CheckChanges(after *ovsdb.Snapshot, changes []ovsdb.Change, wh
 		return &ovsdb.Error{Kind: ovsdb.ErrConstraint, Details: bad.Err.Error() + " (" + StrictOption + " is set)"}
 	}
 	return nil
+}
+
+// changedMembers adds the ports that a change is about to out: of the datapaths
+// whose set column ports has them.
+func changedMembers(ch *ovsdb.Change, after *ovsdb.Snapshot, ports *ovsdb.ColumnSchema, table *ovsdb.TableSchema, out map[Member]bool) {
+	switch {
+	case ch.New == nil:
+	case ch.Table == table:
+		for owner := range after.Referrers(ports, ch.UUID) {
+			out[Member{owner, ch.UUID}] = true
+		}
+	case ch.Table == ports.Table:
+		var old ovsdb.Set
+		if ch.Old != nil {
+			old = ch.Old.Set(ports)
+		}
+		_, added := ovsdb.DiffSets(old, ch.New.Set(ports))
+		for _, p := range added {
+			out[Member{ch.UUID, p.(ovsdb.UUID)}] = true
+		}
+	}
 }
 
 func compareMembers(a, b Member) int {

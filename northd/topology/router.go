@@ -178,7 +178,9 @@ func (r *Reader) ReadRouterPort(c *incr.Ctx, m Member, datapath uint32) (p *Rout
 	if g, there := r.Opt(c, t.HAChassisGroup, u); there {
 		p.HAChassisGroup = g.(ovsdb.UUID)
 	}
-	p.Peer = r.peerOfRouterPort(c, p)
+	if !r.keyed {
+		p.Peer = r.peerOfRouterPort(c, p)
+	}
 	r.readGateway(c, p)
 	return p, true, nil
 }
