@@ -9,7 +9,6 @@ import (
 
 	gproto "google.golang.org/protobuf/proto"
 
-	"govn/northd/southbound"
 	"govn/pkg/ovsdb"
 	"govn/proto"
 	"govn/proto/state"
@@ -55,6 +54,18 @@ func (z *zone) session(t testing.TB, port, peer string, more map[string]ovsdb.Va
 	return u
 }
 
+// watchedRoute adds a static route of a router by a session.
+func (z *zone) watchedRoute(t testing.TB, lr ovsdb.UUID, prefix, nexthop string, session ovsdb.UUID) (u ovsdb.UUID) {
+	t.Helper()
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		u = tx.Insert(z.columns.Route.Table, ovsdb.UUID{}, map[string]ovsdb.Value{
+			"ip_prefix": prefix, "nexthop": nexthop, "bfd": ovsdb.NewSet(session)})
+		tx.AddToSet(z.columns.LR.Table, lr, "static_routes", u)
+		return tx.Err()
+	})
+	return u
+}
+
 // status is that of a session in both databases.
 func (z *zone) status(u ovsdb.UUID) string {
 	sn := z.store.Snapshot()
@@ -81,24 +92,23 @@ func (z *zone) sessionItem(t testing.TB, datapath, port uint32, peer string) (*p
 	return nil, [2]uint32{}
 }
 
-// bind binds the port of the gateway router to a chassis, as its reports do.
+// bind makes one chassis host a port, or (with none) nobody.
 func (z *zone) bind(t testing.TB, port, chassis string) {
 	t.Helper()
-	b := &z.columns.PortBinding
-	_, err := z.store.Update(z.ctx, z.schemas.SB, ovsdb.OwnerChassis, func(tx *ovsdb.Txn) error {
-		for row := range tx.Rows(b.Table) {
-			if row.Str(b.LogicalPort) == port {
-				value := ovsdb.NewSet()
-				if chassis != "" {
-					value = ovsdb.NewSet(southbound.ChassisUUID(chassis))
-				}
-				tx.SetColumn(b.Table, row.UUID(), "chassis", value)
+	b, d := &z.columns.PortBinding, &z.columns.Datapath
+	for row := range z.store.Snapshot().Rows(b.Table) {
+		if row.Str(b.LogicalPort) != port {
+			continue
+		}
+		u, _ := row.Ref(b.Datapath)
+		c := []*proto.Claim{{Datapath: uint32(z.store.Snapshot().Row(d.Table, u).Int(d.TunnelKey)), Port: uint32(row.Int(b.TunnelKey)), Since: 1}}
+		for _, name := range []string{"hv1", "hv2"} {
+			if name == chassis {
+				z.registry.Report(name, &proto.Report{ClaimsPut: c})
+			} else {
+				z.registry.Report(name, &proto.Report{ClaimsGone: c})
 			}
 		}
-		return tx.Err()
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	z.step(t)
 }
@@ -131,6 +141,57 @@ func TestBFD(t *testing.T) {
 		t.Errorf("%d routes for BFD, want one for each network", n)
 	}
 
+	route := z.watchedRoute(t, lr, "0.0.0.0/0", "172.16.0.2", u)
+	if n := strings.Count(z.flowText("lr_in_ip_routing"), "udp.dst == 3784"); n != 3 {
+		t.Errorf("%d routes for BFD, the one that is down has none", n)
+	}
+	via := func() bool { return strings.Contains(z.flowText("lr_in_ip_routing"), "reg0 = 172.16.0.2") }
+	say := func(chassis, state string) {
+		t.Helper()
+		z.registry.Report(chassis, &proto.Report{Bfd: []*proto.BfdStatus{{Datapath: dp, Port: 1, Peer: []byte{172, 16, 0, 2}, Discriminator: item.Discriminator, State: state}}})
+		z.step(t)
+	}
+	expect := func(what, status string, used bool) {
+		t.Helper()
+		if got := z.status(u); got != status || via() != used {
+			t.Errorf("%s: status %s, route %v; want %s, %v", what, got, via(), status, used)
+		}
+	}
+	expect("used", "down down hv1", false)
+	if item, _ := z.sessionItem(t, dp, 1, "172.16.0.2"); item.AdminDown {
+		t.Error("the chassis is told that it is administratively down")
+	}
+	say("hv1", "up")
+	expect("up", "up up hv1", true)
+	if n := strings.Count(z.flowText("lr_in_ip_routing"), "udp.dst == 3784"); n != 4 {
+		t.Errorf("%d routes for BFD, want one for each network and one for the route", n)
+	}
+	say("hv2", "down") // what others say does not count ...
+	say("hv1", "nonsense")
+	expect("others", "up up hv1", true)
+	z.bind(t, "up", "hv2") // ... until it is theirs
+	expect("hv2 has said that it is down", "down down hv2", false)
+	say("hv2", "up")
+	say("hv1", "down")
+	expect("up at hv2", "up up hv2", true)
+	say("hv2", "down")
+	expect("down", "down down hv2", false)
+	say("hv2", "up")
+	z.bind(t, "up", "")
+	expect("nowhere", "down down ", false)
+	z.bind(t, "up", "hv2")
+	expect("back", "up up hv2", true)
+
+	dump := z.dump()
+	if diff := difference(dump, z.full(t, path)); diff != "" {
+		t.Errorf("a compile from scratch differs:\n%s", diff)
+	}
+
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		tx.DelFromSet(z.columns.LR.Table, lr, "static_routes", route)
+		return tx.Err()
+	})
+	expect("not used any more", "admin_down admin_down hv2", false)
 	z.nb(t, func(tx *ovsdb.Txn) error { tx.Delete(z.columns.BFD.Table, u); return tx.Err() })
 	if strings.Contains(z.flowText("lr_in"), "3784") || z.store.Snapshot().Row(z.columns.SBBFD.Table, u) != nil {
 		t.Error("something is left of the session")

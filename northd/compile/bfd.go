@@ -84,6 +84,16 @@ func (p *Program) useBFD(c *incr.Ctx, col *ovsdb.ColumnSchema, user ovsdb.UUID, 
 	}
 }
 
+// useRouteBFD says it of a static route.
+func (p *Program) useRouteBFD(c *incr.Ctx, route ovsdb.UUID) {
+	if p.Reader.Set(c, p.c.Route.BFD, route).Len() == 0 {
+		return
+	}
+	if t, ok, err := p.Reader.ReadRoute(c, route); err == nil && ok && t.Next.IsValid() {
+		p.useBFD(c, p.c.Route.BFD, route, t.Next)
+	}
+}
+
 // runBFDStatus emits what the chassis says about a session.
 func (p *Program) runBFDStatus(c *incr.Ctx, u ovsdb.UUID) error {
 	if status := p.Reader.Str(c, p.c.SBBFD.Status, u); status != "" {

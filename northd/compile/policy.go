@@ -67,6 +67,7 @@ func (p *Program) runPolicy(c *incr.Ctx, m topology.Member) error {
 	}
 	unreached := error(nil)
 	for _, next := range addrs {
+		p.useBFD(c, t.BFDSessions, m.Elem, next)
 		if p.Reader.PolicyDown(c, m.Elem, next) {
 			continue
 		}

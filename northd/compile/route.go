@@ -139,6 +139,7 @@ func (p *Program) runRoute(c *incr.Ctx, m topology.Member) error {
 	if err != nil || router == nil {
 		return err
 	}
+	p.useRouteBFD(c, m.Elem)
 	_, err = p.routes.hop.Get(c, m)
 	return err
 }

@@ -45,6 +45,23 @@ var bfd = Feature{
 // the given priority.
 func BFDPriority(route uint16) uint16 { return route + 1 }
 
+// bfdRouteMatch tells the BFD packets of a route, as routeMatch all of them.
+func bfdRouteMatch(g *topology.RouteGroup) matchText {
+	version := 0
+	if g.Prefix.Addr().Is6() {
+		version = 1
+	}
+	switch {
+	case g.TableID == 0 && g.Source:
+		return bfdFromNet[version]
+	case g.TableID == 0 && g.Connected:
+		return [2]matchText{bfdToNetV4, bfdToNetV6}[version]
+	case g.Source:
+		return bfdFromTable[version]
+	}
+	return bfdToTable[version]
+}
+
 var (
 	bfdFromV4      = match("ip4.src == {ips} && udp.dst == 3784")
 	bfdToV4        = match("ip4.dst == {ips} && udp.dst == 3784")
@@ -58,4 +75,13 @@ var (
 		"outport = {port}; flags.loopback = 1; next;")
 	bfdRouteV6 = actions("reg8[0..15] = 0; xxreg0 = ip6.dst; xxreg1 = {src}; eth.src = {mac}; " +
 		"outport = {port}; flags.loopback = 1; next;")
+	bfdHop = hopTexts{
+		{actions("reg8[0..15] = 0; reg0 = {hop}; reg1 = " + hopTail + "flags.loopback = 1; next;"), bfdRouteV4},
+		{actions("reg8[0..15] = 0; xxreg0 = {hop}; xxreg1 = " + hopTail + "flags.loopback = 1; next;"), bfdRouteV6},
+	}
+	bfdFromNet = [2]matchText{match("ip4.src == {net} && udp.dst == 3784"), match("ip6.src == {net} && udp.dst == 3784")}
+	bfdToTable = [2]matchText{match("reg7 == {table} && ip4.dst == {net} && udp.dst == 3784"),
+		match("reg7 == {table} && ip6.dst == {net} && udp.dst == 3784")}
+	bfdFromTable = [2]matchText{match("reg7 == {table} && ip4.src == {net} && udp.dst == 3784"),
+		match("reg7 == {table} && ip6.src == {net} && udp.dst == 3784")}
 )

@@ -23,6 +23,9 @@ func OfRoutes(g *topology.RouteGroup) ([]Flow, error) {
 		case len(g.Hops) == 1:
 			h := &g.Hops[0]
 			f.Add(LRInIPRouting, priority, to, hopActions(&viaHop, g, h), append(args, hopArgs(h)...)...)
+			if h.Exit.BFD {
+				f.Add(LRInIPRouting, BFDPriority(priority), bfdRouteMatch(g), hopActions(&bfdHop, g, h), append(args, hopArgs(h)...)...)
+			}
 		default:
 			spread, err := spread(&spreadRoutes, len(g.Hops))
 			if err != nil {

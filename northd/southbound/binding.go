@@ -31,7 +31,7 @@ type wanted struct {
 }
 
 // hostedTypes are the types of ports that chassis decide about among themselves.
-var hostedTypes = map[string]bool{topology.TypeExternal: true, "chassisredirect": true}
+var hostedTypes = map[string]bool{topology.TypeExternal: true, "chassisredirect": true, "l3gateway": true}
 
 func (r *Registry) wantedOf(row *ovsdb.Row) wanted {
 	b := &r.c.PortBinding

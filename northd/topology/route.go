@@ -39,6 +39,7 @@ type Exit struct {
 	MAC      MAC    // of the port
 	Source   netip.Addr
 	Datapath uint32 // tunnel key of the router
+	BFD      bool   // there are rows of BFD for the port
 }
 
 // Hop is what a static route does with the packets for its prefix.
@@ -147,7 +148,7 @@ func (r *Reader) RouteName(c *incr.Ctx, u ovsdb.UUID) string { return r.Str(c, r
 
 // Exit is how the router sends to an address that is in the network of the port.
 func (p *RouterPort) Exit(source netip.Addr) Exit {
-	return Exit{Port: p.UUID, Name: p.Name, Key: p.Key, MAC: p.MAC, Source: source, Datapath: p.Datapath}
+	return Exit{Port: p.UUID, Name: p.Name, Key: p.Key, MAC: p.MAC, Source: source, Datapath: p.Datapath, BFD: p.BFD}
 }
 
 // SourceFor is the address that the port has in the network of a next hop, and
@@ -179,7 +180,7 @@ func (p *RouterPort) FirstSource(v4 bool) (netip.Addr, bool) {
 
 // AppendHash appends all that the exit says.
 func (e *Exit) AppendHash(b []byte) []byte {
-	b = append(b, e.Port[:]...)
+	b = append(append(b, e.Port[:]...), boolByte(e.BFD))
 	b = binary.BigEndian.AppendUint32(b, e.Key)
 	b = binary.BigEndian.AppendUint32(b, e.Datapath)
 	b = append(b, e.MAC[:]...)
