@@ -30,6 +30,10 @@ var govn string
 var control = flag.String("control", "", "control plane of every lab, instead of what the test says: stock")
 
 func TestMain(m *testing.M) {
+	if what := os.Getenv(peerEnv); what != "" {
+		fmt.Fprintln(os.Stderr, peerMain(what))
+		os.Exit(1)
+	}
 	flag.Parse()
 	os.Exit(func() int {
 		if *control == string(lab.ControlStock) {
