@@ -78,6 +78,7 @@ var (
 		opcode(abi.PuntTCPReset):   "tcp_reset",
 		opcode(abi.PuntNDNARouter): "nd_na_router",
 		opcode(abi.PuntNDRAOpts):   "put_nd_ra_opts",
+		opcode(abi.PuntBFD):        "",
 	}
 )
 
