@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"net/netip"
-
 	"govn/northd/topology"
 	"govn/pkg/logical"
 )
@@ -49,23 +47,16 @@ var routerNeighbours = Feature{
 		port := logical.Port("port", p.Name)
 		for _, n := range p.V4 {
 			net, ip := logical.Prefix("net", n.Masked()), logical.IP("ip", n.Addr())
+			from, cr := atGateway(p.Gateway.Redirect, arpFrom, arpFromGateway)
 			if p.Shape.AlwaysLearn {
-				f.Add(LRInLookupNeighbor, 100, arpFrom, lookupARP, port, net)
+				f.Add(LRInLookupNeighbor, 100, from, lookupARP, port, net, cr)
 				continue
 			}
-			f.Add(LRInLookupNeighbor, 110, arpFromTo, lookupARPAlways, port, net, ip)
-			f.Add(LRInLookupNeighbor, 100, arpFrom, lookupARPKnown, port, net)
+			to, _ := atGateway(p.Gateway.Redirect, arpFromTo, arpFromToGateway)
+			f.Add(LRInLookupNeighbor, 110, to, lookupARPAlways, port, net, ip, cr)
+			f.Add(LRInLookupNeighbor, 100, from, lookupARPKnown, port, net, cr)
 		}
 	},
-}
-
-// SolicitNextHop asks for an IPv6 next hop that the database names: that of a
-// route or a policy.
-func SolicitNextHop(f *Flows, hop netip.Addr) {
-	group := topology.SolicitedNode(hop)
-	b := group.As16()
-	f.Add(LRInARPRequest, 200, unresolvedHop, requestHop, logical.IP("ip", hop), logical.IP("node", group),
-		logical.MAC("mac", [6]byte{0x33, 0x33, b[12], b[13], b[14], b[15]}))
 }
 
 var (
@@ -76,6 +67,9 @@ var (
 	ndUnasked = match("nd_na && ip6.src == fe80::/10 && ip6.dst == ff00::/8")
 	arpFrom   = match("inport == {port} && arp.spa == {net} && arp.op == 1")
 	arpFromTo = match("inport == {port} && arp.spa == {net} && arp.tpa == {ip} && arp.op == 1")
+
+	arpFromGateway   = match("inport == {port} && arp.spa == {net} && arp.op == 1 && is_chassis_resident({cr})")
+	arpFromToGateway = match("inport == {port} && arp.spa == {net} && arp.tpa == {ip} && arp.op == 1 && is_chassis_resident({cr})")
 
 	lookupARP          = actions("reg9[2] = lookup_arp(inport, arp.spa, arp.sha); next;")
 	lookupARPAlways    = actions("reg9[2] = lookup_arp(inport, arp.spa, arp.sha); reg9[3] = 1; next;")
@@ -96,14 +90,12 @@ var (
 	putAdvert         = actions("put_nd(inport, nd.target, nd.tll); next;")
 	putSolicit        = actions("put_nd(inport, ip6.src, nd.sll); next;")
 
-	anyIP4        = match("ip4")
-	anyIP6        = match("ip6")
-	getARP        = actions("get_arp(outport, reg0); next;")
-	getND         = actions("get_nd(outport, xxreg0); next;")
-	unresolved4   = match("eth.dst == 00:00:00:00:00:00 && ip4")
-	unresolved6   = match("eth.dst == 00:00:00:00:00:00 && ip6")
-	unresolvedHop = match("eth.dst == 00:00:00:00:00:00 && ip6 && xxreg0 == {ip}")
-	requestARP    = actions("arp { eth.dst = ff:ff:ff:ff:ff:ff; arp.spa = reg1; arp.tpa = reg0; arp.op = 1; output; };")
-	requestND     = actions("nd_ns { nd.target = xxreg0; output; };")
-	requestHop    = actions("nd_ns { eth.dst = {mac}; ip6.dst = {node}; nd.target = {ip}; output; };")
+	anyIP4      = match("ip4")
+	anyIP6      = match("ip6")
+	getARP      = actions("get_arp(outport, reg0); next;")
+	getND       = actions("get_nd(outport, xxreg0); next;")
+	unresolved4 = match("eth.dst == 00:00:00:00:00:00 && ip4")
+	unresolved6 = match("eth.dst == 00:00:00:00:00:00 && ip6")
+	requestARP  = actions("arp { eth.dst = ff:ff:ff:ff:ff:ff; arp.spa = reg1; arp.tpa = reg0; arp.op = 1; output; };")
+	requestND   = actions("nd_ns { nd.target = xxreg0; output; };")
 )
