@@ -130,7 +130,8 @@ func (n *Network) Station(name string) *Station {
 	return n.stations[name]
 }
 
-// Seen are the frames that the workload has sent and received, in order.
+// Seen are the frames that the workload has sent and received last, in order: at
+// least 32,768 if there were so many.
 func (s *Station) Seen() []Captured {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,8 +190,14 @@ func l3Size(frame []byte) int {
 	return n
 }
 
+// maxSeen is how many frames a workload remembers; a simulation may be up for days.
+const maxSeen = 1 << 16
+
 func (s *Station) note(frame []byte) {
 	s.mu.Lock()
+	if len(s.seen) >= maxSeen {
+		s.seen = slices.Delete(s.seen, 0, maxSeen/2)
+	}
 	s.seen = append(s.seen, Captured{s.net.clock.Now(), frame})
 	s.mu.Unlock()
 	s.net.capture(s.Name, frame)

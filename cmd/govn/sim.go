@@ -31,7 +31,7 @@ func newSimCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newSimRun())
+	c.AddCommand(newSimRun(), newSimUp(), newSimStatus(), newSimExec(), newSimCapture(), newSimDown())
 	return c
 }
 
