@@ -120,8 +120,12 @@ type tunnel struct {
 
 // effects is what datapath actions do to a packet.
 type effects struct {
+	large   bool // the packet is larger than any limit
 	ports   []portCopy
 	tunnels []tunnel
+	asked   int   // copies to a controller, in all branches
+	punts   []int // those that are made, numbered from 0
+	sized   bool  // there is a branch by size
 }
 
 type portCopy struct {
@@ -134,8 +138,15 @@ func (e *effects) execute(list []action, p Packet) error {
 	for i := range list {
 		a := &list[i]
 		switch {
-		case a.name == "drop", a.name == "userspace", a.name == "":
+		case a.name == "drop", a.name == "":
+		case a.name == "userspace":
 			// What a controller gets is read from the trace, not from here.
+			e.punts = append(e.punts, e.asked)
+			e.asked++
+		case a.name == "check_pkt_len":
+			if err := e.branch(a, p); err != nil {
+				return err
+			}
 		case a.name == "pop_vlan":
 			delete(p, "vlan.tci")
 		case !a.list && a.val == "":
@@ -173,6 +184,27 @@ func (e *effects) execute(list []action, p Packet) error {
 			}
 		default:
 			return fmt.Errorf("datapath actions: %w: action %q", ErrSyntax, a.name)
+		}
+	}
+	return nil
+}
+
+// branch carries out one branch of check_pkt_len(size=N,gt(...),le(...)).
+func (e *effects) branch(a *action, p Packet) error {
+	e.sized = true
+	for i := range a.args {
+		b := &a.args[i]
+		switch {
+		case b.name == "gt" && e.large, b.name == "le" && !e.large:
+			if err := e.execute(b.args, p); err != nil {
+				return err
+			}
+		case b.name == "gt", b.name == "le":
+			other := effects{large: e.large}
+			if err := other.execute(b.args, clone(p)); err != nil {
+				return err
+			}
+			e.asked += other.asked
 		}
 	}
 	return nil

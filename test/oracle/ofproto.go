@@ -19,6 +19,7 @@ type OFProto struct {
 	name    string
 	role    Role
 	lab     *lab.Lab
+	sized   bool               // the last packet took a branch by its size
 	chassis map[string]*bridge // by chassis name
 	home    map[string]*bridge // of a logical port
 	byEncap map[string]*bridge
@@ -185,23 +186,38 @@ func (o *OFProto) Trace(ctx context.Context, flows []Microflow) ([]Answer, error
 			return nil, err
 		}
 		for i := range flows {
-			v, err := o.trace(ctx, &flows[i])
-			if errors.Is(err, errCircle) || errors.Is(err, errBack) {
-				answers[i].Unjudged = err.Error()
-				continue
-			}
-			if err != nil {
+			if err := o.answer(ctx, &flows[i], &answers[i]); err != nil {
 				return nil, fmt.Errorf("microflow %d: %w", i, err)
-			}
-			if !slices.ContainsFunc(answers[i].Verdicts, v.Equal) {
-				answers[i].Verdicts = append(answers[i].Verdicts, v)
 			}
 		}
 	}
 	return answers, o.restore(ctx, groups)
 }
 
-func (o *OFProto) trace(ctx context.Context, m *Microflow) (Verdict, error) {
+// answer adds what happens to a packet, and where that depends on its size, also
+// what happens to a large one.
+func (o *OFProto) answer(ctx context.Context, m *Microflow, a *Answer) error {
+	o.sized = false
+	for _, large := range []bool{false, true} {
+		if large && !o.sized {
+			break
+		}
+		v, err := o.trace(ctx, m, large)
+		if errors.Is(err, errCircle) || errors.Is(err, errBack) {
+			a.Unjudged = err.Error()
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(a.Verdicts, v.Equal) {
+			a.Verdicts = append(a.Verdicts, v)
+		}
+	}
+	return nil
+}
+
+func (o *OFProto) trace(ctx context.Context, m *Microflow, large bool) (Verdict, error) {
 	port, p := o.nested.enter(m)
 	b := o.home[port]
 	if m.At != "" {
@@ -210,14 +226,21 @@ func (o *OFProto) trace(ctx context.Context, m *Microflow) (Verdict, error) {
 	if b == nil || b.names[port] == "" {
 		return nil, fmt.Errorf("port %q is on no chassis", port)
 	}
-	v, err := o.follow(ctx, b, b.on[port], "in_port="+b.names[port], m.Packet, p, 0)
+	v, err := o.follow(ctx, way{in: m.Packet, large: large}, b, b.on[port], "in_port="+b.names[port], p)
 	return v.sorted(), err
 }
 
-// follow traces packet p on one chassis and goes on where it is tunnelled to;
-// in is the packet as it was at its ingress, onto a bridge of the chassis.
-func (o *OFProto) follow(ctx context.Context, b *bridge, onto, from string, in, p Packet, hops int) (Verdict, error) {
-	if hops > maxHops {
+// way is what a packet keeps from its ingress on.
+type way struct {
+	in    Packet // as it was at its ingress
+	large bool   // it is larger than any limit to its size
+	hops  int    // tunnels that it went through
+}
+
+// follow traces packet p from where it enters a bridge of a chassis, and goes on
+// where it is tunnelled to.
+func (o *OFProto) follow(ctx context.Context, w way, b *bridge, onto, from string, p Packet) (Verdict, error) {
+	if w.hops > maxHops {
 		return nil, ErrLoop
 	}
 	spec := from + "," + p.OpenFlow()
@@ -228,13 +251,14 @@ func (o *OFProto) follow(ctx context.Context, b *bridge, onto, from string, in, 
 	switch {
 	case strings.Contains(text, tooDeep):
 		return nil, errCircle
-	case o.role == RoleStock && hops > 0 && strings.Contains(text, "skipping output to input port"):
+	case o.role == RoleStock && w.hops > 0 && strings.Contains(text, "skipping output to input port"):
 		return nil, errBack
 	}
-	eff, punts, err := readTrace(text, p)
+	eff, punts, err := readTrace(text, p, w.large)
 	if err != nil {
 		return nil, fmt.Errorf("chassis %q: %s: %w", b.chassis, spec, err)
 	}
+	o.sized = o.sized || eff.sized
 	var v Verdict
 	for _, kind := range punts {
 		v = append(v, Output{Punt: kind})
@@ -242,7 +266,7 @@ func (o *OFProto) follow(ctx context.Context, b *bridge, onto, from string, in, 
 	for _, c := range eff.ports {
 		if port, ok := b.ports[c.number]; ok {
 			port = o.nested.leave(port, c.p)
-			v = append(v, Output{Port: port, Rewrites: rewrites(in, c.p)})
+			v = append(v, Output{Port: port, Rewrites: rewrites(w.in, c.p)})
 		}
 	}
 	for _, t := range eff.tunnels {
@@ -254,8 +278,8 @@ func (o *OFProto) follow(ctx context.Context, b *bridge, onto, from string, in, 
 		if port == "" {
 			return nil, fmt.Errorf("chassis %q has no tunnel to %q", remote.chassis, b.chassis)
 		}
-		next, err := o.follow(ctx, remote, "br-int", fmt.Sprintf("in_port=%s,tun_id=%#x,tun_src=%s,tun_dst=%s,tun_metadata0=%#x",
-			port, t.vni, t.src, t.dst, t.option), in, t.p, hops+1)
+		next, err := o.follow(ctx, way{w.in, w.large, w.hops + 1}, remote, "br-int", fmt.Sprintf("in_port=%s,tun_id=%#x,tun_src=%s,tun_dst=%s,tun_metadata0=%#x",
+			port, t.vni, t.src, t.dst, t.option), t.p)
 		if err != nil {
 			return nil, err
 		}

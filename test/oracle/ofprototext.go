@@ -3,6 +3,7 @@ package oracle
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"govn/pkg/abi"
@@ -18,8 +19,9 @@ const circle = "the packet goes in a circle"
 const tooDeep = "Translation failed (Recursion too deep)"
 
 // readTrace reads the output of ofproto/trace: the last line of datapath
-// actions, and what goes to a controller in between.
-func readTrace(text string, p Packet) (*effects, []string, error) {
+// actions, and what goes to a controller in between. Where there are branches for
+// packets by size, large says which is taken.
+func readTrace(text string, p Packet, large bool) (*effects, []string, error) {
 	i := strings.LastIndex(text, actionsLine)
 	if i < 0 {
 		return nil, nil, fmt.Errorf("ofproto/trace: %w: no datapath actions in %q", ErrSyntax, text)
@@ -35,16 +37,36 @@ func readTrace(text string, p Packet) (*effects, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var e effects
+	e := effects{large: large}
 	if err := e.execute(list, clone(p)); err != nil {
 		return nil, nil, err
 	}
-	return &e, punts(text), nil
+	all := punts(text)
+	made := slices.DeleteFunc(slices.Clone(all), func(p punt) bool { return p.paused })
+	if len(made) != e.asked {
+		return nil, nil, fmt.Errorf("ofproto/trace: %w: %d packets to a controller in the trace, %d in the datapath actions", ErrSyntax, len(made), e.asked)
+	}
+	var kinds []string
+	for _, i := range e.punts {
+		kinds = append(kinds, made[i].kind)
+	}
+	for _, p := range all {
+		if p.paused {
+			kinds = append(kinds, p.kind)
+		}
+	}
+	return &e, slices.DeleteFunc(kinds, func(kind string) bool { return kind == "" }), nil
 }
 
 // controllerAction is how the trace prints the action that hands a packet to
 // the controller.
-var controllerAction = regexp.MustCompile(`\bcontroller\((?:[^)]*\b)?userdata=([0-9a-f.]+)`)
+var controllerAction = regexp.MustCompile(`\bcontroller\((?:[^)]*\b)?userdata=([0-9a-f.]+)[^)]*\)`)
+
+// punt is a packet to the controller.
+type punt struct {
+	kind   string // "" where the controller only learns
+	paused bool   // it waits for the answer: the datapath actions do not show it
+}
 
 // Kinds of packets to the controller. Those with no kind only learn: the packet
 // itself goes on in the tables.
@@ -84,10 +106,10 @@ var (
 
 func opcode(n uint16) string { return fmt.Sprintf("%02x.%02x", n>>8, n&0xff) }
 
-// punts lists the kinds of what goes to a controller. One that is not known is
-// its number, so that it differs from everything.
-func punts(text string) []string {
-	var kinds []string
+// punts lists the kinds of what goes to a controller, in order, "" where it only
+// learns. One that is not known is its number, so that it differs from everything.
+func punts(text string) []punt {
+	var list []punt
 	for _, m := range controllerAction.FindAllStringSubmatch(text, -1) {
 		data := m[1]
 		kind, ok := stockPunts[data[:min(len(data), 11)]]
@@ -97,9 +119,7 @@ func punts(text string) []string {
 		if !ok {
 			kind = "punt " + data[:min(len(data), 11)]
 		}
-		if kind != "" {
-			kinds = append(kinds, kind)
-		}
+		list = append(list, punt{kind, strings.Contains(m[0], ",pause")})
 	}
-	return kinds
+	return list
 }

@@ -94,6 +94,30 @@ func TestExecute(t *testing.T) {
 	}
 }
 
+// Of the branches by size one is taken, and the packets to a controller are those
+// of that branch.
+func TestExecuteBySize(t *testing.T) {
+	const text = "controller(userdata=00.00.00.03)\ncontroller(userdata=00.00.00.0a)\ncontroller(userdata=00.00.00.09)\n" +
+		"Datapath actions: userspace(pid=0),check_pkt_len(size=1414,gt(userspace(pid=0),5),le(userspace(pid=0),set(eth(src=0a:00:00:00:00:09)),6)),7\n"
+	for _, tc := range []struct {
+		large bool
+		punts []string
+		ports []int
+	}{{false, []string{"nd_na", "nd_ns"}, []int{6, 7}}, {true, []string{"nd_na", "icmp"}, []int{5, 7}}} {
+		e, kinds, err := readTrace(text, Packet{"eth.src": "a"}, tc.large)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ports []int
+		for _, c := range e.ports {
+			ports = append(ports, c.number)
+		}
+		if !reflect.DeepEqual(kinds, tc.punts) || !reflect.DeepEqual(ports, tc.ports) || !e.sized {
+			t.Errorf("large=%v: punts %q, ports %v, by size %v", tc.large, kinds, ports, e.sized)
+		}
+	}
+}
+
 // What the reader does not know is an error, not a verdict.
 func TestExecuteRefuses(t *testing.T) {
 	for _, s := range []string{
@@ -113,9 +137,9 @@ func TestExecuteRefuses(t *testing.T) {
 }
 
 func TestPunts(t *testing.T) {
-	text := "controller(userdata=00.00.00.19.00.00.00.00)\n controller(reason=action,userdata=00.00.00.03.00)\n controller(userdata=00.02.aa)\n controller(userdata=00.01)\n controller(userdata=77.00.00.00)"
-	if got, want := punts(text), []string{"nd_na", "nd_na", "punt 77.00.00.00"}; !reflect.DeepEqual(got, want) {
-		t.Errorf("punts = %q, want %q", got, want)
+	text := "controller(userdata=00.00.00.19.00.00.00.00)\n controller(reason=action,userdata=00.00.00.03.00)\n controller(userdata=00.02.aa)\n controller(userdata=00.01)\n controller(userdata=77.00.00.00,pause)"
+	if got, want := punts(text), []punt{{}, {kind: "nd_na"}, {kind: "nd_na"}, {}, {"punt 77.00.00.00", true}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("punts = %v, want %v", got, want)
 	}
 }
 
@@ -190,7 +214,7 @@ func FuzzReadTrace(f *testing.F) {
 	f.Add("Datapath actions: set(ipv4(ttl=63)),{a},((((")
 	f.Fuzz(func(t *testing.T, text string) {
 		in := Packet{"eth.src": "a"}
-		e, _, err := readTrace(text, in)
+		e, _, err := readTrace(text, in, len(text)%2 == 0)
 		if err == nil && e == nil {
 			t.Fatal("neither effects nor an error")
 		}

@@ -126,8 +126,10 @@ func (e *Simulator) follow(ctx context.Context, m *Microflow) (Verdict, error) {
 	var v Verdict
 	way.Walk(func(d *sim.Node) {
 		if d.Trace != nil {
-			for _, kind := range punts(d.Trace.String()) {
-				v = append(v, Output{Punt: kind})
+			for _, p := range punts(d.Trace.String()) {
+				if p.kind != "" {
+					v = append(v, Output{Punt: p.kind})
+				}
 			}
 		}
 		if d.Kind != sim.NodeDelivered {
