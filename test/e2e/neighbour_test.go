@@ -216,3 +216,24 @@ func TestSLAAC(t *testing.T) {
 	nbctl(t, l, "--wait=hv", "set", "logical_router_port", "r1-out", `ipv6_ra_configs={address_mode=slaac,send_periodic="true",max_interval="4"}`)
 	configured("an address because it is told")
 }
+
+// An Ethernet address that sends does not age in the table of its switch; one that
+// is silent goes.
+func TestFDBAgingByUse(t *testing.T) {
+	l := up(t, parse(t, neighbourLab), lab.ControlGovn)
+	nbctl(t, l, "--wait=hv", "set", "logical_switch", "out", "other_config:fdb_age_threshold=3")
+	fdb := func() string {
+		t.Helper()
+		return must(t)(l.Sbctl(t.Context(), "--bare", "--columns=mac", "list", "FDB"))
+	}
+	p := startPing(t, l, "vm1", "10.0.2.21", 100*time.Millisecond)
+	p.waitReplies(90, 15*time.Second) // three thresholds
+	if got := fdb(); !strings.Contains(got, "50:54:00:00:02:21") {
+		t.Errorf("an address in use is gone: %q", got)
+	}
+	p.noLoss(90)
+	eventually(t, 10*time.Second, "the silent address to go", func() (bool, string) {
+		got := fdb()
+		return !strings.Contains(got, "50:54:00:00:02:21"), got
+	})
+}

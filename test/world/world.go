@@ -263,6 +263,9 @@ func (w *World) edit() string {
 	if w.r.IntN(12) == 0 {
 		return w.forwarding(s)
 	}
+	if w.r.IntN(10) == 0 {
+		return w.neighbours()
+	}
 	if w.r.IntN(8) == 0 {
 		return w.sessions()
 	}
