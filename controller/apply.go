@@ -20,6 +20,7 @@ import (
 //	  +--------- quarantine of what is refused <-----+
 func (c *controller) round(ctx context.Context) {
 	c.rounds++
+	c.again, c.againAt = false, time.Time{}
 	c.decide()
 	c.evaluate()
 	if c.cfg == nil {

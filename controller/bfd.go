@@ -13,6 +13,15 @@ import (
 	"govn/proto/state"
 )
 
+// nextPulse is when the next BFD packet goes, or the next session is lost. What
+// that takes is done without a round.
+func (c *controller) nextPulse() time.Duration {
+	if next := c.bfd.Next(); !next.IsZero() {
+		return max(0, time.Until(next))
+	}
+	return time.Hour
+}
+
 // followBFD makes the sessions those that the units say.
 func (c *controller) followBFD(sessions map[physical.BFDID]*proto.BfdSession) {
 	for id, want := range sessions {
@@ -31,9 +40,16 @@ func (c *controller) followBFD(sessions map[physical.BFDID]*proto.BfdSession) {
 func (c *controller) bfdChanged(key punt.BFDKey, s *proto.BfdStatus) {
 	c.log.Info("BFD session", "port", c.host.Port(physical.PortID{Datapath: key.Datapath, Port: key.Port}).GetName(), "peer", key.Peer, "state", s.State)
 	c.m.bfdChanges.WithLabelValues(s.State).Inc()
+	c.countBFD()
 	if c.greeted {
 		c.st.sendReport(&proto.Report{Bfd: []*proto.BfdStatus{s}})
 	}
+}
+
+func (c *controller) countBFD() {
+	up, all := c.bfd.Len()
+	c.m.bfdSessionsUp.Set(float64(up))
+	c.m.bfdSessions.Set(float64(all))
 }
 
 // mergeBFD is the states of a, and those of b, which are later.

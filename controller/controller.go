@@ -112,8 +112,9 @@ type controller struct {
 	claimed       claimed
 	announcing    map[announceKey]*announcing
 
-	loaded bool // the cache was read
-	again  bool // a round is due though nothing happened
+	loaded  bool // the cache was read
+	again   bool // a round is due though nothing happened
+	againAt time.Time
 
 	do     chan func()
 	ctx    context.Context
@@ -205,11 +206,14 @@ func runDir(remote string) string {
 // loop takes events until ctx ends. Whatever has arrived is taken in before a
 // round is run.
 func (c *controller) loop(ctx context.Context) {
-	timer := time.NewTimer(time.Hour)
+	timer, pulse := time.NewTimer(time.Hour), time.NewTimer(time.Hour)
 	defer timer.Stop()
+	defer pulse.Stop()
 	ready := false
 	for {
 		timer.Reset(c.nextDeadline())
+		pulse.Reset(c.nextPulse())
+		idle := false
 		select {
 		case <-ctx.Done():
 			return
@@ -227,6 +231,9 @@ func (c *controller) loop(ctx context.Context) {
 			c.heard(h)
 		case e := <-c.of.Events():
 			c.switched(e)
+			idle = e.Packet.Opcode() == abi.PuntBFD
+		case <-pulse.C:
+			idle = true
 		case fn := <-c.do:
 			fn()
 			continue
@@ -239,11 +246,16 @@ func (c *controller) loop(ctx context.Context) {
 			select {
 			case h := <-c.st.inbox:
 				c.heard(h)
+				idle = false
 			case e := <-c.of.Events():
 				c.switched(e)
+				idle = idle && e.Packet.Opcode() == abi.PuntBFD
 			default:
 				more = 0
 			}
+		}
+		if c.bfd.Advance(time.Now()); idle { // what has come was taken in before
+			continue // no flow depends on it
 		}
 		c.deadlines()
 		c.round(ctx)
@@ -524,11 +536,10 @@ func (c *controller) learn(m punt.MAC, port uint32) {
 // nextDeadline is when the loop has to look even if nothing happens.
 func (c *controller) nextDeadline() time.Duration {
 	next := time.Now().Add(time.Hour)
-	if c.again {
-		c.again = false
-		next = time.Now().Add(retryRefused)
+	if c.again && c.againAt.IsZero() {
+		c.againAt = time.Now().Add(retryRefused)
 	}
-	due := []time.Time{c.saveAt, c.sinceAt, c.heldUntil, c.advertiseAt, c.seen.next, c.bfd.Next(), c.gw.next, c.announceDue()}
+	due := []time.Time{c.againAt, c.saveAt, c.sinceAt, c.heldUntil, c.advertiseAt, c.seen.next, c.gw.next, c.announceDue()}
 	if c.source == sourceNone {
 		due = append(due, c.caution)
 	}
@@ -548,7 +559,6 @@ func (c *controller) nextDeadline() time.Duration {
 // deadlines does what is due.
 func (c *controller) deadlines() {
 	now := time.Now()
-	c.bfd.Advance(now) // what has come was taken in before
 	c.heldUntil = c.hold.Tick()
 	c.advertiseAt = c.advertise(now)
 	c.lookAtLearned(c.ctx, now)

@@ -45,6 +45,14 @@ func FromMessage(in *openflow.PacketIn) *Packet {
 	return p
 }
 
+// Opcode is that of the packet, 0 if it has none.
+func (p *Packet) Opcode() uint16 {
+	if p == nil || len(p.Userdata) < 2 {
+		return 0
+	}
+	return binary.BigEndian.Uint16(p.Userdata)
+}
+
 // Handler takes a packet of its opcode, without the opcode in the userdata.
 // False: it is malformed.
 type Handler func(p *Packet) bool
