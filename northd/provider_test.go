@@ -3,6 +3,7 @@ package northd_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -188,4 +189,76 @@ func TestVirtualPort(t *testing.T) {
 		return tx.Err()
 	})
 	expect("", "")
+}
+
+// An external port is bound to the chassis that says it hosts it; everywhere else
+// the router on its switch does not hear it, by whatever localnet port it comes.
+// The switch neither answers for it nor knows where it is.
+func TestExternalPort(t *testing.T) {
+	z := newZone(t, "")
+	z.addRouter(t, "lr", nil, [3]string{"lr-sw0", "00:00:00:00:ff:01", "10.0.0.1/24"})
+	_, rows := z.addSwitch(t, "sw0", ofType("localnet", port("ln"), "network_name", "phys"), ofType("localnet", port("ln2"), "network_name", "phys2"),
+		ofType("router", port("sw0-lr", "router"), "router-port", "lr-sw0"), ofType("external", port("ex", "50:54:00:00:00:60 10.0.0.60")))
+	z.hello(t, "hv1", "host1", 1)
+	z.hello(t, "hv2", "host2", 1)
+	groups := z.schemas.NB.Table("HA_Chassis_Group")
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		member := tx.Insert(z.schemas.NB.Table("HA_Chassis"), ovsdb.UUID{}, map[string]ovsdb.Value{"chassis_name": "hv1", "priority": int64(20)})
+		second := tx.Insert(z.schemas.NB.Table("HA_Chassis"), ovsdb.UUID{}, map[string]ovsdb.Value{"chassis_name": "hv2", "priority": int64(10)})
+		g := tx.Insert(groups, ovsdb.UUID{}, map[string]ovsdb.Value{"name": "g", "ha_chassis": ovsdb.NewSet(member, second)})
+		tx.SetColumn(z.columns.LSP.Table, rows[3], "ha_chassis_group", ovsdb.NewSet(g))
+		return tx.Err()
+	})
+	z.step(t)
+	var got []string
+	for line := range strings.Lines(z.flowText("ls_in_external_port")) {
+		_, match, _ := strings.Cut(line, "match=")
+		if match, _, _ = strings.Cut(match, " pipeline="); match != "1" {
+			got = append(got, match)
+		}
+	}
+	slices.Sort(got)
+	var want []string
+	for _, ln := range []string{"ln", "ln2"} {
+		for _, rest := range []string{
+			`!is_chassis_resident("ex") && arp.tpa == 10.0.0.1 && arp.op == 1`,
+			`!is_chassis_resident("ex") && nd_ns && ip6.dst == {fe80::200:ff:fe00:ff01, ff02::1:ff00:ff01} && nd.target == fe80::200:ff:fe00:ff01`,
+			`eth.dst == 00:00:00:00:ff:01 && !is_chassis_resident("ex")`,
+		} {
+			want = append(want, fmt.Sprintf(`inport == %q && eth.src == 50:54:00:00:00:60 && %s`, ln, rest))
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("flows\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, table := range []string{"ls_in_l2_lkup", "ls_in_arp_rsp"} {
+		if flows := z.flowText(table); strings.Contains(flows, "50:54:00:00:00:60") || strings.Contains(flows, "10.0.0.60") {
+			t.Errorf("the switch knows the external port:\n%s", flows)
+		}
+	}
+	if m := z.item(t, "ex"); len(m.HaGroup) != 16 || len(m.Groups) != 0 {
+		t.Errorf("item %v", m)
+	}
+	dp, key := z.keys(t, "ex")
+	claim := []*proto.Claim{{Datapath: dp, Port: key, Since: 5}}
+	z.expectBound(t, map[string]string{"ex": ""})
+	z.registry.Report("hv1", &proto.Report{ClaimsPut: claim})
+	z.expectBound(t, map[string]string{"ex": "hv1"})
+	z.registry.Report("hv2", &proto.Report{ClaimsPut: claim}) // it took over, hv1 does not know yet
+	z.expectBound(t, map[string]string{"ex": "hv2"})
+	z.registry.Report("hv2", &proto.Report{ClaimsGone: claim})
+	z.expectBound(t, map[string]string{"ex": "hv1"})
+	z.registry.Report("hv1", &proto.Report{ClaimsGone: claim})
+	z.expectBound(t, map[string]string{"ex": ""})
+	nodes := z.Program().Engine.Stats().Nodes
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		for u := range tx.Referrers(z.columns.LS.Ports, rows[3]) {
+			tx.DelFromSet(z.columns.LS.Table, u, "ports", rows[3])
+		}
+		return tx.Err()
+	})
+	z.step(t)
+	if now := z.Program().Engine.Stats().Nodes; now >= nodes || strings.Contains(z.flowText("ls_in_external_port"), "eth.src") {
+		t.Errorf("%d nodes, %d while the port was there", now, nodes)
+	}
 }

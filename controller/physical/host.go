@@ -106,7 +106,7 @@ func (p Placement) hash() incr.Hash {
 
 // zoned tells whether the port needs a conntrack zone here.
 func (p *Placement) zoned() bool {
-	return p.Where == Here && p.Kind != KindRedirect && p.Kind != KindPatch && p.Kind != KindL3Gateway
+	return p.Where == Here && p.Kind != KindExternal && p.Kind != KindRedirect && p.Kind != KindPatch && p.Kind != KindL3Gateway
 }
 
 func flag(b bool) uint64 {
@@ -408,6 +408,9 @@ func (h *Host) port(c *incr.Ctx, id PortID) error {
 		return err
 	}
 	incr.Emit(c, h.placements, id, p)
+	if p.Kind == KindExternal {
+		return nil // nothing is sent to it but by the physical network
+	}
 	b := newBuilder(ownerOfPort(id), p.Name)
 	switch p.Where {
 	case Remote:

@@ -18,6 +18,7 @@ const (
 	KindRedirect                  // stands for a distributed gateway port where that is hosted
 	KindLocalport                 // an interface on this chassis and perhaps on others, never reached by a tunnel
 	KindL2Gateway                 // as KindLocalnet, but on one chassis only
+	KindExternal                  // a machine on a physical network, which one chassis stands for
 	KindVirtual                   // the interface of the port that has its address now
 	KindPatch                     // a port of another datapath
 	KindL3Gateway                 // as KindPatch, but on one chassis only: to or from a gateway router
@@ -54,6 +55,8 @@ func kindOf(port *proto.Port) PortKind {
 		return KindL2Gateway
 	case port.Type == typeVirtual:
 		return KindVirtual
+	case port.Type == typeExternal:
+		return KindExternal
 	case port.Type == typePatch:
 		return KindPatch
 	case port.Type == typeL3Gateway:

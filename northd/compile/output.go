@@ -123,6 +123,7 @@ const (
 	PartNeighbour                 // of a port of a switch: what a router on the switch knows of it, Via its switch port
 	PartPeer                      // of a router port: what its router knows of the router at the other end
 	PartPair                      // of a router port with a gateway_mtu: what comes in by the router port Via
+	PartExternal                  // of an external port: against a router on the switch at a localnet port, Via both
 	PartRoutes                    // of routes of a router to one prefix
 )
 

@@ -17,6 +17,7 @@ func (p *Program) runPort(c *incr.Ctx, m topology.Member) error {
 		return err
 	}
 	keys := portKeys(port)
+	p.provide(c, m, port)
 	if port.Type == topology.TypeRouter {
 		topology.EachPair(c, p.ports, m.Row, p.routers.neighbour)
 	}
@@ -48,16 +49,22 @@ func (p *Program) runPort(c *incr.Ctx, m topology.Member) error {
 	}
 
 	groups := p.join(c, port)
+	if port.Type == topology.TypeExternal { // the physical network brings it what is flooded
+		groups = nil
+	}
 	g := gatewayOf(port)
 	item := &proto.Port{Uuid: port.UUID[:], Name: port.Name, Type: bindingType(port), Groups: groups,
 		Parent: hostParent(port), Tag: port.Tag, Learn: pipeline.Learns(port), Options: hostOptions(port),
 		PeerDatapath: port.Crossing.Datapath, PeerPort: port.Crossing.Key, HaGroup: p.pinned(c, g)}
 	routerAddress(port, item)
+	if port.Type == topology.TypeExternal {
+		item.HaGroup = p.use(c, port.HAGroup)
+	}
 	announced := p.announce(c, port, item)
 	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(port.Datapath, port.Key)}, Item{Scope: everywhere, Value: marshal(item)})
 	p.link(c, port.UUID, port.Datapath, &port.Crossing, g)
 	row := p.portBinding(c, port)
-	row.Columns = append(row.Columns, Column{"nat_addresses", announced})
+	row.Columns = append(row.Columns, Column{"nat_addresses", announced}, Column{"ha_chassis_group", haGroupRow(port.HAGroup)})
 	incr.Emit(c, p.Rows, RowKey{"Port_Binding", m.Elem}, row)
 	return nil
 }

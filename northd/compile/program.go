@@ -41,6 +41,8 @@ type Program struct {
 	HAGroups      *incr.Sink[ovsdb.UUID, HAGroup]
 	Warnings      *incr.Sink[string, error] // *topology.FieldError of what is used, but not as it was asked for
 
+	externals externals
+
 	c       *topology.Columns
 	ports   *topology.List
 	fwds    *topology.List               // forwarding groups
@@ -92,6 +94,7 @@ func New(e *incr.Engine, c *topology.Columns, sn *ovsdb.Snapshot) *Program {
 	p.groups = incr.NewRelation(e, "groups", incr.Order(compareGroups))
 	p.unknown = incr.NewRelation(e, "unknown", incr.Order(compareUUIDs))
 
+	p.newExternals(e)
 	p.datapathKey = incr.NewQuery(e, "datapath-key", hashKey, p.readDatapathKey, incr.Order(compareUUIDs))
 	p.port = incr.NewQuery(e, "port", topology.HashPort, p.readPort, incr.Order(compareMember))
 	p.switchBody = incr.NewQuery(e, "switch-body", hashBody, p.compileSwitch, incr.Order(shape.compare))

@@ -49,7 +49,7 @@ var arpND = Feature{
 }
 
 func answers(p *topology.Port) bool {
-	return !p.Unknown && !p.Passthru && p.Type != topology.TypeLocalnet && p.Virtual == nil
+	return !p.Unknown && !p.Passthru && p.Type != topology.TypeLocalnet && p.Virtual == nil && p.Type != topology.TypeExternal
 }
 
 var (

@@ -25,6 +25,9 @@ var l2 = Feature{
 		if !p.Enabled {
 			f.Add(LSInL2Unknown, 50, toPort, drop, port)
 		}
+		if p.Type == topology.TypeExternal { // it is where the physical network has it
+			return
+		}
 		for _, a := range p.Addresses {
 			if p.Enabled {
 				m, cr := toMAC, logical.Arg{}

@@ -24,6 +24,7 @@ type Columns struct {
 		Table                                                       *ovsdb.TableSchema
 		Name, Type, Options, ParentName, Tag, TagRequest, Addresses *ovsdb.ColumnSchema
 		DynamicAddresses, PortSecurity, Up, Enabled, XID            *ovsdb.ColumnSchema
+		HAChassisGroup                                              *ovsdb.ColumnSchema
 	}
 	FwdGroup struct {
 		Table                                *ovsdb.TableSchema
@@ -93,7 +94,7 @@ func NewColumns(s Schemas) *Columns {
 	p.Table = s.NB.Table("Logical_Switch_Port")
 	resolve(p.Table, cols{"name": &p.Name, "type": &p.Type, "options": &p.Options, "parent_name": &p.ParentName,
 		"tag": &p.Tag, "tag_request": &p.TagRequest, "addresses": &p.Addresses, "dynamic_addresses": &p.DynamicAddresses,
-		"port_security": &p.PortSecurity, "up": &p.Up, "enabled": &p.Enabled, "external_ids": &p.XID})
+		"ha_chassis_group": &p.HAChassisGroup, "port_security": &p.PortSecurity, "up": &p.Up, "enabled": &p.Enabled, "external_ids": &p.XID})
 
 	fg := &c.FwdGroup
 	fg.Table = s.NB.Table("Forwarding_Group")

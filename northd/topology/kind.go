@@ -22,7 +22,7 @@ const (
 
 // laterTypes are types of ovn-nb(5) that the compiler does not know yet.
 var laterTypes = map[string]bool{
-	"vtep": true, TypeExternal: true, "remote": true,
+	"vtep": true, "remote": true,
 }
 
 // Errors of the type of a port.
@@ -43,7 +43,7 @@ const (
 // interface or is named by its options. Other ports are wherever a chassis has
 // what they need.
 func (p *Port) Bound() bool {
-	return p.Type == TypeVIF || p.Type == TypeL2Gateway || p.Type == TypeVirtual
+	return p.Type == TypeVIF || p.Type == TypeL2Gateway || p.Type == TypeVirtual || p.Type == TypeExternal
 }
 
 // Physical reports whether the port stands for a physical network.
@@ -88,6 +88,10 @@ func (r *Reader) readKind(c *incr.Ctx, p *Port) error {
 		p.readTag(r, c)
 	case TypeLocalnet, TypeL2Gateway:
 		return r.readProvider(c, p)
+	case TypeExternal:
+		if u, there := r.Opt(c, l.HAChassisGroup, p.UUID); there {
+			p.HAGroup = HAGroupID{HAGroupRow, u.(ovsdb.UUID)}
+		}
 	case TypeVirtual:
 		r.readVirtual(c, p)
 	case TypeLocalport:

@@ -31,20 +31,21 @@ type Port struct {
 	Unknown      bool // "unknown" is among its addresses
 	Addresses    []Addresses
 	PortSecurity []PortSecurity
-	Mac          []string // addresses as written, for Port_Binding:mac
-	Dynamic      string   // the addresses that northd gave, if it asks for some
-	Security     []string // port_security as written
-	Parent       string   // of a nested port: the port whose interface it is behind
-	Tag          uint32   // VLAN of a nested port or on a physical network; 0: none
-	Network      string   // of a localnet or l2gateway port: the physical network
-	EthType      string   // of a localnet port: options:ethtype
-	Gateway      string   // of an l2gateway port: the chassis that it is on
-	Virtual      *Virtual // of a virtual port
-	LearnFDB     bool     // of a localnet port: options:localnet_learn_fdb
-	Passthru     bool     // other_config:vlan-passthru of its switch
-	RouterPort   string   // of a router port's peer: options:router-port
-	FromRouter   bool     // "router" is among its addresses: it has those of its peer
-	Crossing     Peer     // the port of another datapath that it leads to
+	Mac          []string  // addresses as written, for Port_Binding:mac
+	Dynamic      string    // the addresses that northd gave, if it asks for some
+	Security     []string  // port_security as written
+	Parent       string    // of a nested port: the port whose interface it is behind
+	Tag          uint32    // VLAN of a nested port or on a physical network; 0: none
+	Network      string    // of a localnet or l2gateway port: the physical network
+	EthType      string    // of a localnet port: options:ethtype
+	Gateway      string    // of an l2gateway port: the chassis that it is on
+	HAGroup      HAGroupID // of an external port: the chassis that may host it
+	Virtual      *Virtual  // of a virtual port
+	LearnFDB     bool      // of a localnet port: options:localnet_learn_fdb
+	Passthru     bool      // other_config:vlan-passthru of its switch
+	RouterPort   string    // of a router port's peer: options:router-port
+	FromRouter   bool      // "router" is among its addresses: it has those of its peer
+	Crossing     Peer      // the port of another datapath that it leads to
 	// Peer is the router port that a port of type router leads to; nil: there is
 	// none that can be used.
 	Peer *RouterPort
@@ -166,6 +167,7 @@ func (p *Port) AppendHash(b []byte) []byte {
 	b = appendText(b, p.EthType)
 	b = appendText(b, p.Gateway)
 	b = p.Virtual.appendHash(b)
+	b = append(append(b, byte(p.HAGroup.Kind)), p.HAGroup.Row[:]...)
 	b = appendText(b, p.Dynamic)
 	b = append(b, boolByte(p.Enabled), boolByte(p.Unknown), boolByte(p.LearnFDB), boolByte(p.Passthru))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(p.Mac)))
