@@ -57,12 +57,13 @@ type recorder struct {
 	chassis  map[string][]byte
 	links    map[[2]uint32]fabric.Link
 	revision uint64
+	groups   map[string]fabric.HAGroup
 	batches  int
 }
 
 func newRecorder() *recorder {
 	return &recorder{bodies: make(map[[16]byte][]byte), items: make(map[fabric.Key]fabric.ItemChange),
-		bindings: make(map[[2]uint32]fabric.Binding), chassis: make(map[string][]byte), links: make(map[[2]uint32]fabric.Link)}
+		bindings: make(map[[2]uint32]fabric.Binding), chassis: make(map[string][]byte), links: make(map[[2]uint32]fabric.Link), groups: make(map[string]fabric.HAGroup)}
 }
 
 func (r *recorder) Apply(b fabric.Batch) {
@@ -95,6 +96,13 @@ func (r *recorder) Apply(b fabric.Batch) {
 			delete(r.links, [2]uint32{l.A, l.B})
 		} else {
 			r.links[[2]uint32{l.A, l.B}] = l
+		}
+	}
+	for _, g := range b.HAGroups {
+		if g.Value == nil {
+			delete(r.groups, g.Key)
+		} else {
+			r.groups[g.Key] = g
 		}
 	}
 	for _, c := range b.Chassis {
@@ -206,6 +214,9 @@ func (z *zone) dump() string {
 	}
 	for _, l := range z.fabric.links {
 		add("link %+v", l)
+	}
+	for _, g := range z.fabric.groups {
+		add("HA group %x %v %x", g.Key, g.Members, g.Value)
 	}
 	for name, v := range z.fabric.chassis {
 		add("chassis %q %x", name, v)

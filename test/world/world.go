@@ -272,6 +272,9 @@ func (w *World) edit() string {
 	if w.r.IntN(6) == 0 {
 		return w.routes()
 	}
+	if w.r.IntN(6) == 0 {
+		return w.gatewaying()
+	}
 	if w.r.IntN(3) == 0 {
 		return w.routing(s)
 	}
