@@ -176,7 +176,10 @@ func withoutKeys(dump string) string {
 func TestGatewayRouter(t *testing.T) {
 	z := newZone(t, "")
 	lr, _ := z.edge(t)
-	z.nb(t, func(tx *ovsdb.Txn) error { tx.PutInMap(z.columns.LR.Table, lr, "options", "chassis", "hv1"); return tx.Err() })
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		tx.PutInMap(z.columns.LR.Table, lr, "options", "chassis", "hv1")
+		return tx.Err()
+	})
 	b := &z.columns.PortBinding
 	for _, name := range []string{"r0-in", "r0-out", "in-r0", "public-r0"} {
 		row, item := z.port(t, name), z.item(t, name)
