@@ -206,8 +206,8 @@ func (c *controller) settleGroup(key string, group *proto.HAGroup, v verdict, no
 		g.hosting[key] = h
 		c.m.gateway.takeovers.Inc()
 		c.log.Info("this chassis hosts the ports of an HA group now", "group", group.GetName())
-	case v == here:
-		h.until = time.Time{}
+	case v == here && !h.until.IsZero(): // the better one is away again
+		h.since, h.until = now.UnixMilli(), time.Time{}
 	case v == better && h != nil && h.until.IsZero():
 		h.until = now.Add(yieldDelay)
 	}
