@@ -41,6 +41,9 @@ func (c *controller) announce() {
 			if a.Datapath != 0 {
 				at = physical.PortID{Datapath: a.Datapath, Port: a.Port}
 			}
+			if p := c.host.Port(at); p != nil && len(p.HaGroup) > 0 && c.claimed[at] == nil {
+				continue // the others do not send here yet
+			}
 			if c.placed[at].Where == physical.Here {
 				want[announceKey{id, a.Addresses}] = true
 			}

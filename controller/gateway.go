@@ -230,7 +230,8 @@ func (c *controller) gatewaysInstalled() {
 	c.beReady(countUp(g.peers, up))
 	now := map[physical.PortID]bool{}
 	for _, p := range c.host.HAPorts() {
-		if h := g.hosting[string(p.Port.HaGroup)]; h != nil {
+		h := g.hosting[string(p.Port.HaGroup)]
+		if h != nil && (g.ready || len(p.Group.GetMembers()) < 2) {
 			now[p.ID] = true
 			c.hosts(p.ID, &proto.Claim{Datapath: p.ID.Datapath, Port: p.ID.Port, Since: h.since})
 		}

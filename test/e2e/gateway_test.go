@@ -81,7 +81,7 @@ func TestGatewayFailover(t *testing.T) {
 			}
 			gatewayIs(t, l, "gw1")
 			p.waitReplies(150, 20*time.Second)
-			if sent, received := p.stop(); sent-received > 20 {
+			if sent, received := p.stop(); sent-received > 10 {
 				t.Errorf("on the way back %d of %d pings were lost", sent-received, sent)
 			} else {
 				t.Logf("failback: %d of %d pings lost", sent-received, sent)
