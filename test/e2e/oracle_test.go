@@ -19,7 +19,7 @@ func TestOracle(t *testing.T) {
 
 // The same with routers and gateways.
 func TestOracleRouting(t *testing.T) {
-	oracles(t, "../oracle/testdata/routing/{advertisements,gateway,gateways,mtu,provider,router}.yaml")
+	oracles(t, "../oracle/testdata/routing/{advertisements,ecmp,gateway,gateway-router,gateways,join,mtu,neighbours,peers,policies,provider,router,routes}.yaml")
 }
 
 // oracles compares the topologies that a pattern names, which may have one list of

@@ -216,6 +216,9 @@ func tci(vid int) string { return fmt.Sprintf("%#04x", 0x1000|vid) }
 // set rewrites fields: set(eth(src=...,dst=...)), set(ipv4(ttl=63)).
 func set(groups []action, p Packet) error {
 	for _, g := range groups {
+		if g.name == "skb_mark" {
+			continue // pkt.mark is no part of the packet
+		}
 		for _, kv := range g.args {
 			name := ""
 			for _, f := range fields {

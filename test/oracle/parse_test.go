@@ -67,7 +67,7 @@ const push = "tnl_push(tnl_port(6081),header(size=58,type=5,eth(dst=0a:58:cb:00:
 
 // A rewrite counts for the outputs after it, and not outside of its clone.
 func TestExecute(t *testing.T) {
-	list, err := parseActions("userspace(pid=0,controller(reason=1,max_len=65535)),4,clone(set(eth(src=0a:00:00:00:00:09)),5)," +
+	list, err := parseActions("userspace(pid=0,controller(reason=1,max_len=65535)),4,clone(set(eth(src=0a:00:00:00:00:09)),set(skb_mark(0x7)),5)," +
 		"clone(" + push + ",3),set(eth(dst=0a:00:00:00:00:08)),6")
 	if err != nil {
 		t.Fatal(err)
