@@ -25,6 +25,8 @@ func row(columns ...any) map[string]ovsdb.Value {
 			v = set
 		case int:
 			v = int64(x)
+		case ovsdb.UUID:
+			v = ovsdb.NewSet(x)
 		}
 		m[columns[i].(string)] = v
 	}
@@ -402,5 +404,46 @@ func TestQueriesOfOneRoute(t *testing.T) {
 	}
 	if costs[0] != costs[1] || costs[0].route == 0 || costs[0].policy == 0 {
 		t.Errorf("the cost of a route depends on the size of the router: %+v", costs)
+	}
+}
+
+// TestRouteBFD: a route with a BFD session is there as long as that is not down,
+// and keeps the session in use; the packets of BFD take it with the TTL that they
+// have.
+func TestRouteBFD(t *testing.T) {
+	z := newZone(t, "")
+	lr := z.router(t, "lr")
+	var session ovsdb.UUID
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		session = tx.Insert(z.columns.BFD.Table, ovsdb.UUID{}, row("logical_port", "lr-0", "dst_ip", "10.0.0.5"))
+		return tx.Err()
+	})
+	set := func(status string) func() {
+		return func() {
+			z.nb(t, func(tx *ovsdb.Txn) error {
+				tx.SetColumn(z.columns.BFD.Table, session, "status", ovsdb.NewSet(status))
+				return tx.Err()
+			})
+		}
+	}
+	if got := z.gained(func() { z.route(t, lr, "192.168.1.0/24", "10.0.0.5", "bfd", session) }); got != "" {
+		t.Errorf("before the session has begun:\n%s", got)
+	}
+	want := `ip_routing 73 reg7 == 0 && ip4.dst == 192.168.1.0/24 -> ip.ttl--; reg8[0..15] = 0; reg0 = 10.0.0.5; reg1 = 10.0.0.1; eth.src = 00:00:00:00:01:01; outport = "lr-0"; flags.loopback = 1; next;
+ip_routing 74 reg7 == 0 && ip4.dst == 192.168.1.0/24 && udp.dst == 3784 -> reg8[0..15] = 0; reg0 = 10.0.0.5; reg1 = 10.0.0.1; eth.src = 00:00:00:00:01:01; outport = "lr-0"; flags.loopback = 1; next;`
+	if got := z.gained(set("up")); got != want {
+		t.Errorf("while the session is up:\n%s\nwant\n%s", got, want)
+	}
+	// Of two, only the other one is left while this one is down.
+	z.route(t, lr, "192.168.1.0/24", "10.1.0.5")
+	if got := z.gained(set("down")); !strings.Contains(got, "reg0 = 10.1.0.5;") || strings.Contains(got, "10.0.0.5") {
+		t.Errorf("while it is down:\n%s", got)
+	}
+	if got := z.gained(set("up")); !strings.Contains(got, "select(1, 2)") {
+		t.Errorf("when it is up again:\n%s", got)
+	}
+	// A session with somebody else does not matter.
+	if got := z.gained(func() { z.route(t, lr, "192.168.2.0/24", "10.0.0.6", "bfd", session) }); !strings.Contains(got, "reg0 = 10.0.0.6;") {
+		t.Errorf("a session with somebody else:\n%s", got)
 	}
 }
