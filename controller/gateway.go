@@ -50,6 +50,7 @@ const (
 type gateways struct {
 	watch   map[string]watched // tunnels with BFD by interface name
 	peers   map[string]*proto.Bfd
+	watched map[string]bool     // chassis whose tunnels buckets of OpenFlow groups watch
 	hosting map[string]*hosting // by HA group
 	ready   bool                // flows are in: others may send here
 	heardAt time.Time           // since when a chassis is heard, while not ready; zero: none is
@@ -140,6 +141,9 @@ func (c *controller) decide() {
 	g.dirty, g.next = false, time.Time{}
 	if peers := c.host.Monitored(); !maps.EqualFunc(peers, g.peers, func(a, b *proto.Bfd) bool { return pb.Equal(a, b) }) {
 		g.peers, c.chassisChanged = peers, true
+	}
+	if watched := c.host.Watched(); !maps.Equal(watched, g.watched) {
+		g.watched, c.chassisChanged = watched, true
 	}
 	if !g.lostAt.IsZero() { // what this chassis hosts is as it was, for all that is known
 		if due := g.lostAt.Add(pathDownDelay); now.Before(due) {
@@ -284,7 +288,7 @@ func countUp(peers map[string]*proto.Bfd, up map[string]bool) (n int) {
 // has to say that it is not ready.
 func (c *controller) bfdOf(chassis string) vswitch.BFD {
 	how, ok := c.gw.peers[chassis]
-	if !ok {
+	if !ok && !c.gw.watched[chassis] {
 		return vswitch.BFD{}
 	}
 	b := vswitch.BFD{

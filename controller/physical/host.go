@@ -195,6 +195,10 @@ func (h *Host) Round() Change {
 	for _, d := range h.ofgroups.Drain() {
 		ch.Groups[d.Key] = d.New
 		put(h.emittedGroups, d.Key, d.New)
+		h.haChanged = true // which tunnels are watched
+	}
+	if len(h.emittedGroups) > 0 && len(ch.Placed) > 0 {
+		h.haChanged = true
 	}
 	for _, d := range h.sessions.Drain() {
 		ch.Sessions[d.Key] = nil

@@ -30,6 +30,7 @@ type OFGroup struct {
 	Datapath uint32          // the first that has it
 	Objects  []*proto.Object // northbound rows that it is of
 	Watched  []string        // chassis whose tunnels its buckets watch
+	Serves   bool            // a port that a bucket watches is here
 }
 
 func (g OFGroup) hash() incr.Hash {
@@ -43,7 +44,7 @@ func (g OFGroup) hash() incr.Hash {
 	for _, name := range g.Watched {
 		h = incr.CellOf(h, name)
 	}
-	return h
+	return incr.CellOf(h, flag(g.Serves))
 }
 
 func cellOFGroup(id uint32) incr.Cell { return incr.CellOf("ofgroup", uint64(id)) }
@@ -132,6 +133,7 @@ func (h *Host) ofgroup(c *incr.Ctx, id uint32) error {
 			if k.WatchPort = h.watch(c, b.WatchDatapath, p); k.WatchPort == 0 {
 				continue // it cannot be reached
 			}
+			g.Serves = g.Serves || p.Where == Here
 			if p.Where == Remote && !slices.Contains(g.Watched, p.Chassis) {
 				g.Watched = append(g.Watched, p.Chassis)
 			}
@@ -171,3 +173,42 @@ func ones(f *openflow.Field) []byte {
 
 // OFGroup is an OpenFlow group that this host wants; nil: none of that id.
 func (h *Host) OFGroup(id uint32) *OFGroup { return h.emittedGroups[id] }
+
+// Watched are the chassis that this one and they have to watch each other, for
+// the buckets of groups: chassis with a port that a bucket watches, and chassis
+// with a port of the same datapath, which may send to it. Both ends know both, so
+// that BFD runs at both ends of a tunnel or at none. What enters a datapath where
+// the chassis has no port of it, through a router, goes without BFD.
+func (h *Host) Watched() map[string]bool {
+	out := map[string]bool{}
+	users := map[uint32]map[string]bool{} // by datapath: chassis with ports, "" is this one
+	for _, g := range h.emittedGroups {
+		if len(g.Watched) > 0 || g.Serves {
+			users[g.Datapath] = map[string]bool{}
+		}
+	}
+	if len(users) == 0 {
+		return out
+	}
+	for id, p := range h.placed {
+		if at := users[id.Datapath]; at != nil && (p.Kind == KindVIF || p.Kind == KindNested) && (p.Where == Here || p.Where == Remote) {
+			at[p.Chassis] = true
+		}
+	}
+	for _, g := range h.emittedGroups {
+		at := users[g.Datapath]
+		if at[""] {
+			for _, name := range g.Watched {
+				out[name] = true
+			}
+		}
+		if g.Serves {
+			for name := range at {
+				if name != "" {
+					out[name] = true
+				}
+			}
+		}
+	}
+	return out
+}

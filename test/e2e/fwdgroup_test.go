@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	views "govn/proto/control"
 	"govn/sim/lab"
 )
@@ -65,6 +67,21 @@ func shares(t *testing.T, l *lab.Lab, from, to string, n int, at ...string) []in
 	return got
 }
 
+// shares2 counts who of the two ports gets how many of n datagrams within half a
+// second: some may be lost.
+func shares2(t *testing.T, l *lab.Lab, n int) []int {
+	t.Helper()
+	captures := []*lab.Capture{capture(t, l, "c1", "udp and dst port 9"), capture(t, l, "c2", "udp and dst port 9")}
+	must(t)(l.Exec(t.Context(), "vm1", "python3", "-c", spray, "10.0.0.100", fmt.Sprint(n)))
+	_, _ = l.Exec(t.Context(), "vm1", "ping", "-q", "-c", "2", "-i", "0.2", "-W", "0.3", "10.0.0.100") // what was sent is there when this is through
+	got := make([]int, 2)
+	for i, c := range captures {
+		stop(t, c)
+		got[i] = count(t, c, "")
+	}
+	return got
+}
+
 // What is sent to the address of a forwarding group is spread over its ports on
 // two chassis, and goes to those that are left when one of them is gone.
 func TestForwardingGroup(t *testing.T) {
@@ -75,6 +92,15 @@ func TestForwardingGroup(t *testing.T) {
 		t.Errorf("fwd-group-list says %q", out)
 	}
 	must(t)(l.Exec(t.Context(), "vm1", "ping", "-q", "-c", "3", "-i", "0.1", "-w", "5", "10.0.0.100"))
+	await := func(what string, cond func([]int) bool) {
+		t.Helper()
+		took := eventually(t, 15*time.Second, what, func() (bool, string) {
+			got := shares2(t, l, flows)
+			return cond(got), fmt.Sprint(got)
+		})
+		t.Logf("%s after %v", what, took.Round(time.Millisecond))
+	}
+	await("BFD on the tunnel", func(got []int) bool { return got[0] > 0 && got[1] > 0 })
 	got := shares(t, l, "vm1", "10.0.0.100", flows, "c1", "c2")
 	if got[0]+got[1] != flows || got[0] < flows/8 || got[1] < flows/8 {
 		t.Errorf("of %d flows %v arrived at the two ports", flows, got)
@@ -108,6 +134,17 @@ func TestForwardingGroup(t *testing.T) {
 		t.Errorf("of %d flows %v arrived at the port that is left", flows, got)
 	}
 	must(t)(l.Exec(t.Context(), "c1", "ip", "link", "set", "eth0", "up"))
+
+	// A chassis that dies drains: BFD on its tunnel says so.
+	await("flows at both ports", func(got []int) bool { return got[0] > 0 && got[1] > 0 })
+	if err := l.Signal("hv2", "vswitchd", unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	await("all flows at the port that is left", func(got []int) bool { return got[0] == flows })
+	if err := l.Start(t.Context(), "hv2", "vswitchd"); err != nil {
+		t.Fatal(err)
+	}
+	await("flows at both ports again", func(got []int) bool { return got[0] > 0 && got[1] > 0 && got[0]+got[1] == flows })
 
 	// A port that is nowhere drains: it has no bucket.
 	if err := l.Detach(t.Context(), "c2"); err != nil {
