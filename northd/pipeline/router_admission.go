@@ -26,6 +26,9 @@ var routerAdmission = Feature{
 		m, cr := atGateway(p.Gateway.Redirect, toPortMAC, toGatewayMAC)
 		f.Add(LRInAdmission, 50, m, let, port, mac, frameMTU(p), cr)
 		f.Add(LRInAdmission, 50, mcastIn, let, port, mac, frameMTU(p))
+		if p.Peer.ProxyMAC != (topology.MAC{}) {
+			f.Add(LRInAdmission, 50, toProxyMAC, let, port, mac, frameMTU(p), logical.MAC("proxy", p.Peer.ProxyMAC))
+		}
 	},
 }
 
@@ -33,6 +36,7 @@ var (
 	neverRouted  = match("vlan.present || eth.src[40]")
 	toPortMAC    = match("eth.dst == {mac} && inport == {port}")
 	toGatewayMAC = match("eth.dst == {mac} && inport == {port} && is_chassis_resident({cr})")
+	toProxyMAC   = match("eth.dst == {proxy} && inport == {port}")
 	mcastIn      = match("eth.mcast && inport == {port}")
 	admit        = actions("xreg0[0..47] = {mac}; next;")
 	admitChecked = actions("reg9[1] = check_pkt_larger({frame}); xreg0[0..47] = {mac}; next;")

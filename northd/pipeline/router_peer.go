@@ -13,7 +13,11 @@ import (
 var routerPeers = Feature{
 	Name: "router-peers",
 	Port: func(f *Flows, p *topology.Port) {
-		if p.Peer == nil || !p.Peer.Enabled {
+		if p.Peer == nil {
+			return
+		}
+		f.proxy(p)
+		if !p.Peer.Enabled {
 			return
 		}
 		port := logical.Port("port", p.Name)
@@ -27,7 +31,35 @@ var routerPeers = Feature{
 	},
 }
 
+// proxy answers for addresses that the router stands in for. A port of the switch
+// that has one of them answers itself: what is more than a list of addresses is
+// asked after the ports.
+func (f *Flows) proxy(p *topology.Port) {
+	mac := p.Proxy.MAC
+	if mac == (topology.MAC{}) {
+		mac = p.Peer.MAC
+	} else if p.Enabled {
+		f.Add(LSInL2Lkup, 50, toMAC, deliver, logical.MAC("mac", mac), logical.Port("port", p.Name))
+	}
+	priority := uint16(30)
+	if p.Proxy.Plain() {
+		priority = 50
+	}
+	if len(p.Proxy.V4) > 0 {
+		f.Add(LSInARPRsp, priority, arpForProxy, proxyReply, logical.MAC("mac", mac), logical.IPSet("ips", p.Proxy.V4))
+	}
+	if len(p.Proxy.V6) > 0 {
+		f.Add(LSInARPRsp, priority, ndForProxy, proxyAdvert, logical.MAC("mac", mac), logical.IPSet("ips", p.Proxy.V6))
+	}
+}
+
 var (
+	arpForProxy = match("arp.op == 1 && arp.tpa == {ips}")
+	proxyReply  = actions("eth.dst = eth.src; eth.src = {mac}; arp.op = 2; arp.tha = arp.sha; arp.sha = {mac}; " +
+		"arp.tpa <-> arp.spa; outport = inport; flags.loopback = 1; output;")
+	ndForProxy  = match("nd_ns && nd.target == {ips}")
+	proxyAdvert = actions("nd_na_router { eth.src = {mac}; ip6.src = nd.target; nd.tll = {mac}; " +
+		"outport = inport; flags.loopback = 1; output; };")
 	arpForRouter  = match("flags[1] == 0 && arp.op == 1 && arp.tpa == {ip}")
 	ndForRouter   = match("flags[1] == 0 && nd_ns && nd.target == {ip}")
 	routerAsks    = match("eth.src == {macs} && (arp.op == 1 || rarp.op == 3 || nd_ns)")

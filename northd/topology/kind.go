@@ -97,6 +97,9 @@ func (r *Reader) readKind(c *incr.Ctx, p *Port) error {
 	case TypeLocalport:
 	case TypeRouter:
 		p.RouterPort, _ = r.Option(c, l.Options, p.UUID, optionRouterPort)
+		if text, there := r.Option(c, l.Options, p.UUID, optionProxy); there {
+			p.Proxy, _ = ParseProxy(text) // lint says what is wrong with it
+		}
 	case TypeSwitch:
 		p.Crossing = r.peerOfSwitchPort(c, p)
 	default:

@@ -59,6 +59,9 @@ type Peer struct {
 	Port, Owner   ovsdb.UUID // the port and its switch or router
 	Datapath, Key uint32     // tunnel keys; 0 as long as they are not given out
 	Router        bool       // it is a port of a router
+	// ProxyMAC is the Ethernet address of options:arp_proxy of a switch port,
+	// which the router port takes for its own; zero: none.
+	ProxyMAC MAC
 }
 
 // Attachment is what a router port brings to the switch that it is on: all that
@@ -190,7 +193,12 @@ func (r *Reader) ReadRouterPort(c *incr.Ctx, m Member, datapath uint32) (p *Rout
 func (r *Reader) peerOfRouterPort(c *incr.Ctx, p *RouterPort) Peer {
 	if lsp, ok := r.AttachedTo(c, p.Name); ok {
 		if ls, ok := r.Holder(c, r.C.LS.Ports, lsp); ok {
-			return r.peer(c, r.Str(c, r.C.LSP.Name, lsp), ls, lsp, false)
+			p := r.peer(c, r.Str(c, r.C.LSP.Name, lsp), ls, lsp, false)
+			if text, there := r.Option(c, r.C.LSP.Options, lsp, optionProxy); there {
+				proxy, _ := ParseProxy(text)
+				p.ProxyMAC = proxy.MAC
+			}
+			return p
 		}
 	}
 	name, there := r.Opt(c, r.C.LRP.Peer, p.UUID)
@@ -279,6 +287,7 @@ func (p *Peer) appendHash(b []byte) []byte {
 	b = append(b, p.Owner[:]...)
 	b = binary.BigEndian.AppendUint32(b, p.Datapath)
 	b = binary.BigEndian.AppendUint32(b, p.Key)
+	b = append(b, p.ProxyMAC[:]...)
 	return append(b, boolByte(p.Router))
 }
 

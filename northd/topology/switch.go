@@ -46,6 +46,9 @@ type Port struct {
 	RouterPort   string    // of a router port's peer: options:router-port
 	FromRouter   bool      // "router" is among its addresses: it has those of its peer
 	Crossing     Peer      // the port of another datapath that it leads to
+	// Proxy are the further addresses that a router port's peer answers for,
+	// with their own MAC if that is not zero.
+	Proxy Addresses
 	// Peer is the router port that a port of type router leads to; nil: there is
 	// none that can be used.
 	Peer *RouterPort
@@ -178,6 +181,7 @@ func (p *Port) AppendHash(b []byte) []byte {
 	b = appendText(b, p.RouterPort)
 	b = append(b, boolByte(p.FromRouter), boolByte(p.Peer != nil))
 	b = p.Crossing.appendHash(b)
+	b = p.Proxy.appendHash(b)
 	if p.Peer != nil {
 		b = p.Peer.AppendHash(b)
 	}

@@ -84,6 +84,14 @@ func TestRouterGolden(t *testing.T) {
 	flows, err = pipeline.OfResident(toWeb)
 	section("switch port web-r1, resident", flows, err)
 
+	for _, text := range []string{"169.254.239.254 169.254.239.2", "0a:58:a9:fe:01:01 169.254.0.0/24 fd7b::/64"} {
+		proxy := *toWeb
+		if proxy.Proxy, err = topology.ParseProxy(text); err != nil {
+			t.Fatal(err)
+		}
+		flows, err = pipeline.OfPort(&proxy)
+		section("switch port web-r1, arp_proxy="+text, flows, err)
+	}
 	path := filepath.Join("testdata", "router.txt")
 	if *update {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {

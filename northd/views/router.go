@@ -132,6 +132,11 @@ func (s *Source) lintPatches(ls *ovsdb.Row) []control.Problem {
 		}
 		switch p.Str(c.LSP.Type) {
 		case topology.TypeRouter:
+			if text := option("arp_proxy"); text != "" {
+				if _, err := topology.ParseProxy(text); err != nil {
+					out = append(out, ambiguous(p, "options", "arp_proxy: "+err.Error()))
+				}
+			}
 			if name := option("router-port"); name == "" {
 				out = append(out, ambiguous(p, "options", "a port of type router leads nowhere without router-port"))
 			} else if s.Snapshot.Lookup(c.LRP.Table, 0, name) == nil {

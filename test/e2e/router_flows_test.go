@@ -43,6 +43,7 @@ var routerNetwork = []string{
 	`set logical_router_port r1-s2 ipv6_ra_configs={address_mode=dhcpv6_stateful,mtu="1000",router_preference=MEDIUM}`,
 	`set logical_router_port r2-s1 ipv6_ra_configs={address_mode=slaac}`,
 	"lsp-set-enabled s1-r2 disabled",
+	`set logical_switch_port s1-r1 options:arp_proxy="169.254.239.254\ 169.254.239.2"`,
 }
 
 // routerExceptions are the flows that only one of the two has.

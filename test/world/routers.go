@@ -174,9 +174,16 @@ func (w *World) attach(s, p *ovsdb.Row) string {
 	w.next++
 	name, u, port := fmt.Sprint("to", w.next), w.uuid(), p.Str(w.Columns.LRP.Name)
 	addresses := ovsdb.NewSet([]ovsdb.Atom{"router", "router", w.mac() + " " + w.ip4(), "unknown"}[w.r.IntN(4)])
+	options := ovsdb.MapOf("router-port", port)
+	switch w.r.IntN(4) {
+	case 0:
+		options = options.With("arp_proxy", w.ip4()+" "+w.ip4())
+	case 1:
+		options = options.With("arp_proxy", w.mac()+" 10.9.0.0/16 "+w.ip6())
+	}
 	w.hit("Logical_Switch_Port:insert", "Logical_Switch.ports", "Logical_Switch_Port.type")
 	w.nb(func(tx *ovsdb.Txn) error {
-		tx.Insert(lsp.Table, u, map[string]ovsdb.Value{"name": name, "type": "router", "addresses": addresses, "options": ovsdb.MapOf("router-port", port)})
+		tx.Insert(lsp.Table, u, map[string]ovsdb.Value{"name": name, "type": "router", "addresses": addresses, "options": options})
 		tx.AddToSet(ls.Table, s.UUID(), "ports", u)
 		return tx.Err()
 	})
