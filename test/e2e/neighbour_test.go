@@ -154,7 +154,16 @@ func TestStaticMACBinding(t *testing.T) {
 	if strings.Join(strings.Fields(row), " ") != "r1-out 10.0.2.21 50:54:00:00:02:21 False" && !strings.Contains(strings.ToLower(row), "false") {
 		t.Errorf("southbound row %q", row)
 	}
-	nbctl(t, l, "--wait=hv", "set", "static_mac_binding", ".", "override_dynamic_mac=true", `mac="50:54:00:00:02:77"`)
+	// A wrong address holds, whatever the host says itself.
+	uuid := strings.TrimSpace(nbctl(t, l, "--bare", "--columns=_uuid", "find", "static_mac_binding", "ip=10.0.2.21"))
+	nbctl(t, l, "--wait=hv", "set", "static_mac_binding", uuid, "override_dynamic_mac=true", `mac="50:54:00:00:02:77"`)
+	if out, err := l.Exec(t.Context(), "vm1", "ping", "-n", "-c", "1", "-W", "1", "10.0.2.21"); err == nil {
+		t.Errorf("the address of the binding is not used:\n%s", out)
+	}
+	must(t)(l.Exec(t.Context(), "out1", "arping", "-q", "-U", "-c", "1", "-I", "eth0", "10.0.2.21"))
+	if got := neighbourFlows(t, l, "hv1"); strings.Count(got, "50:54:00:00:02:77->eth_dst") != 1 || strings.Contains(got, "50:54:00:00:02:21->eth_dst") {
+		t.Errorf("flows:\n%s", got)
+	}
 }
 
 // A workload learns the path MTU from the router (options:gateway_mtu): RFC 1191
