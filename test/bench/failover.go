@@ -63,6 +63,7 @@ const (
 var timers = map[string][]string{
 	"default": nil,
 	"tuned":   {"options:bfd-min-rx=200", "options:bfd-min-tx=100"},
+	"fast":    {"options:bfd-min-rx=50", "options:bfd-min-tx=50"},
 }
 
 type failoverOptions struct {
@@ -81,7 +82,7 @@ func failover(ctx context.Context, args []string) error {
 	fs.IntVar(&o.n, "n", 20, "failovers of each kind")
 	fs.IntVar(&o.deadN, "dead-n", 20, "failovers while northd (and stock's databases) are dead; stock gets 3 at most")
 	fs.StringVar(&systems, "systems", "stock,govn", "what to measure")
-	fs.StringVar(&sets, "timers", "default,tuned", "timers of BFD: default, tuned (bfd-min-rx=200, bfd-min-tx=100)")
+	fs.StringVar(&sets, "timers", "default,tuned,fast", "timers of BFD: default, tuned (bfd-min-rx=200, bfd-min-tx=100), fast (both 50)")
 	fs.StringVar(&o.govn, "govn", "", "govn binary (default: built from this tree)")
 	fs.StringVar(&o.out, "out", "", "file to which the table is appended (default: standard output only)")
 	fs.DurationVar(&o.limit, "limit", 15*time.Second, "how long a failover may take")
