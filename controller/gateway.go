@@ -224,6 +224,7 @@ func (c *controller) settleGroup(key string, group *proto.HAGroup, v verdict, no
 		g.next = h.until
 	}
 	c.host.SetHosting(key, h != nil)
+	c.host.SetYielding(key, h != nil && !h.until.IsZero())
 }
 
 // gatewaysInstalled follows up when the flows are in: the others may send here,

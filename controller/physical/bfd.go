@@ -43,6 +43,23 @@ func (h *Host) bfdItem(key string, value []byte) error {
 	return err
 }
 
+// SetYielding says that another member of an HA group takes its ports over, while
+// this chassis goes on with them for a moment. Sessions are not among what it
+// goes on with: two ends at a time would tell the peer different things.
+func (h *Host) SetYielding(group string, yields bool) {
+	if h.in.yielding[group] == yields {
+		return
+	}
+	if yields {
+		h.in.yielding[group] = true
+	} else {
+		delete(h.in.yielding, group)
+	}
+	h.e.Touch(cellYielding(group))
+}
+
+func cellYielding(group string) incr.Cell { return incr.CellOf("yielding", group) }
+
 // bfd emits a session where the port that it depends on is resident.
 func (h *Host) bfd(c *incr.Ctx, id BFDID) error {
 	c.Read(cellBFD(id))
@@ -50,9 +67,16 @@ func (h *Host) bfd(c *incr.Ctx, id BFDID) error {
 	if s == nil {
 		return nil
 	}
-	here, err := h.resident.Get(c, PortID{id.Port.Datapath, s.Host})
+	at := PortID{id.Port.Datapath, s.Host}
+	here, err := h.resident.Get(c, at)
 	if err != nil || !here {
 		return err
+	}
+	c.Read(cellPort(at))
+	if group := h.in.ports[at].GetHaGroup(); len(group) > 0 {
+		if c.Read(cellYielding(string(group))); h.in.yielding[string(group)] {
+			return nil
+		}
 	}
 	incr.Emit(c, h.sessions, id, s)
 	return nil

@@ -60,3 +60,32 @@ func TestBFD(t *testing.T) {
 		t.Errorf("a value that is none: %v, %v", err, c.h.in.sessions)
 	}
 }
+
+// A member of an HA group that yields the ports ends their sessions at once.
+func TestBFDYields(t *testing.T) {
+	c := start(t)
+	peer := netip.MustParseAddr("172.16.0.2")
+	id := BFDID{PortID{6, 1}, peer}
+	c.item(proto.Kind_KIND_HA_GROUP, "g", groupOf(nil, "hv1", "hv2"))
+	c.port(6, 2, &proto.Port{Name: "cr-p", Type: "chassisredirect", HaGroup: []byte("g"), Distributed: 1})
+	c.item(proto.Kind_KIND_BFD, state.BFDKey(6, 1, peer), &proto.BfdSession{Discriminator: 1, Host: 2})
+	if s := c.round().Sessions; len(s) != 0 {
+		t.Errorf("sessions %v of a port that others host", s)
+	}
+	c.h.SetHosting("g", true)
+	if s := c.round().Sessions; s[id] == nil {
+		t.Errorf("sessions %v", s)
+	}
+	c.h.SetYielding("g", true)
+	if s, told := c.round().Sessions[id]; s != nil || !told {
+		t.Errorf("session %v while another member takes over", s)
+	}
+	c.h.SetYielding("g", false) // it is away again
+	if s := c.round().Sessions; s[id] == nil {
+		t.Errorf("sessions %v", s)
+	}
+	c.h.SetHosting("g", false)
+	if s, told := c.round().Sessions[id]; s != nil || !told {
+		t.Errorf("session %v of a port that is gone", s)
+	}
+}
