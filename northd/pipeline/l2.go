@@ -21,12 +21,12 @@ var l2 = Feature{
 		f.Add(LSInL2Unknown, 0, always, output)
 	},
 	Port: func(f *Flows, p *topology.Port) {
+		if p.Type == topology.TypeExternal { // it is where the physical network has it
+			return
+		}
 		port := logical.Port("port", p.Name)
 		if !p.Enabled {
 			f.Add(LSInL2Unknown, 50, toPort, drop, port)
-		}
-		if p.Type == topology.TypeExternal { // it is where the physical network has it
-			return
 		}
 		for _, a := range p.Addresses {
 			if p.Enabled {

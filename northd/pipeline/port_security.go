@@ -22,7 +22,7 @@ var portSecurity = Feature{
 		f.Add(LSOutApplyPortSec, 0, always, output)
 	},
 	Resident: func(f *Flows, p *topology.Port) {
-		if !p.Enabled {
+		if !p.Enabled && p.Type != topology.TypeExternal { // nothing comes in by an external port
 			f.Add(LSInCheckPortSec, 100, fromPort, refuse, logical.Port("port", p.Name))
 		}
 	},
