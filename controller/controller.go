@@ -334,6 +334,11 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 		}
 		if id := old.PortIDs[vswitch.KeyChassisID]; id != "" && (now == nil || now.PortIDs[vswitch.KeyChassisID] != id) {
 			c.host.SetTunnel(id, 0)
+			if _, wanted := c.tunnels.Get(id); wanted {
+				// It was given up and wished for again before it had gone, or somebody
+				// else removed it: no revision is installed until it is back.
+				c.waiting[id] = time.Now().Add(tunnelPatience)
+			}
 		}
 		if ln := patchOf(old); ln != "" && (now == nil || patchOf(now) != ln) {
 			c.host.SetPatch(ln, 0)

@@ -260,7 +260,7 @@ func (c *chassis) plug(r *rand.Rand, ports []string) {
 	addInterface(c.ovs, id, c.nextPort)
 }
 
-var host = regexp.MustCompile(`set_field:0x[0-9a-f]+->reg13,?`)
+var host = regexp.MustCompile(`set_field:0x[0-9a-f]+->reg1[123],?`)
 
 // flows is what Open vSwitch has, with names of interfaces, without conntrack
 // zones, which are of the host alone, and without counters.
