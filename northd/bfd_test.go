@@ -297,6 +297,18 @@ func TestBFDProblems(t *testing.T) {
 		}
 	}
 	z := newZone(t, "")
+	z.register(t, "hv1")
+	lr := z.gateway(t, "hv1", "172.16.0.1/24")
+	dp := uint32(z.store.Snapshot().Row(z.columns.Datapath.Table, lr).Int(z.columns.Datapath.TunnelKey))
+	z.session(t, "up", "172.16.0.2", map[string]ovsdb.Value{"min_tx": ovsdb.NewSet(int64(1)), "min_rx": ovsdb.NewSet(int64(0)), "detect_mult": ovsdb.NewSet(int64(1000))})
+	if problems := fmt.Sprint(z.View().Lint().Problems); !strings.Contains(problems, "min_tx: 1 ms is not of 10 to 4294967 ms") ||
+		!strings.Contains(problems, "detect_mult: 1000 is not of 1 to 255") || strings.Contains(problems, "min_rx") {
+		t.Errorf("limits: %s", problems)
+	}
+	if item, _ := z.sessionItem(t, dp, 1, "172.16.0.2"); item == nil || item.DetectMult != 255 || item.MinTx != 1 || item.MinRx != 0 {
+		t.Errorf("item %v", item)
+	}
+	z = newZone(t, "")
 	z.gateway(t, "", "172.16.0.1/24")
 	z.session(t, "up", "172.16.0.2", nil)
 	if problems := z.View().Lint().Problems; len(problems) != 1 || !strings.Contains(fmt.Sprint(problems[0]), "no one chassis hosts the port") {

@@ -141,10 +141,17 @@ func (p *Program) runBFD(c *incr.Ctx, u ovsdb.UUID) error {
 	return nil
 }
 
-// checkBFD fails where a session cannot run.
+// checkBFD fails where a session cannot run, and warns where it does not as it is
+// asked to.
 func (p *Program) checkBFD(c *incr.Ctx, u ovsdb.UUID) error {
 	s, ok, err := p.Reader.ReadBFD(c, u)
-	if err == nil && ok {
+	if !ok {
+		return err
+	}
+	for _, e := range p.Reader.BFDLimits(c, u) {
+		p.warn(c, e)
+	}
+	if err == nil {
 		_, err = p.seatOf(c, s)
 	}
 	return err

@@ -86,6 +86,33 @@ func (r *Reader) milliseconds(c *incr.Ctx, col *ovsdb.ColumnSchema, u ovsdb.UUID
 	return uint32(min(max(v.(int64), 0), bfd.MaxInterval.Milliseconds()))
 }
 
+// MinBFDInterval is the shortest time in milliseconds that chassis promise to
+// send or take BFD packets in.
+const MinBFDInterval = 10
+
+// BFDLimits are the columns of a row that ask for what there is not.
+func (r *Reader) BFDLimits(c *incr.Ctx, u ovsdb.UUID) (list []*FieldError) {
+	t := &r.C.BFD
+	for _, l := range []struct {
+		col       *ovsdb.ColumnSchema
+		low, high int64
+		unit      string
+	}{
+		{t.MinTx, MinBFDInterval, bfd.MaxInterval.Milliseconds(), " ms"}, {t.MinRx, MinBFDInterval, bfd.MaxInterval.Milliseconds(), " ms"},
+		{t.DetectMult, 1, math.MaxUint8, ""},
+	} {
+		v, there := r.Opt(c, l.col, u)
+		if !there || l.col == t.MinRx && v.(int64) == 0 { // the neighbour need not send
+			continue
+		}
+		if n := v.(int64); n < l.low || n > l.high {
+			list = append(list, &FieldError{Table: t.Table.Name, Column: l.col.Name, Object: r.Str(c, t.LogicalPort, u), UUID: u,
+				Err: fmt.Errorf("%d%s is not of %d to %d%s; the nearest counts", n, l.unit, l.low, l.high, l.unit)})
+		}
+	}
+	return list
+}
+
 // discriminator is that of a session: it differs from those of all others, is not
 // zero, does not change and is hard to guess.
 //
