@@ -108,7 +108,7 @@ func (c *Chassis) begin(ctx context.Context, ids map[string]string, o ChassisOpt
 	}
 	c.vs = &vswitchd{
 		db: c.db, dir: c.Dir, log: c.log, local: c.EncapIP, device: c.hasDevice,
-		bridges: map[string]*bridge{}, make: c.newBridge,
+		bridges: map[string]*bridge{}, make: c.newBridge, watch: c.net.watch,
 	}
 	srv := ovsdb.NewServer(c.db.store, ovsdb.ServerOptions{Logger: c.log})
 	c.wg.Go(func() {

@@ -47,7 +47,8 @@ type Network struct {
 	tracing bool
 	punts   atomic.Int64 // packets that controllers may answer
 
-	running sync.Mutex // held by whoever lets events happen
+	running  sync.Mutex // held by whoever lets events happen
+	watching sync.Mutex // held by whoever looks at BFD
 
 	mu           sync.Mutex
 	wire         segment
@@ -153,7 +154,9 @@ func (n *Network) RemoveChassis(name string) error {
 	if c == nil {
 		return fmt.Errorf("%w: chassis %q", ErrNotFound, name)
 	}
-	return c.end()
+	err := c.end()
+	n.watch()
+	return err
 }
 
 // process takes a packet through a bridge, from a port.

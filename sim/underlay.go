@@ -41,8 +41,9 @@ type Fault func(f *Frame) (lost bool)
 // frame in order, by the goroutine that runs the network.
 func (n *Network) SetFault(fn Fault) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.fault = fn
+	n.mu.Unlock()
+	n.watch()
 }
 
 // LinkDown is a fault: nothing passes between two chassis. An empty name stands

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"govn/pkg/openflow"
 	"govn/pkg/ovsdb"
@@ -37,6 +38,7 @@ type vswitchd struct {
 	device func(name string) bool // is there a network device of that name?
 	make   func(name string, id uint64) *vswitch.Bridge
 	local  netip.Addr // endpoint of tunnels that name none
+	watch  func()     // looks at BFD on tunnels anew
 
 	mu      sync.RWMutex
 	bridges map[string]*bridge
@@ -62,6 +64,12 @@ type port struct {
 	number uint32
 	err    error
 	tunnel *endpoint // of a Geneve port
+	made   vswitch.Port
+
+	// BFD, of a Geneve port; see bfd.go.
+	bfd    bfdStatus
+	bfdOn  bool
+	silent time.Time // when the silence of the other end is noticed; zero: it is heard, or was given up
 }
 
 // run follows the database until ctx ends, and takes the bridges away then.
@@ -100,7 +108,7 @@ func (v *vswitchd) matters(c *ovsdb.Commit) bool {
 	}
 	columns := map[string][]string{
 		"Open_vSwitch": {"bridges", "next_cfg"}, "Bridge": {"ports", "name"},
-		"Port": {"interfaces", "tag"}, "Interface": {"type", "options", "ofport_request"},
+		"Port": {"interfaces", "tag"}, "Interface": {"type", "options", "ofport_request", "bfd"},
 	}
 	for _, ch := range c.Changes {
 		if ch.Old == nil || ch.New == nil {
@@ -138,7 +146,11 @@ func (v *vswitchd) configure(ctx context.Context, sn *ovsdb.Snapshot) error {
 	}
 	v.connectPatches()
 	v.mu.Unlock()
-	return v.report(ctx, sn, want)
+	if err := v.report(ctx, sn, want); err != nil {
+		return err
+	}
+	v.watch()
+	return nil
 }
 
 // addBridge makes a bridge and accepts OpenFlow connections for it.
@@ -237,8 +249,10 @@ func (v *vswitchd) setPorts(br *bridge, w *wantedBridge) {
 	}
 	for i := range w.ifaces {
 		wi := &w.ifaces[i]
-		if br.ports[wi.name] == nil {
+		if p := br.ports[wi.name]; p == nil {
 			br.ports[wi.name] = v.addPort(br, wi)
+		} else {
+			p.want.bfd = wi.bfd
 		}
 	}
 }
@@ -287,6 +301,7 @@ func (v *vswitchd) addPort(br *bridge, w *wantedIface) *port {
 		return p
 	}
 	sp.Number = p.number
+	p.made = sp
 	br.numbers[p.number] = p
 	br.sw.SetPort(sp)
 	return p

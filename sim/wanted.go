@@ -28,6 +28,7 @@ type wantedIface struct {
 	request uint32 // ofport_request; 0: none
 	options map[string]string
 	tag     int // Port:tag; 0: none
+	bfd     map[string]string
 }
 
 // equal tells whether the device behind two interfaces is the same.
@@ -48,6 +49,7 @@ func (d *confDB) wanted(sn *ovsdb.Snapshot) []wantedBridge {
 		name   = d.iface.Column("name")
 		opts   = d.iface.Column("options")
 		req    = d.iface.Column("ofport_request")
+		bfd    = d.iface.Column("bfd")
 	)
 	for u := range root.Set(d.root.Column("bridges")).All() {
 		br := sn.Row(d.bridge, u.(ovsdb.UUID))
@@ -68,7 +70,7 @@ func (d *confDB) wanted(sn *ovsdb.Snapshot) []wantedBridge {
 				if row == nil {
 					continue
 				}
-				wi := wantedIface{row: row.UUID(), name: row.Str(name), kind: row.Str(kind), options: map[string]string{}}
+				wi := wantedIface{row: row.UUID(), name: row.Str(name), kind: row.Str(kind), options: map[string]string{}, bfd: map[string]string{}}
 				if vid, ok := port.Opt(d.port.Column("tag")); ok {
 					wi.tag = int(vid.(int64))
 				}
@@ -77,6 +79,9 @@ func (d *confDB) wanted(sn *ovsdb.Snapshot) []wantedBridge {
 				}
 				for k, v := range row.Map(opts).All() {
 					wi.options[k.(string)] = v.(string)
+				}
+				for k, v := range row.Map(bfd).All() {
+					wi.bfd[k.(string)] = v.(string)
 				}
 				w.ifaces = append(w.ifaces, wi)
 			}

@@ -287,7 +287,7 @@ func (b *Bridge) alive(g *group, i, depth int) bool {
 		return true
 	}
 	if n, ok := packet.PortFrom32(k.WatchPort); ok && k.WatchPort != 0 {
-		if p := b.ports[n]; p != nil && !p.Down {
+		if p := b.ports[n]; p != nil && !p.Down && !p.Dead {
 			return true
 		}
 	}
@@ -378,7 +378,7 @@ func (x *execution) bundle(a openflow.Bundle) {
 	}
 	for i, m := range a.Members {
 		p := x.b.ports[m]
-		if p == nil || p.Down {
+		if p == nil || p.Down || p.Dead {
 			continue
 		}
 		if a.Algorithm == activeBackup {

@@ -33,6 +33,7 @@ type Port struct {
 	Type   PortType
 	MAC    [6]byte
 	Down   bool // no link: nothing is sent, groups take other buckets
+	Dead   bool // nobody answers at the other end: what is sent is sent, bundles and groups take other ports
 
 	// Of a patch port: where its packets come out.
 	Peer       *Bridge

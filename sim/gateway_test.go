@@ -1,0 +1,62 @@
+package sim
+
+import (
+	"testing"
+	"time"
+)
+
+// gatewayAt waits until the southbound database has the gateway port of the
+// example on a chassis, for which simulated time passes.
+func gatewayAt(t *testing.T, s *Scenario, chassis string) {
+	t.Helper()
+	b, ch := &s.Zone.Columns.PortBinding, &s.Zone.Columns.Chassis
+	at := func() string {
+		sn := s.Zone.Store.Snapshot()
+		for row := range sn.Rows(b.Table) {
+			if row.Str(b.LogicalPort) != "cr-r0-public" {
+				continue
+			}
+			if u, ok := row.Ref(b.Chassis); ok {
+				return sn.Row(ch.Table, u).Str(ch.Name)
+			}
+		}
+		return ""
+	}
+	if err := s.Advance(within(t), 2*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Zone.Until(within(t), chassis+" is the gateway", func() bool { return at() == chassis }); err != nil {
+		t.Fatalf("%v; it is %q", err, at())
+	}
+}
+
+// A gateway that falls silent is replaced by the next one, and takes its place
+// again when it is heard: what TestGatewayFailover of test/e2e does on Open
+// vSwitch. Nobody but the chassis decides.
+func TestGatewayFailover(t *testing.T) {
+	s := up(t, loadFile(t, "../docs/examples/gateway.yaml"), Options{})
+	gatewayAt(t, s, "gw1")
+	if r := ping(t, s, "vm", "172.16.0.9"); !r.Answered || r.TTL != 63 {
+		t.Fatalf("through gw1: %+v", r)
+	}
+	s.SetFault(LinkDown("gw1", ""))
+	if r := ping(t, s, "vm", "172.16.0.9"); r.Answered {
+		t.Errorf("answered before anybody can have noticed: %+v", r)
+	}
+	gatewayAt(t, s, "gw2")
+	if r := ping(t, s, "vm", "172.16.0.9"); !r.Answered {
+		t.Errorf("through gw2: %+v", r)
+	}
+	s.SetFault(nil)
+	gatewayAt(t, s, "gw1")
+	if r := ping(t, s, "vm", "172.16.0.9"); !r.Answered {
+		t.Errorf("through gw1 again: %+v", r)
+	}
+	if err := s.RemoveChassis("gw1"); err != nil {
+		t.Fatal(err)
+	}
+	gatewayAt(t, s, "gw2")
+	if r := ping(t, s, "vm", "172.16.0.9"); !r.Answered {
+		t.Errorf("without gw1: %+v", r)
+	}
+}
