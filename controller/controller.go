@@ -74,7 +74,8 @@ type controller struct {
 	heldUntil   time.Time      // when held packets are looked at
 	advertised  map[physical.PortID]*advertising
 	advertiseAt time.Time
-	residentsIn map[uint32]int // ports on interfaces of this host, by datapath
+	heardAt     map[physical.NeighbourID]time.Time // what northd has not confirmed
+	residentsIn map[uint32]int                     // ports on interfaces of this host, by datapath
 
 	state    *state.State
 	accepted uint64 // session whose frames count
@@ -181,7 +182,7 @@ func newController(ctx context.Context, o Options) *controller {
 		leaving: map[string]bool{}, waiting: map[string]time.Time{}, serving: map[string]bool{},
 		placed: map[physical.PortID]physical.Placement{}, do: make(chan func()),
 		gw: newGateways(), gatewayClaims: map[physical.PortID]bool{}, claimed: claimed{}, announcing: map[announceKey]*announcing{},
-		seen: newSeen(), residentsIn: map[uint32]int{}, advertised: map[physical.PortID]*advertising{},
+		seen: newSeen(), residentsIn: map[uint32]int{}, heardAt: map[physical.NeighbourID]time.Time{}, advertised: map[physical.PortID]*advertising{},
 	}
 	c.m.punt = newPuntMetrics(punts)
 	c.handle()

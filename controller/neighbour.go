@@ -34,10 +34,32 @@ func (c *controller) learnNeighbour(at punt.NextHop, mac uint64) {
 		return // it left meanwhile
 	}
 	c.host.SetHeard(physical.NeighbourID(at), mac)
+	c.heardAt[physical.NeighbourID(at)] = time.Now()
 	c.hold.Resolve(at, c.neighbourAt(at))
 	c.watchLearned(time.Now())
 	if c.greeted {
 		c.st.sendReport(&proto.Report{NeighboursPut: []*proto.Neighbour{neighbourMessage(physical.NeighbourID(at), mac)}})
+	}
+}
+
+// confirmTime is how long northd may take to confirm what was learned here while
+// it is connected. It does not where the router has all the neighbours that it
+// may have, or where a client has deleted the row already.
+const confirmTime = 30 * time.Second
+
+// forgetUnconfirmed drops what northd does not confirm. Packets to it ask again.
+func (c *controller) forgetUnconfirmed(now time.Time) {
+	for id, at := range c.heardAt {
+		_, waits := c.host.Heard()[id]
+		switch {
+		case !waits:
+			delete(c.heardAt, id)
+		case !c.greeted:
+			c.heardAt[id] = now
+		case now.Sub(at) >= confirmTime:
+			delete(c.heardAt, id)
+			c.host.SetHeard(id, 0)
+		}
 	}
 }
 

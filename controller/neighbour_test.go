@@ -1,10 +1,13 @@
 package controller
 
 import (
+	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
+	"govn/controller/punt"
 	"govn/pkg/abi"
 	"govn/pkg/openflow"
 	"govn/proto"
@@ -80,5 +83,33 @@ func TestNeighbours(t *testing.T) {
 	l.n.applied(l.n.put(n))
 	if strings.Contains(l.flows(), "table=66,") {
 		t.Errorf("a neighbour that northd forgot is left:\n%s", l.flows())
+	}
+}
+
+// TestUnconfirmed: what northd does not confirm goes after a while, but not while
+// northd is away.
+func TestUnconfirmed(t *testing.T) {
+	c := newController(t.Context(), Options{Logger: slog.New(slog.DiscardHandler)})
+	if err := c.host.Item(proto.Kind_KIND_PORT, state.PortKey(3, 2), marshal(&proto.Port{Name: "rp2"})); err != nil {
+		t.Fatal(err)
+	}
+	at := punt.NextHop{Datapath: 3, Port: 2, IP: netip.MustParseAddr("20.0.0.9")}
+	c.learnNeighbour(at, 5)
+	now := time.Now()
+	known := func(what string, want uint64) {
+		t.Helper()
+		if got := c.neighbourAt(at); got != want {
+			t.Errorf("%s: %x", what, got)
+		}
+	}
+	c.forgetUnconfirmed(now.Add(time.Hour))
+	known("northd is away", 5)
+	c.greeted = true
+	c.forgetUnconfirmed(now.Add(time.Hour + confirmTime/2))
+	known("northd is there", 5)
+	c.forgetUnconfirmed(now.Add(time.Hour + 2*confirmTime))
+	known("northd does not confirm", 0)
+	if len(c.heardAt) != 0 {
+		t.Errorf("%d left", len(c.heardAt))
 	}
 }

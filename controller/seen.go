@@ -128,6 +128,7 @@ func (c *controller) lookAtLearned(ctx context.Context, now time.Time) {
 		return
 	}
 	s.next = now.Add(s.every)
+	c.forgetUnconfirmed(now)
 	if c.session == nil {
 		return
 	}

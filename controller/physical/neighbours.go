@@ -78,22 +78,34 @@ func (h *Host) datapathItem(key string, value []byte) error {
 	m, err := decode(value, &proto.Datapath{})
 	h.datapathChanged(dp, h.neigh.datapaths[dp] != nil, m != nil)
 	put(h.neigh.datapaths, dp, m)
-	if m == nil && h.neigh.heardIn[dp] > 0 {
-		var gone []NeighbourID
-		for id := range h.neigh.heard {
-			if id.Datapath == dp {
-				gone = append(gone, id)
-			}
-		}
-		for _, id := range gone {
-			h.SetHeard(id, 0)
-		}
+	if m == nil {
+		h.unhearIn(dp, func(NeighbourID) bool { return true })
 	}
 	return err
 }
 
-// redirected notes which port a chassisredirect port stands for.
+// unhearIn forgets what was heard in a datapath.
+func (h *Host) unhearIn(dp uint32, which func(NeighbourID) bool) {
+	if h.neigh.heardIn[dp] == 0 {
+		return
+	}
+	var gone []NeighbourID
+	for id := range h.neigh.heard {
+		if id.Datapath == dp && which(id) {
+			gone = append(gone, id)
+		}
+	}
+	for _, id := range gone {
+		h.SetHeard(id, 0)
+	}
+}
+
+// redirected notes which port a chassisredirect port stands for, and forgets what
+// was heard on a port that left.
 func (h *Host) redirected(id PortID, port *proto.Port) {
+	if port == nil {
+		h.unhearIn(id.Datapath, func(n NeighbourID) bool { return n.Port == id.Port })
+	}
 	if old, ok := h.neigh.redirects[id]; ok {
 		delete(h.neigh.redirects, id)
 		delete(h.neigh.redirect, old)

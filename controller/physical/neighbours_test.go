@@ -105,6 +105,15 @@ func TestNeighbourSources(t *testing.T) {
 	if c.h.HeardIn(3) != 0 || len(c.h.Heard()) != 0 {
 		t.Error("something heard is left")
 	}
+	c.h.SetHeard(id, 0x0a0000000003)
+	c.h.SetHeard(NeighbourID{3, 4, id.IP}, 0x0a0000000003)
+	if err := c.h.Item(proto.Kind_KIND_PORT, state.PortKey(3, 2), nil); err != nil {
+		t.Fatal(err)
+	}
+	c.round()
+	if mac, _ := c.h.Neighbour(id); mac != 0 || c.h.HeardIn(3) != 1 {
+		t.Errorf("the port left: %x, %d heard on others", mac, c.h.HeardIn(3))
+	}
 }
 
 // TestStandsFor finds the port that stands for a router port.

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,8 @@ topology:
     - lrp-add r1 r1-out 00:00:00:00:01:02 10.0.2.1/24 fd02::1/64
 `
 
+var firstTime = regexp.MustCompile(`icmp_seq=1 .*`)
+
 // macBindings are the learned addresses of the southbound database.
 func macBindings(t *testing.T, l *lab.Lab) string {
 	t.Helper()
@@ -65,6 +68,7 @@ func TestUnknownNextHop(t *testing.T) {
 		if err != nil || !strings.Contains(out, "5 received") {
 			t.Errorf("ping %s: %v\n%s\n%s", tc.to, err, out, must(t)(l.Exec(t.Context(), "vm1", "ip", "neigh")))
 		}
+		t.Logf("first ping to %s: %s", tc.to, firstTime.FindString(out))
 		eventually(t, 5*time.Second, "a row of MAC_Binding", func() (bool, string) {
 			got := macBindings(t, l)
 			return strings.Contains(got, tc.binding), got
