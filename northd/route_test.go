@@ -334,6 +334,24 @@ func TestLateNames(t *testing.T) {
 	}
 }
 
+// TestLintSymmetricReply names routes whose replies do not go back the way that
+// requests came.
+func TestLintSymmetricReply(t *testing.T) {
+	z := newZone(t, "")
+	lr := z.router(t, "lr")
+	z.route(t, lr, "192.168.0.0/16", "10.0.0.9", "options", ovsdb.MapOf("ecmp_symmetric_reply", "true"))
+	if p := z.problems(); !strings.Contains(p, `options "ecmp_symmetric_reply": works on gateway routers only`) {
+		t.Errorf("problems %q", p)
+	}
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		tx.PutInMap(z.columns.LR.Table, lr, "options", "chassis", "hv1")
+		return tx.Err()
+	})
+	if p := z.problems(); !strings.Contains(p, `options "ecmp_symmetric_reply": connection tracking of routers is not there yet`) {
+		t.Errorf("problems %q", p)
+	}
+}
+
 // TestLintLoop names routes by which two routers send packets to and fro, and
 // not those that summarise what the other router knows better.
 func TestLintLoop(t *testing.T) {

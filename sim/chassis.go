@@ -282,7 +282,7 @@ func (c *Chassis) AwaitInterfaceID(ctx context.Context, name, key string) error 
 }
 
 // portNumbers are where a flow names a port.
-var portNumbers = regexp.MustCompile(`\b(in_port=|output:)([0-9]+)\b`)
+var portNumbers = regexp.MustCompile(`\b(in_port=|output:|watch_port:)([0-9]+)\b`)
 
 // Flows are the flows of br-int as "ovs-ofctl --names --no-stats dump-flows"
 // prints them: with names of ports, without counters.
@@ -296,7 +296,11 @@ func (c *Chassis) Flows() []string {
 		names[strconv.FormatUint(uint64(p.Number), 10)] = p.Name
 	}
 	var lines []string
-	for line := range strings.Lines(br.DumpFlows()) {
+	dump := br.DumpFlows()
+	for _, g := range br.Groups() {
+		dump += g.String() + "\n"
+	}
+	for line := range strings.Lines(dump) {
 		lines = append(lines, portNumbers.ReplaceAllStringFunc(strings.TrimSpace(line), func(s string) string {
 			m := portNumbers.FindStringSubmatch(s)
 			if name, ok := names[m[2]]; ok {

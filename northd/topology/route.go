@@ -24,6 +24,10 @@ var (
 	ErrNoPort = errors.New("the router has no port of this name that could be used")
 )
 
+// OptionSymmetricReply is the key in options of a route by which replies are to go
+// the way that their requests came (ovn-nb(5)).
+const OptionSymmetricReply = "ecmp_symmetric_reply"
+
 // nexthopDiscard is the next hop of a route that drops (ovn-nb(5)).
 const nexthopDiscard = "discard"
 
@@ -130,7 +134,7 @@ func (r *Reader) bfdDown(c *incr.Ctx, col *ovsdb.ColumnSchema, u ovsdb.UUID, nex
 // RouteOptions are the parts of a route that matter where there are several to
 // its prefix.
 func (r *Reader) RouteOptions(c *incr.Ctx, u ovsdb.UUID) (symmetric bool, fields []string) {
-	v, _ := r.Option(c, r.C.Route.Options, u, "ecmp_symmetric_reply")
+	v, _ := r.Option(c, r.C.Route.Options, u, OptionSymmetricReply)
 	for a := range r.Set(c, r.C.Route.SelectionFields, u).All() {
 		fields = append(fields, a.(string))
 	}

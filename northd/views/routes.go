@@ -77,6 +77,7 @@ func (r *routers) lint() []control.Problem {
 		for a := range lr.Set(c.LR.StaticRoutes).All() {
 			if row := r.s.Snapshot.Row(c.Route.Table, a.(ovsdb.UUID)); row != nil {
 				out = append(out, r.lintRoute(lr, row)...)
+				out = append(out, r.lintSymmetric(lr, row)...)
 			}
 		}
 	}
@@ -158,6 +159,23 @@ func (r *routers) lintRoute(lr, row *ovsdb.Row) []control.Problem {
 		}
 	}
 	return nil
+}
+
+// lintSymmetric finds routes that ask for replies to go the way that the requests
+// came, which nothing sees to yet.
+func (r *routers) lintSymmetric(lr, row *ovsdb.Row) []control.Problem {
+	t := &r.s.Columns.Route
+	if v, _ := row.Map(t.Options).Get(topology.OptionSymmetricReply); v != "true" {
+		return nil
+	}
+	reason := "connection tracking of routers is not there yet: replies go by any of the routes to the prefix"
+	if chassis, _ := lr.Map(r.s.Columns.LR.Options).Get("chassis"); chassis == nil {
+		reason = "works on gateway routers only (options:chassis); here replies go by any of the routes to the prefix"
+	}
+	return []control.Problem{{
+		Object: control.Object{Table: t.Table.Name, Name: row.Str(t.Prefix), UUID: row.UUID().String()},
+		Column: t.Options.Name, Value: topology.OptionSymmetricReply, Reason: reason, Effect: control.Ambiguous,
+	}}
 }
 
 // route is prefix and next hop of a route by destination in the main table.

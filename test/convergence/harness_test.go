@@ -262,17 +262,17 @@ func (c *chassis) plug(r *rand.Rand, ports []string) {
 
 var host = regexp.MustCompile(`set_field:0x[0-9a-f]+->reg1[123],?`)
 
-// flows is what Open vSwitch has, with names of interfaces, without conntrack
-// zones, which are of the host alone, and without counters.
+// flows is what Open vSwitch has, groups included, with names of interfaces,
+// without conntrack zones, which are of the host alone, and without counters.
 func flows(ovs *ovstest.OVS) []string {
-	return normal(ovs.Ofctl("dump-flows", "--names", "--no-stats"))
+	return normal(ovs.Ofctl("dump-flows", "--names", "--no-stats") + "\n" + ovs.Ofctl("dump-groups", "--names"))
 }
 
 // normal makes flows of two chassis comparable.
 func normal(out string) []string {
 	var lines []string
 	for _, l := range strings.Split(out, "\n") {
-		if l = strings.TrimSpace(l); strings.Contains(l, "actions=") {
+		if l = strings.TrimSpace(l); strings.Contains(l, "actions=") || strings.HasPrefix(l, "group_id=") {
 			l = host.ReplaceAllString(l, "")
 			if i := strings.Index(l, ", "); i > 0 && host.MatchString(out) && ownsHost(l) {
 				l = l[i+2:] // its cookie covers the zone
