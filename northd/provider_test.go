@@ -191,6 +191,33 @@ func TestVirtualPort(t *testing.T) {
 	expect("", "")
 }
 
+// What is used, but does not do all that it was made for, is listed.
+func TestProviderProblems(t *testing.T) {
+	z := newZone(t, "")
+	z.addSwitch(t, "sw0", ofType("localnet", port("ln"), "network_name", "phys", "ethtype", "qinq"), ofType("external", port("ex0")),
+		ofType("l2gateway", port("gw"), "network_name", "phys", "l2gateway-chassis", "hv9"),
+		ofType("virtual", port("v0"), "virtual-ip", "10.0.0.300", "virtual-parents", "gw"), ofType("virtual", port("v1"), "virtual-ip", "10.0.0.30", "virtual-parents", "gw"))
+	z.step(t)
+	var got []string
+	for _, p := range z.View().Lint().Problems {
+		got = append(got, fmt.Sprintf("%s %s: %s [%s]", p.Name, p.Column, p.Reason, p.Effect))
+	}
+	want := []string{
+		"ex0 ha_chassis_group: an external port needs chassis that may host it; without them no router hears it [ambiguous]",
+		`gw options: l2gateway-chassis "hv9": there is no chassis of that name [ambiguous]`,
+		`ln options: "qinq": ethtype is neither 802.11q nor 802.11ad, and counts as the former [ambiguous]`,
+		"v0 options: virtual-ip is no IP address; no chassis will have the port [ambiguous]",
+		"v1 options: none of virtual-parents is a port of a workload on this switch; no chassis will have the port [ambiguous]",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("problems\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	z.hello(t, "hv9", "host9", 1)
+	if n := len(z.View().Lint().Problems); n != len(want)-1 {
+		t.Errorf("%d problems when the chassis is there", n)
+	}
+}
+
 // An external port is bound to the chassis that says it hosts it; everywhere else
 // the router on its switch does not hear it, by whatever localnet port it comes.
 // The switch neither answers for it nor knows where it is.

@@ -38,6 +38,10 @@ func (p *Program) newExternals(e *incr.Engine) {
 
 // provide notes what external ports of the switch have to do with.
 func (p *Program) provide(c *incr.Ctx, m topology.Member, port *topology.Port) {
+	localnet := port.Type == topology.TypeExternal && incr.Any(c, p.externals.localnets, incr.Hash(m.Row))
+	if e, ok := p.Reader.ProviderProblem(c, port, localnet).(*topology.FieldError); ok {
+		p.warn(c, e)
+	}
 	switch port.Type {
 	case topology.TypeLocalnet:
 		incr.Insert(c, p.externals.localnets, incr.Hash(m.Row), m)

@@ -28,6 +28,7 @@ type wanted struct {
 	virtual   bool     // bound to where one of its parents is
 	parents   []string // of a virtual port: names of ports that may have its address
 	hosted    bool     // bound to the chassis that says it hosts it
+	datapath  ovsdb.UUID
 }
 
 // hostedTypes are the types of ports that chassis decide about among themselves.
@@ -36,6 +37,7 @@ var hostedTypes = map[string]bool{topology.TypeExternal: true, "chassisredirect"
 func (r *Registry) wantedOf(row *ovsdb.Row) wanted {
 	b := &r.c.PortBinding
 	w := wanted{iface: row.Str(b.LogicalPort), bound: row.Str(b.Type) == ""}
+	w.datapath, _ = row.Ref(b.Datapath)
 	if parent, ok := row.Opt(b.ParentPort); ok {
 		w.iface = parent.(string)
 	}
@@ -65,7 +67,7 @@ func (r *Registry) wantedOf(row *ovsdb.Row) wanted {
 
 func (w wanted) equal(o wanted) bool {
 	return w.iface == o.iface && w.bound == o.bound && w.gateway == o.gateway && slices.Equal(w.requested, o.requested) &&
-		w.virtual == o.virtual && w.hosted == o.hosted && slices.Equal(w.parents, o.parents)
+		w.virtual == o.virtual && w.datapath == o.datapath && w.hosted == o.hosted && slices.Equal(w.parents, o.parents)
 }
 
 // claimant is the chassis that a port is bound to: of those that have its
@@ -172,7 +174,7 @@ func (r *Registry) rebind(tx *ovsdb.Txn, row *ovsdb.Row) {
 		tx.SetColumn(b.Table, row.UUID(), "virtual_parent", parent)
 	}
 	if moved {
-		r.rebindVirtual(tx, row)
+		r.rebindVirtual(tx, row.Str(b.LogicalPort))
 	}
 }
 
@@ -238,13 +240,20 @@ func (r *Registry) placed(tx *ovsdb.Txn, u ovsdb.UUID, old *ovsdb.Row, always bo
 	if !always || claimed || !now.bound { // after a start, not before the chassis said what they have
 		r.rebind(tx, row)
 	}
+	if name := row.Str(r.c.PortBinding.LogicalPort); old != nil {
+		if was := old.Str(r.c.PortBinding.LogicalPort); was != name || !sameRef(old, row, r.c.PortBinding.Datapath) {
+			r.rebindVirtual(tx, was)
+			r.rebindVirtual(tx, name)
+		}
+	}
 }
 
-// left forgets the row of a port.
-func (r *Registry) left(row *ovsdb.Row) {
+// left forgets the row of a port that was deleted.
+func (r *Registry) left(tx *ovsdb.Txn, row *ovsdb.Row) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.note(row.UUID(), r.wantedOf(row), false)
+	r.mu.Unlock()
+	r.rebindVirtual(tx, row.Str(r.c.PortBinding.LogicalPort))
 }
 
 // note adds a row to the indexes, or takes it out. The caller holds mu.

@@ -204,13 +204,11 @@ func sameRef(a, b *ovsdb.Row, col *ovsdb.ColumnSchema) bool {
 	return x == y
 }
 
-// rebindVirtual makes the virtual ports follow one of their parents.
-func (r *Registry) rebindVirtual(tx *ovsdb.Txn, parent *ovsdb.Row) {
+// rebindVirtual makes the virtual ports follow one of their parents, which may be
+// gone.
+func (r *Registry) rebindVirtual(tx *ovsdb.Txn, parent string) {
 	b := &r.c.PortBinding
-	if parent.Str(b.Type) != topology.TypeVIF {
-		return
-	}
-	for _, u := range r.rowsOf(r.virtuals, parent.Str(b.LogicalPort)) {
+	for _, u := range r.rowsOf(r.virtuals, parent) {
 		if row := tx.Row(b.Table, u); row != nil {
 			r.rebind(tx, row)
 		}

@@ -55,13 +55,14 @@ func (w *Writer) write(ctx context.Context, ch Changes, all bool) error {
 		w.forgetRouters(tx, w.datapathsGone(ch))
 		for _, r := range ch.Rows {
 			if r.New == nil {
-				if row := tx.Row(w.c.PortBinding.Table, r.Key.UUID); row != nil && r.Key.Table == w.c.PortBinding.Table.Name {
-					w.reg.left(row)
-				}
+				port := tx.Row(w.c.PortBinding.Table, r.Key.UUID)
 				if row := tx.Row(w.c.SBBFD.Table, r.Key.UUID); row != nil && r.Key.Table == w.c.SBBFD.Table.Name {
 					w.reg.endBFD(row)
 				}
 				tx.Delete(w.sb.Table(r.Key.Table), r.Key.UUID)
+				if port != nil && r.Key.Table == w.c.PortBinding.Table.Name {
+					w.reg.left(tx, port)
+				}
 			}
 		}
 		for _, r := range ch.Rows {

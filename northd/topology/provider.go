@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"errors"
 	"fmt"
 
 	"govn/pkg/incr"
@@ -39,11 +40,53 @@ func (r *Reader) readProvider(c *incr.Ctx, p *Port) error {
 		return nil
 	}
 	p.LearnFDB = option(optionLearnFDB) == "true"
-	switch t := option(optionEthType); t {
-	case "", EthType8021Q, EthType8021AD:
-		p.EthType = t
-	default:
-		return r.fieldError(p, "options", fmt.Errorf("%s: %q is neither %s nor %s", optionEthType, t, EthType8021Q, EthType8021AD))
+	p.EthType = option(optionEthType)
+	return nil
+}
+
+// Why a port of a physical network, or a virtual port, does not do all that it
+// was made for.
+var (
+	// ErrEthType is the problem of a localnet port with an unknown ethtype; its tag
+	// is one of 802.1Q.
+	ErrEthType = errors.New("ethtype is neither " + EthType8021Q + " nor " + EthType8021AD + ", and counts as the former")
+	// ErrNoVirtualIP is the problem of a virtual port without an address.
+	ErrNoVirtualIP = errors.New("virtual-ip is no IP address; no chassis will have the port")
+	// ErrNoParents is the problem of a virtual port that nobody can have.
+	ErrNoParents = errors.New("none of virtual-parents is a port of a workload on this switch; no chassis will have the port")
+	// ErrUnhosted is the problem of an external port that no chassis hosts.
+	ErrUnhosted = errors.New("an external port needs chassis that may host it; without them no router hears it")
+	// ErrNoLocalnet is the problem of an external port that leads nowhere.
+	ErrNoLocalnet = errors.New("an external port needs a localnet port on its switch")
+)
+
+// ProviderProblem is what is not as it should be with a port that is used all the
+// same, and the column; nil: nothing. localnet tells whether its switch has a
+// localnet port.
+func (r *Reader) ProviderProblem(c *incr.Ctx, p *Port, localnet bool) error {
+	switch p.Type {
+	case TypeLocalnet:
+		if p.EthType != "" && p.EthType != EthType8021Q && p.EthType != EthType8021AD {
+			return r.fieldError(p, "options", fmt.Errorf("%q: %w", p.EthType, ErrEthType))
+		}
+	case TypeL2Gateway:
+		if _, ok := r.Named(c, r.C.Chassis.Name, p.Gateway); !ok {
+			return r.fieldError(p, "options", fmt.Errorf("%s %q: %w", optionGateway, p.Gateway, ErrNoChassis))
+		}
+	case TypeVirtual:
+		switch {
+		case !p.Virtual.IP.IsValid():
+			return r.fieldError(p, "options", ErrNoVirtualIP)
+		case len(p.Virtual.Parents) == 0:
+			return r.fieldError(p, "options", ErrNoParents)
+		}
+	case TypeExternal:
+		switch {
+		case p.HAGroup.Kind == 0:
+			return r.fieldError(p, "ha_chassis_group", ErrUnhosted)
+		case !localnet:
+			return r.fieldError(p, "type", ErrNoLocalnet)
+		}
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func (w *World) options() ovsdb.Map {
 	case 1:
 		return ovsdb.MapOf("requested-chassis", fmt.Sprintf("host%d,hv%d", w.r.IntN(4), w.r.IntN(3)))
 	}
-	return ovsdb.MapOf("network_name", fmt.Sprint("phys", w.r.IntN(3)), "localnet_learn_fdb", fmt.Sprint(w.r.IntN(2) == 0))
+	return w.providerOptions()
 }
 
 // Change makes one random change and steps. More than a third are deletions.
@@ -278,6 +278,11 @@ func (w *World) edit() string {
 	if w.r.IntN(3) == 0 {
 		return w.routing(s)
 	}
+	if w.r.IntN(6) == 0 && p != nil {
+		if what := w.provider(s, p); what != "" {
+			return what
+		}
+	}
 	if w.r.IntN(3) == 0 {
 		if what := w.addressing(s, p); what != "" {
 			return what
@@ -300,7 +305,7 @@ func (w *World) edit() string {
 	case 3:
 		return set("enabled", ovsdb.NewSet(w.r.IntN(2) == 0))
 	case 4:
-		return set("type", []string{"", "", "localnet", "localport", "router", "switch", "strange"}[w.r.IntN(7)])
+		return set("type", []string{"", "", "localnet", "localport", "router", "switch", "l2gateway", "virtual", "external", "strange"}[w.r.IntN(10)])
 	case 5:
 		w.next++
 		return set("name", fmt.Sprint("renamed", w.next))
