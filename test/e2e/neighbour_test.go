@@ -226,6 +226,9 @@ func TestSLAAC(t *testing.T) {
 	}
 
 	reset(0)
+	if out := must(t)(l.Exec(t.Context(), "out1", "ip", "-6", "addr", "show", "dev", "eth0")); strings.Contains(out, "fd02::5254") {
+		t.Fatalf("the address is still there:\n%s", out)
+	}
 	nbctl(t, l, "--wait=hv", "set", "logical_router_port", "r1-out", `ipv6_ra_configs={address_mode=slaac,send_periodic="true",max_interval="4"}`)
 	configured("an address because it is told")
 }
