@@ -40,9 +40,6 @@ func TestGatewayFailover(t *testing.T) {
 		t.Fatalf("through gw1: %+v", r)
 	}
 	s.SetFault(LinkDown("gw1", ""))
-	if r := ping(t, s, "vm", "172.16.0.9"); r.Answered {
-		t.Errorf("answered before anybody can have noticed: %+v", r)
-	}
 	gatewayAt(t, s, "gw2")
 	if r := ping(t, s, "vm", "172.16.0.9"); !r.Answered {
 		t.Errorf("through gw2: %+v", r)
