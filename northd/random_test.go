@@ -74,6 +74,8 @@ func TestMutantsAreNoticed(t *testing.T) {
 		"a lookup by name is not recorded":               func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.LRP.Name} },
 		"a read of a router's enabled is not recorded":   func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.LR.Enabled} },
 		"a router port that leaves is not noticed":       func(c *topology.Columns) topology.Fault { return topology.Fault{SkipLeave: c.LR.Ports} },
+		"a read of a next hop is not recorded":           func(c *topology.Columns) topology.Fault { return topology.Fault{DropRead: c.Route.Nexthop} },
+		"a route that leaves is not noticed":             func(c *topology.Columns) topology.Fault { return topology.Fault{SkipLeave: c.LR.StaticRoutes} },
 		"a port that leaves is not noticed":              func(c *topology.Columns) topology.Fault { return topology.Fault{SkipLeave: c.LS.Ports} },
 	} {
 		t.Run(name, func(t *testing.T) {

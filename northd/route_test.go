@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"govn/pkg/abi"
 	"govn/pkg/ovsdb"
@@ -464,4 +465,31 @@ ip_routing 74 reg7 == 0 && ip4.dst == 192.168.1.0/24 && udp.dst == 3784 -> reg8[
 	if got := z.gained(func() { z.route(t, lr, "192.168.2.0/24", "10.0.0.6", "bfd", session) }); !strings.Contains(got, "reg0 = 10.0.0.6;") {
 		t.Errorf("a session with somebody else:\n%s", got)
 	}
+}
+
+// BenchmarkAddRoute adds one route more, to a router with 10,000, and takes it
+// away again.
+func BenchmarkAddRoute(b *testing.B) {
+	z := newZone(b, "")
+	lr := z.router(b, "lr")
+	const n = 10_000
+	z.nb(b, func(tx *ovsdb.Txn) error {
+		routes := make([]ovsdb.Atom, n)
+		for i := range n {
+			routes[i] = tx.Insert(z.columns.Route.Table, ovsdb.UUID{}, row("ip_prefix", fmt.Sprintf("172.%d.%d.0/24", 16+i>>8, i&255), "nexthop", fmt.Sprintf("10.0.0.%d", 2+i%200)))
+		}
+		tx.SetColumn(z.columns.LR.Table, lr, "static_routes", ovsdb.NewSet(routes...))
+		return tx.Err()
+	})
+	var took time.Duration
+	rounds := 0
+	for b.Loop() {
+		u := z.route(b, lr, "192.168.0.0/24", "10.0.0.2")
+		took += z.last.Took
+		z.nb(b, func(tx *ovsdb.Txn) error { tx.DelFromSet(z.columns.LR.Table, lr, "static_routes", u); return tx.Err() })
+		rounds++
+	}
+	b.ReportMetric(float64(took.Microseconds())/float64(rounds), "µs/route")
+	st := z.Program().Engine.Stats()
+	b.ReportMetric(float64(st.Nodes)/n, "nodes/route")
 }
