@@ -1,6 +1,9 @@
 package pipeline
 
 import (
+	"errors"
+	"fmt"
+
 	"govn/northd/topology"
 	"govn/pkg/logical"
 )
@@ -16,10 +19,52 @@ var gatewayMTU = Feature{
 		}
 		f.Add(LRInChkPktLen, 50, toPort, checkLength, logical.Port("port", p.Name), frameMTU(p))
 		f.tooLarge(LRInIPInput, p, p.GatewayMTU, &cameTooLarge, logical.Port("in", p.Name))
+		if e, err := MTUBypass(p.Options); err == nil && e != nil {
+			mac := logical.MAC("mac", p.MAC)
+			f.bypass(LRInChkPktLen, e, next, fmt.Sprintf("outport == %q", p.Name))
+			to := fmt.Sprintf("eth.dst == %s && inport == %q", p.MAC, p.Name)
+			if p.Gateway.Redirect != "" {
+				to += fmt.Sprintf(" && is_chassis_resident(%q)", p.Gateway.Redirect)
+			}
+			f.bypass(LRInAdmission, e, admit, to, mac)
+			f.bypass(LRInAdmission, e, admit, fmt.Sprintf("eth.mcast && inport == %q", p.Name), mac)
+		}
 	},
 	RouterPair: func(f *Flows, in, out *topology.RouterPort) {
 		f.tooLarge(LRInLargerPkts, in, out.GatewayMTU, &leavesTooLarge, logical.Port("in", in.Name), logical.Port("out", out.Name))
 	},
+}
+
+// MTUBypass is the match of packets that are not checked, in options of a port:
+// gateway_mtu_bypass. It is nil if there is none.
+func MTUBypass(options map[string]string) (*logical.Expr, error) {
+	text := options["gateway_mtu_bypass"]
+	if text == "" {
+		return nil, nil
+	}
+	e, err := ParseMatch(text)
+	if err != nil {
+		return nil, err
+	}
+	if sets, groups := e.Sets(); len(sets)+len(groups) > 0 {
+		return nil, errSets
+	}
+	_, err = logical.LiteralMatch(e)
+	return e, err
+}
+
+var errSets = errors.New("address sets and port groups cannot be used here")
+
+// bypass lets packets past the check where both matches hold. What is too complex
+// together with where does not bypass.
+func (f *Flows) bypass(s *Stage, e *logical.Expr, a actionText, where string, args ...logical.Arg) {
+	w, err := ParseMatch(where)
+	if err != nil {
+		return
+	}
+	if m, err := logical.LiteralMatch(logical.AllOf(w, e)); err == nil {
+		f.AddMatch(s, 55, m, a, args...)
+	}
 }
 
 // frameMTU is the largest frame of a port.

@@ -20,7 +20,7 @@ func TestRouterGolden(t *testing.T) {
 	}
 	web := port("r1-web", 1, "00:00:00:00:01:01 10.0.1.1/24 fd01::1/64 fe80::200:ff:fe00:101/64")
 	db := port("r1-db", 2, "00:00:00:00:01:02 10.0.2.1/24 10.0.3.1/24 fe80::200:ff:fe00:102/64")
-	db.GatewayMTU = 1400
+	db.GatewayMTU, db.Options = 1400, map[string]string{"gateway_mtu_bypass": "tcp || udp.dst == 53"}
 	off := port("r1-off", 3, "00:00:00:00:01:03 10.0.4.1/24 fe80::200:ff:fe00:103/64")
 	off.Enabled = false
 	peer := port("r2-r1", 1, "00:00:00:00:02:01 169.254.0.2/30 fe80::200:ff:fe00:201/64")

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"govn/northd/pipeline"
 	"govn/northd/topology"
 	"govn/pkg/ovsdb"
 	"govn/proto/control"
@@ -88,6 +89,11 @@ func (s *Source) lintRouterPort(lr, p *ovsdb.Row) []control.Problem {
 	if mtu, there := p.Map(c.Options).Get("gateway_mtu"); there {
 		if _, err := strconv.ParseUint(mtu.(string), 10, 32); err != nil {
 			out = append(out, ambiguous(p, "options", fmt.Sprintf("gateway_mtu: %q is no number of bytes", mtu)))
+		}
+	}
+	if text, there := p.Map(c.Options).Get("gateway_mtu_bypass"); there {
+		if _, err := pipeline.MTUBypass(map[string]string{"gateway_mtu_bypass": text.(string)}); err != nil {
+			out = append(out, ambiguous(p, "options", fmt.Sprintf("gateway_mtu_bypass: %v", err)))
 		}
 	}
 	v, there := p.Opt(c.Peer)

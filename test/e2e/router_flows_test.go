@@ -33,7 +33,7 @@ var routerNetwork = []string{
 	"lrp-add r1 r1-s1b 00:00:00:00:01:07 10.0.1.7/24 -- lsp-add s1 s1-r1b -- lsp-set-type s1-r1b router -- lsp-set-addresses s1-r1b router -- lsp-set-options s1-r1b router-port=r1-s1b",
 	"lrp-add r1 r1-r3 00:00:00:00:01:03 169.254.0.1/30 fdff::1/64 peer=r3-r1 -- lrp-add r3 r3-r1 00:00:00:00:03:01 169.254.0.2/30 fdff::2/64 peer=r1-r3",
 	"lrp-add r1 r1-off 00:00:00:00:01:04 10.0.4.1/24 -- set logical_router_port r1-off enabled=false -- lsp-add s4 s4-r1 -- lsp-set-type s4-r1 router -- lsp-set-addresses s4-r1 router -- lsp-set-options s4-r1 router-port=r1-off -- lsp-add s4 vm4 -- lsp-set-addresses vm4 50:54:00:00:00:04\\ 10.0.4.11",
-	"lrp-add r1 r1-lone 00:00:00:00:01:05 10.0.5.1/32 -- set logical_router_port r1-s2 options:gateway_mtu=1400",
+	"lrp-add r1 r1-lone 00:00:00:00:01:05 10.0.5.1/32 -- set logical_router_port r1-s2 options:gateway_mtu=1400 options:gateway_mtu_bypass=tcp",
 	"lsp-add s5 s5-none -- lsp-set-type s5-none router -- lsp-set-addresses s5-none 00:00:00:00:09:09\\ 10.0.9.9 -- lsp-set-options s5-none router-port=nosuch",
 	"lrp-add roff roff-s5 00:00:00:00:05:01 10.0.7.1/24 -- lsp-add s5 s5-roff -- lsp-set-type s5-roff router -- lsp-set-addresses s5-roff router -- lsp-set-options s5-roff router-port=roff-s5",
 	"lsp-add s5 vm5",
