@@ -2,6 +2,7 @@ package northd_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"govn/northd/topology"
 	"govn/pkg/ovsdb"
 	"govn/proto"
+	"govn/proto/control"
 )
 
 // edge makes a router between the switch inside and the switch public, which has a
@@ -117,6 +119,18 @@ func TestGatewayPort(t *testing.T) {
 		if !slices.Contains(all, flow) {
 			t.Errorf("no flow %s", flow)
 		}
+	}
+	st := z.View().Status()
+	if gw := []control.Gateway{{Port: "cr-r0-out", Type: "chassisredirect",
+		Members: []control.Member{{Chassis: "hv2", Priority: 100}, {Chassis: "hv1", Priority: 99}}}}; !reflect.DeepEqual(st.Gateways, gw) {
+		t.Errorf("status has the gateways %+v", st.Gateways)
+	}
+	if text, err := control.String(control.Text, st); err != nil || !strings.Contains(text, "cr-r0-out  chassisredirect  NONE    hv2 100 (NOT THERE), hv1 99 (NOT THERE)") {
+		t.Errorf("status as text: %v\n%s", err, text)
+	}
+	origins, err := z.View().Flows(selector(t, "router-port:r0-out"))
+	if text, _ := control.String(control.Text, origins); err != nil || !strings.Contains(text, `only where port "cr-r0-out" is here`) {
+		t.Errorf("flows of the port do not name where they hold: %v\n%s", err, text)
 	}
 	answers := 0
 	for _, flow := range all {

@@ -143,7 +143,7 @@ func (s *Source) origins(k compile.UnitKey, u *compile.Unit, m *proto.Unit, want
 			at[id] = i
 			out = append(out, s.origin(k, u, m, f, byID[id]))
 		}
-		one := Flow(f, m.Datapath)
+		one := s.flow(f, m.Datapath)
 		if out[i].Logical == nil && len(out[i].Flows) == 0 {
 			out[i].Purpose = Lookup(&one)
 		}
@@ -240,8 +240,8 @@ func (s *Source) scope(k compile.UnitKey, sc compile.Scope) string {
 	return text
 }
 
-// Flow is a flow of a body in a datapath.
-func Flow(f *proto.Flow, datapath uint32) control.Flow {
+// flow is a flow of a body in a datapath.
+func (s *Source) flow(f *proto.Flow, datapath uint32) control.Flow {
 	match, actions := slices.Clone(f.Match), slices.Clone(f.Actions)
 	for _, r := range f.Relocations {
 		at := match
@@ -262,7 +262,11 @@ func Flow(f *proto.Flow, datapath uint32) control.Flow {
 		if l.Negated {
 			is = "is not"
 		}
-		guard = append(guard, fmt.Sprintf("port %d of datapath %d %s here", l.Port, l.Datapath, is))
+		port := fmt.Sprintf("port %d of datapath %d", l.Port, l.Datapath)
+		if name := s.portName(l.Datapath, l.Port); name != "" {
+			port = fmt.Sprintf("port %q", name)
+		}
+		guard = append(guard, port+" "+is+" here")
 	}
 	out.Guard = strings.Join(guard, " and ")
 	return out

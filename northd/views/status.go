@@ -38,6 +38,7 @@ func (s *Source) Status() *control.Status {
 		st.Databases = append(st.Databases, s.database(db))
 	}
 	st.Chassis = s.chassis()
+	st.Gateways = s.gateways()
 	return st
 }
 

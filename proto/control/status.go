@@ -23,6 +23,7 @@ type Status struct {
 	Store     Store      `json:"store"`
 	Databases []Database `json:"databases"`
 	Chassis   []Chassis  `json:"chassis"`
+	Gateways  []Gateway  `json:"gateways"` // ports that one chassis of several hosts
 	Switches  int        `json:"switches"`
 	Routers   int        `json:"routers"`
 	Keys      Keys       `json:"keys"`
@@ -137,7 +138,7 @@ func (s *Status) WriteText(w io.Writer) error {
 		}
 	}
 	e.printf("\n")
-	e.printf("network: %d switches, %d routers\n", s.Switches, s.Routers)
+	e.printf("network: %s, %s\n", count(s.Switches, "switch", "switches"), count(s.Routers, "router", "routers"))
 	switch {
 	case s.LeftOut+s.Ambiguous == 0:
 		e.printf("objects: all are used\n")
@@ -160,7 +161,10 @@ func (s *Status) WriteText(w io.Writer) error {
 		return err
 	}
 	s.failures(&e)
-	return e.err
+	if e.err != nil {
+		return e.err
+	}
+	return s.gateways(w)
 }
 
 func (s *Status) databases(w io.Writer) error {
