@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"govn/northd/topology"
 	"govn/pkg/abi"
 	"govn/pkg/ovsdb"
 )
@@ -332,6 +333,47 @@ func TestLateNames(t *testing.T) {
 	}
 	if p := z.problems(); p != "" {
 		t.Errorf("problems %q", p)
+	}
+}
+
+// TestStrictRoutes: where the zone is strict, what can never be used is refused in
+// the transaction; what only waits for something else is not.
+func TestStrictRoutes(t *testing.T) {
+	z := newZone(t, "")
+	lr := z.router(t, "lr")
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		for row := range tx.Rows(z.columns.NBGlobal.Table) {
+			tx.PutInMap(z.columns.NBGlobal.Table, row.UUID(), "options", topology.StrictOption, "true")
+			break
+		}
+		return tx.Err()
+	})
+	try := func(list *ovsdb.ColumnSchema, elem *ovsdb.TableSchema, columns ...any) error {
+		_, err := z.store.Update(z.ctx, z.schemas.NB, ovsdb.OwnerClient, func(tx *ovsdb.Txn) error {
+			u := tx.Insert(elem, ovsdb.UUID{}, row(columns...))
+			tx.AddToSet(list.Table, lr, list.Name, u)
+			return tx.Err()
+		})
+		return err
+	}
+	routes, policies := z.columns.LR.StaticRoutes, z.columns.LR.Policies
+	for _, tc := range []struct {
+		list    *ovsdb.ColumnSchema
+		elem    *ovsdb.TableSchema
+		columns []any
+		want    string
+	}{
+		{routes, z.columns.Route.Table, []any{"ip_prefix", "all", "nexthop", "10.0.0.9"}, `"all" is no IP address`},
+		{routes, z.columns.Route.Table, []any{"ip_prefix", "10.0.0.0/8", "nexthop", "fd00::1"}, "version of IP"},
+		{routes, z.columns.Route.Table, []any{"ip_prefix", "10.0.0.0/8", "nexthop", "99.0.0.1"}, ""},
+		{policies, z.columns.Policy.Table, []any{"priority", 1, "match", "ip4.src ==", "action", "drop"}, "Logical_Router_Policy"},
+		{policies, z.columns.Policy.Table, []any{"priority", 1, "match", "ip4", "action", "reroute"}, "reroute needs a next hop"},
+		{policies, z.columns.Policy.Table, []any{"priority", 1, "match", `inport == "later"`, "action", "drop"}, ""},
+	} {
+		err := try(tc.list, tc.elem, tc.columns...)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%v: %v, want %q", tc.columns, err, tc.want)
+		}
 	}
 }
 

@@ -17,11 +17,15 @@
 // Flows are compared by table, priority, canonical match and cookie, never by
 // their actions: Open vSwitch gives actions back in a normal form of its own, and
 // the lower half of a cookie is a hash of them. What compares equal is not
-// touched; what differs is replaced by an ADD, which keeps counters.
+// touched; what differs is replaced by an ADD, which keeps counters. Groups have
+// no cookie: [Groups] knows those that are govn's by their ids and compares what
+// they do. New and changed groups go before the flows of a bundle, deletions after
+// them.
 //
 // # Invariants
 //
-//   - Only flows with an owner of package abi in their cookie are deleted.
+//   - Only flows with an owner of package abi in their cookie are deleted, and
+//     groups with an id of [abi.OwnGroup].
 //     Flows of [abi.OwnerSwitched] are Open vSwitch's own and stay.
 //   - Nothing is deleted while pruning is off.
 //

@@ -26,12 +26,16 @@ func (c *Columns) CheckChanges(after *ovsdb.Snapshot, changes []ovsdb.Change, wh
 		return nil
 	}
 	members, routers := make(map[Member]bool), make(map[Member]bool)
+	var rows []checkedRow
 	for i := range changes {
 		ch := &changes[i]
 		changedMembers(ch, after, c.LS.Ports, c.LSP.Table, members)
 		changedMembers(ch, after, c.LR.Ports, c.LRP.Table, routers)
+		if ch.New != nil && c.checksRow(ch.Table) {
+			rows = append(rows, checkedRow{ch.Table, ch.UUID})
+		}
 	}
-	if len(members)+len(routers) == 0 {
+	if len(members)+len(routers)+len(rows) == 0 {
 		return nil
 	}
 	e := incr.New(incr.Options{Workers: 1})
@@ -45,6 +49,10 @@ func (c *Columns) CheckChanges(after *ovsdb.Snapshot, changes []ovsdb.Change, wh
 		_, _, err := r.ReadRouterPort(ctx, m, 1)
 		return err
 	}, incr.Order(compareMembers))
+	checkRow := incr.NewUnit(e, "check-row", r.checkRow, incr.Order(compareCheckedRows))
+	for _, x := range rows {
+		checkRow.Root(x)
+	}
 	for m := range routers {
 		checkRouter.Root(m)
 	}

@@ -20,7 +20,9 @@
 // is released.
 //
 // VLAN tags of nested ports are given out in the same way, by [Tags], but into
-// the northbound rows themselves.
+// the northbound rows themselves. [Groups] gives ids to OpenFlow groups that are
+// of one object, [RouteNumbers] numbers route tables and alternatives of a router;
+// both are free as soon as what had them is gone.
 //
 // # Invariants
 //
