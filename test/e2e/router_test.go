@@ -129,3 +129,36 @@ topology:
 		return strings.Contains(out, "50:54:00:00:00:02"), out
 	})
 }
+
+// Path MTU discovery through a router: the sender hears the gateway_mtu of the port
+// that its packets would leave by, and of the port that they came in by, and its
+// kernel keeps to it.
+func TestGatewayMTU(t *testing.T) {
+	l := up(t, load(t, twoRouters), lab.ControlGovn)
+	must(t)(l.Nbctl(t.Context(), "--wait=hv", "set", "Logical_Router_Port", "r1-db", "options:gateway_mtu=1300"))
+	for _, tc := range []struct {
+		from, to string
+		headers  int // IP and ICMP
+		says     string
+	}{
+		{"web1", "10.0.2.21", 28, `From 10\.0\.1\.1 .*mtu ?= ?1300`},
+		{"db1", "10.0.1.11", 28, `From 10\.0\.2\.1 .*mtu ?= ?1300`},
+		{"web1", "fd02::21", 48, `From fd01::1 .*[Pp]acket too big.*mtu ?= ?1300`},
+	} {
+		ping := func(size int) string {
+			out, _ := l.Exec(t.Context(), tc.from, "ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", strconv.Itoa(size-tc.headers), tc.to)
+			return out
+		}
+		eventually(t, 5*time.Second, "a packet that fits, from "+tc.from+" to "+tc.to, func() (bool, string) {
+			out := ping(1300)
+			return replyTTL.MatchString(out), out
+		})
+		if out := ping(1301); !regexp.MustCompile(tc.says).MatchString(out) {
+			t.Errorf("%s to %s with 1301 bytes: %q, want %s", tc.from, tc.to, out, tc.says)
+		}
+		// The kernel has learned it.
+		if out := must(t)(l.Exec(t.Context(), tc.from, "ip", "route", "get", tc.to)); !strings.Contains(out, "mtu 1300") {
+			t.Errorf("%s has no path MTU to %s: %s", tc.from, tc.to, out)
+		}
+	}
+}
