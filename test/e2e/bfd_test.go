@@ -129,7 +129,7 @@ func TestBFDRoutes(t *testing.T) {
 		must(t)(l.Exec(t.Context(), p, "ip", "address", "add", "10.9.0.1/32", "dev", "lo"))
 	}
 	for _, id := range strings.Fields(must(t)(l.Nbctl(t.Context(), "--bare", "--columns=_uuid", "list", "bfd"))) {
-		must(t)(l.Nbctl(t.Context(), "set", "bfd", id, "min_tx=100", "min_rx=100", "detect_mult=3"))
+		must(t)(l.Nbctl(t.Context(), "set", "bfd", id, "min_tx=100", "min_rx=100", "detect_mult=20"))
 	}
 	status := func(dst string) string {
 		return strings.TrimSpace(must(t)(l.Nbctl(t.Context(), "--bare", "--columns=status", "find", "bfd", "dst_ip=\""+dst+"\"")))

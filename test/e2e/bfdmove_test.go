@@ -49,7 +49,7 @@ func TestBFDMoves(t *testing.T) {
 	l := up(t, parse(t, bfdGateways), lab.ControlGovn)
 	must(t)(l.Exec(t.Context(), "out", "ip", "address", "add", "10.9.0.1/32", "dev", "lo"))
 	id := strings.TrimSpace(must(t)(l.Nbctl(t.Context(), "--bare", "--columns=_uuid", "list", "bfd")))
-	must(t)(l.Nbctl(t.Context(), "set", "bfd", id, "min_tx=100", "min_rx=100", "detect_mult=10"))
+	must(t)(l.Nbctl(t.Context(), "set", "bfd", id, "min_tx=100", "min_rx=100", "detect_mult=20"))
 	out := startPeer(t, l, "out", "172.16.0.9", "172.16.0.254")
 	at := func() string {
 		// ovn-sbctl 23.03 does not know the column.

@@ -49,7 +49,7 @@ func peerMain(what string) error {
 			return err
 		}
 	}
-	s, err := bfd.New(time.Now(), bfd.Config{Discr: uint32(os.Getpid()), MinTx: 100 * time.Millisecond, MinRx: 100 * time.Millisecond, Mult: 3,
+	s, err := bfd.New(time.Now(), bfd.Config{Discr: uint32(os.Getpid()), MinTx: 100 * time.Millisecond, MinRx: 100 * time.Millisecond, Mult: 5,
 		Changed: func(c bfd.Change) { fmt.Println(c.New) }})
 	if err != nil {
 		return err
