@@ -100,6 +100,7 @@ func (c *controller) status() *control.Host {
 		n := counters[op]
 		h.Punts = append(h.Punts, control.Punt{Opcode: op, Taken: n.Taken, Limited: n.Limited, Malformed: n.Malformed})
 	}
+	h.Gateways, h.BFD = c.gatewayViews()
 	for _, f := range c.failed() {
 		h.Failures = append(h.Failures, c.failure(f))
 	}

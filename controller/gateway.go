@@ -12,6 +12,7 @@ import (
 	"govn/controller/physical"
 	"govn/controller/vswitch"
 	"govn/proto"
+	"govn/proto/control"
 )
 
 // How BFD runs on tunnels where NB_Global does not say otherwise: a chassis that
@@ -306,4 +307,35 @@ func (c *controller) self() string {
 		return ""
 	}
 	return c.cfg.SystemID
+}
+
+// gatewayViews are what people see of the HA groups that this chassis uses, and of
+// the chassis that it watches.
+func (c *controller) gatewayViews() (groups []control.HostGateway, peers []control.Watched) {
+	up, forwarding := c.gw.seen()
+	index := map[string]int{}
+	for _, p := range c.host.HAPorts() {
+		key := string(p.Port.HaGroup)
+		i, ok := index[key]
+		if !ok {
+			i = len(groups)
+			index[key] = i
+			g := control.HostGateway{Group: p.Group.GetName()}
+			for _, m := range p.Group.GetMembers() {
+				g.Members = append(g.Members, m.Chassis)
+				if g.Active == "" && (len(p.Group.Members) == 1 || forwarding[m.Chassis]) {
+					g.Active = m.Chassis
+				}
+				if m.Chassis == c.self() && c.gw.hosting[key] != nil {
+					g.Active = m.Chassis
+				}
+			}
+			groups = append(groups, g)
+		}
+		groups[i].Ports = append(groups[i].Ports, p.Port.Name)
+	}
+	for _, name := range sortedKeys(c.gw.peers) {
+		peers = append(peers, control.Watched{Chassis: name, Up: up[name], Forwarding: forwarding[name]})
+	}
+	return groups, peers
 }

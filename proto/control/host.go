@@ -40,11 +40,13 @@ type Host struct {
 		Rounds uint64 `json:"rounds"`
 	} `json:"engine"`
 
-	Ports    []string  `json:"ports"`             // that are bound here and have an interface
-	Tunnels  []string  `json:"tunnels"`           // CHASSIS@ADDRESS
-	Waiting  []string  `json:"waiting,omitempty"` // tunnels that Open vSwitch has not made yet
-	Punts    []Punt    `json:"punts"`
-	Failures []Failure `json:"failures,omitempty"`
+	Ports    []string      `json:"ports"`              // that are bound here and have an interface
+	Tunnels  []string      `json:"tunnels"`            // CHASSIS@ADDRESS
+	Waiting  []string      `json:"waiting,omitempty"`  // tunnels that Open vSwitch has not made yet
+	Gateways []HostGateway `json:"gateways,omitempty"` // as this chassis sees them
+	BFD      []Watched     `json:"bfd,omitempty"`      // chassis that it watches
+	Punts    []Punt        `json:"punts"`
+	Failures []Failure     `json:"failures,omitempty"`
 }
 
 // Punt counts the packets that flows sent to the controller for one purpose.
@@ -85,6 +87,7 @@ func (h *Host) WriteText(w io.Writer) error {
 	if len(h.Waiting) > 0 {
 		e.printf("tunnels without an OpenFlow port yet: %s\n", strings.Join(h.Waiting, " "))
 	}
+	h.writeWatched(&e)
 	e.printf("engine: %d nodes, %d edges, %d rounds\n", h.Engine.Nodes, h.Engine.Edges, h.Engine.Rounds)
 	for _, p := range h.Punts {
 		e.printf("packets with opcode %d: %d taken, %d over the limit, %d malformed\n", p.Opcode, p.Taken, p.Limited, p.Malformed)
