@@ -270,3 +270,71 @@ func TestLiveMigration(t *testing.T) {
 		t.Errorf("%d of %d pings answered", received, sent)
 	}
 }
+
+// The machine outside is known as an external port; its gateway is a router that
+// is on both hypervisors with the network.
+const externalLab = `
+name: external
+chassis:
+  - {name: hv1, external-ids: {ovn-bridge-mappings: "physnet1:br-phys", ovn-chassis-mac-mappings: "physnet1:aa:bb:cc:00:01:01"}}
+  - {name: hv2, external-ids: {ovn-bridge-mappings: "physnet1:br-phys", ovn-chassis-mac-mappings: "physnet1:aa:bb:cc:00:02:01"}}
+workloads:
+  - {name: vm1, chassis: hv1, mac: "50:54:00:00:00:01", ip: 10.0.1.11/24, gw: 10.0.1.1}
+  - {name: vm2, chassis: hv2, mac: "50:54:00:00:00:02", ip: 10.0.1.12/24, gw: 10.0.1.1}
+  - {name: out, chassis: hv2, bridge: br-phys, vlan: 20, mac: "50:54:00:00:00:60", ip: 10.0.0.60/24, gw: 10.0.0.1}
+topology:
+  switches:
+    - name: sw0
+      ports:
+        - {name: ln, type: localnet, tag: 20, unknown: true, options: {network_name: physnet1}}
+        - {name: ex, type: external, addresses: ["50:54:00:00:00:60 10.0.0.60"]}
+    - name: sw1
+      ports:
+        - {name: vm1, addresses: ["50:54:00:00:00:01 10.0.1.11"]}
+        - {name: vm2, addresses: ["50:54:00:00:00:02 10.0.1.12"]}
+  nbctl:
+    - lr-add lr0
+    - lrp-add lr0 lr0-sw0 00:00:00:00:ff:01 10.0.0.1/24 -- lsp-add sw0 sw0-lr0 -- lsp-set-type sw0-lr0 router -- lsp-set-addresses sw0-lr0 router -- lsp-set-options sw0-lr0 router-port=lr0-sw0
+    - lrp-add lr0 lr0-sw1 00:00:00:00:ff:02 10.0.1.1/24 -- lsp-add sw1 sw1-lr0 -- lsp-set-type sw1-lr0 router -- lsp-set-addresses sw1-lr0 router -- lsp-set-options sw1-lr0 router-port=lr0-sw1
+    - ha-chassis-group-add g -- ha-chassis-group-add-chassis g hv1 20 -- ha-chassis-group-add-chassis g hv2 10
+`
+
+// One chassis, the best of the group, takes what the machine sends to the router:
+// each packet arrives once, whoever hosts the port.
+func TestExternalPort(t *testing.T) {
+	l := up(t, parse(t, externalLab), lab.ControlGovn)
+	group := strings.TrimSpace(must(t)(l.Nbctl(t.Context(), "--bare", "--columns=_uuid", "find", "HA_Chassis_Group", "name=g")))
+	must(t)(l.Nbctl(t.Context(), "--wait=hv", "set", "Logical_Switch_Port", "ex", "ha_chassis_group="+group))
+	hosted := func(chassis string) {
+		t.Helper()
+		eventually(t, 10*time.Second, "the port is hosted by "+chassis, func() (bool, string) {
+			u := strings.TrimSpace(must(t)(l.Sbctl(t.Context(), "--bare", "--columns=chassis", "find", "Port_Binding", "logical_port=ex")))
+			if u == "" {
+				return false, "nobody"
+			}
+			name := strings.TrimSpace(must(t)(l.Sbctl(t.Context(), "--bare", "--columns=name", "list", "Chassis", u)))
+			return name == chassis, name
+		})
+		must(t)(l.Nbctl(t.Context(), "--timeout=10", "wait-until", "Logical_Switch_Port", "ex", "up=true"))
+		must(t)(l.Nbctl(t.Context(), "--wait=hv", "sync"))
+		// As long as the members do not see each other, or one hands over to the
+		// other, both host the port.
+		for _, vm := range []string{"vm1", "vm2"} {
+			eventually(t, 15*time.Second, "each request arrives once at "+vm+" while "+chassis+" hosts the port", func() (bool, string) {
+				c := capture(t, l, vm, "icmp[icmptype] == icmp-echo")
+				must(t)(l.Exec(t.Context(), "out", "ping", "-q", "-c", "3", "-i", "0.1", "-w", "5", "10.0.1.1"+vm[2:]))
+				stop(t, c)
+				return count(t, c, "") == 3, must(t)(c.Text(t.Context(), "-e"))
+			})
+		}
+		for _, hv := range []string{"hv1", "hv2"} {
+			out := must(t)(l.Ofctl(t.Context(), hv, "dump-flows", "table=32"))
+			if drops := strings.Contains(out, "dl_dst=00:00:00:00:ff:01 actions=drop"); drops != (hv != chassis) {
+				t.Errorf("%s drops what the machine sends to the router: %t, while %s hosts the port:\n%s", hv, drops, chassis, out)
+			}
+		}
+	}
+	hosted("hv1")
+	must(t)(l.Nbctl(t.Context(), "--wait=hv", "ha-chassis-group-add-chassis", "g", "hv2", "30"))
+	hosted("hv2")
+}
