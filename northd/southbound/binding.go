@@ -147,7 +147,8 @@ func (r *Registry) called(tx *ovsdb.Txn, name string, names []string) bool {
 func (r *Registry) rebind(tx *ovsdb.Txn, row *ovsdb.Row) {
 	b := &r.c.PortBinding
 	w := r.wantedOf(row)
-	now, more, parent := ovsdb.NewSet(), r.additional(tx, w, row), ovsdb.NewSet()
+	var now ovsdb.Set
+	more, parent := r.additional(tx, w, row), ovsdb.NewSet()
 	switch {
 	case w.virtual:
 		now, parent = r.virtualHost(tx, row, w)
