@@ -14,6 +14,8 @@ import (
 	"govn/proto/state"
 )
 
+const optionRedirectType = "redirect-type" // of a chassisredirect port
+
 // Types of ports that several chassis may host (ovn-sb(5), Port_Binding, type).
 const (
 	typeRedirect  = "chassisredirect"
@@ -201,6 +203,41 @@ func (h *Host) behind(c *incr.Ctx, port *proto.Port, p *Placement) {
 	if len(ofports) > 0 {
 		p.Where, p.Backups = Remote, strings.Join(ofports[1:], " ")
 	}
+}
+
+// bridgedGateway places a chassisredirect port to which the physical network
+// leads (options:redirect-type=bridged): behind the localnet port, on this chassis,
+// of the switch that the distributed port is on. Nothing is left of the router
+// there: the packet has its addresses already.
+func (h *Host) bridgedGateway(c *incr.Ctx, id PortID, port *proto.Port, p *Placement) (bool, error) {
+	if port.Options[optionRedirectType] != "bridged" {
+		return false, nil
+	}
+	at := PortID{id.Datapath, port.Distributed}
+	c.Read(cellPort(at))
+	peer := h.in.ports[at]
+	if peer.GetPeerDatapath() == 0 {
+		return false, nil
+	}
+	via, err := h.bridged.Get(c, peer.PeerDatapath)
+	if err != nil || via == 0 {
+		return false, err
+	}
+	p.Where, p.Via, p.Peer = Bridged, via, PortID{peer.PeerDatapath, peer.PeerPort}
+	return true, nil
+}
+
+// toNetwork is the flow to such a port: the packet goes on in the switch, as if it
+// had come in by the router's port there, and leaves by the localnet port.
+func (b *builder) toNetwork(id PortID, p Placement) {
+	actions := []openflow.Action{
+		openflow.SetUint(openflow.FieldMetadata, uint64(p.Peer.Datapath)),
+		setReg(abi.RegInport, p.Peer.Port), setReg(abi.RegOutport, p.Via), setReg(abi.RegFlags, 0),
+	}
+	for n := range abi.LogicalRegs {
+		actions = append(actions, setReg(abi.RegLogical0+n, 0))
+	}
+	b.add(abi.TableLocalOutput, prioMatch, onOutport(id.Datapath, id.Port), append(actions, resubmit(abi.TableLocalOutput))...)
 }
 
 // redirect is the flow to a chassisredirect port that is here: the packet goes

@@ -50,6 +50,30 @@ func TestRedirect(t *testing.T) {
 	c.expect(t, "cr-p", keys+"output:12")
 }
 
+// With redirect-type=bridged the physical network of the switch leads to the
+// gateway, where this chassis is on it.
+func TestBridgedRedirect(t *testing.T) {
+	c := start(t)
+	c.item(proto.Kind_KIND_CHASSIS, "gw1", geneve("203.0.113.11"))
+	c.h.SetTunnel("gw1@203.0.113.11", 11)
+	c.item(proto.Kind_KIND_HA_GROUP, "g", groupOf(nil, "gw1"))
+	c.port(6, 1, &proto.Port{Name: "p", Type: "patch", PeerDatapath: 7, PeerPort: 4})
+	c.port(7, 4, &proto.Port{Name: "sw-p", Type: "patch", PeerDatapath: 6, PeerPort: 1})
+	c.port(7, 5, &proto.Port{Name: "ln", Type: "localnet", Options: map[string]string{optionNetwork: "phys"}})
+	c.port(6, 2, &proto.Port{Name: "cr-p", Type: "chassisredirect", HaGroup: []byte("g"), Distributed: 1, Options: map[string]string{optionRedirectType: "bridged"}})
+	c.round()
+	if got := c.about("cr-p"); !strings.HasSuffix(got, "output:11") {
+		t.Errorf("without the network here:\n%s", got)
+	}
+	c.h.SetPatch("ln", 9)
+	c.round()
+	got := c.about("cr-p")
+	if !strings.HasPrefix(got, "table=38, priority=100,reg15=0x2,metadata=0x6 actions=set_field:0x7->metadata,set_field:0x4->reg14,set_field:0x5->reg15,set_field:0->reg10,") ||
+		!strings.HasSuffix(got, "resubmit(,38)") {
+		t.Errorf("with the network here:\n%s", got)
+	}
+}
+
 // A flow with the guard of such a port is there while the chassis hosts it, and
 // so is a unit of the port.
 func TestHostingGuard(t *testing.T) {

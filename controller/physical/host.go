@@ -298,6 +298,9 @@ func (h *Host) placement(c *incr.Ctx, id PortID) (Placement, error) {
 			p.Also = hops
 		}
 	case len(port.HaGroup) > 0:
+		if bridged, err := h.bridgedGateway(c, id, port, &p); bridged || err != nil {
+			return p, err
+		}
 		h.behind(c, port, &p)
 	case len(hops) > 0:
 		p.Where, p.OFPort, p.Chassis, p.Also, p.Via = Remote, hops[0].OFPort, hops[0].Chassis, hops[1:], via
@@ -424,6 +427,10 @@ func (h *Host) port(c *incr.Ctx, id PortID) error {
 		}
 		b.remotePort(id, p, h.option(c))
 	case Bridged:
+		if p.Kind == KindRedirect {
+			b.toNetwork(id, p)
+			break
+		}
 		b.bridgedPort(id, p, h.option(c))
 	case Here:
 		if p.Kind == KindPatch || p.Kind == KindL3Gateway {
