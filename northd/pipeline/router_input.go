@@ -28,7 +28,7 @@ var routerInput = Feature{
 			f.Add(LRInIPInput, 100, fromOwnV4, drop, logical.IPSet("ips", withBroadcasts(p.V4)))
 			f.Add(LRInIPInput, 90, pingV4, pongV4, logical.IPSet("ips", v4))
 			f.Add(LRInIPInput, 60, toOwnV4, drop, logical.IPSet("ips", v4))
-			f.Add(LRInIPInput, 31, expiredV4, exceededV4, port, logical.IP("ip", p.V4[0].Addr()))
+			f.Add(LRInIPInput, 31, expiredV4, timeExceeded(p, exceededV4, exceededThereV4), port, logical.IP("ip", p.V4[0].Addr()))
 		}
 		v6 := hosts(p.V6)
 		f.Add(LRInIPInput, 90, pingV6, pongV6, logical.IPSet("ips", v6))
@@ -43,7 +43,7 @@ var routerInput = Feature{
 			m, cr := atGateway(p.Gateway.Redirect, ndForPort, ndForGateway)
 			f.Add(LRInIPInput, 90, m, routerAdvert, port, ip, logical.IP("node", topology.SolicitedNode(n.Addr())), cr)
 			if !n.Addr().IsLinkLocalUnicast() {
-				f.Add(LRInIPInput, 31, expiredV6, exceededV6, port, ip, logical.Prefix("net", n.Masked()))
+				f.Add(LRInIPInput, 31, expiredV6, timeExceeded(p, exceededV6, exceededThereV6), port, ip, logical.Prefix("net", n.Masked()))
 			}
 			f.unreachable(p, n.Addr(), &unreachableV6)
 		}
@@ -61,6 +61,16 @@ func (f *Flows) unreachable(p *topology.RouterPort, ip netip.Addr, u *unreachabl
 	f.Add(LRInIPInput, 80, u.tcp, u.reset, to)
 	f.Add(LRInIPInput, 80, u.udp, u.port, to)
 	f.Add(LRInIPInput, 70, u.other, u.protocol, to)
+}
+
+// timeExceeded picks the answer to an expired packet. As in OVN, that of a
+// distributed gateway port comes from the address that was asked for: the port's
+// own one is not everywhere.
+func timeExceeded(p *topology.RouterPort, everywhere, there actionText) actionText {
+	if p.Gateway.Redirect != "" {
+		return there
+	}
+	return everywhere
 }
 
 // unreachable are the matches and answers of an IP version.
@@ -112,7 +122,11 @@ var (
 	ndForPort    = match("inport == {port} && ip6.dst == {{ip}, {node}} && nd_ns && nd.target == {ip}")
 	routerAdvert = actions("nd_na_router { eth.src = xreg0[0..47]; ip6.src = nd.target; nd.tll = xreg0[0..47]; " +
 		"outport = inport; flags.loopback = 1; output; };")
-	expiredV4  = match("inport == {port} && ip4 && ip.ttl == {0, 1} && !ip.later_frag")
+	expiredV4       = match("inport == {port} && ip4 && ip.ttl == {0, 1} && !ip.later_frag")
+	exceededThereV4 = actions("icmp4 { eth.dst <-> eth.src; icmp4.type = 11; icmp4.code = 0; ip4.dst <-> ip4.src; " +
+		"ip.ttl = 254; outport = {port}; flags.loopback = 1; output; };")
+	exceededThereV6 = actions("icmp6 { eth.dst <-> eth.src; ip6.dst <-> ip6.src; ip.ttl = 254; icmp6.type = 3; " +
+		"icmp6.code = 0; outport = {port}; flags.loopback = 1; output; };")
 	exceededV4 = actions("icmp4 { eth.dst <-> eth.src; icmp4.type = 11; icmp4.code = 0; ip4.dst = ip4.src; ip4.src = {ip}; " +
 		"ip.ttl = 254; outport = {port}; flags.loopback = 1; output; };")
 	expiredV6  = match("inport == {port} && ip6 && ip6.src == {net} && ip.ttl == {0, 1} && !ip.later_frag")
