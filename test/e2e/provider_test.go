@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -338,3 +339,53 @@ func TestExternalPort(t *testing.T) {
 	must(t)(l.Nbctl(t.Context(), "--wait=hv", "ha-chassis-group-add-chassis", "g", "hv2", "30"))
 	hosted("hv2")
 }
+
+const segmentsLab = `
+name: segments
+chassis:
+  - {name: hv1, external-ids: {ovn-bridge-mappings: "physnet1:br-ex1,physnet2:br-ex2"}}
+workloads:
+  - {name: vm1, chassis: hv1, mac: "50:54:00:00:00:01", ip: 10.0.0.11/24}
+  - {name: out1, chassis: hv1, bridge: br-ex1, mac: "50:54:00:00:00:91", ip: 10.0.0.91/24}
+  - {name: out2, chassis: hv1, bridge: br-ex2, vlan: 40, mac: "50:54:00:00:00:92", ip: 10.0.0.92/24}
+topology:
+  switches:
+    - name: sw0
+      ports:
+        - {name: ln1, type: localnet, unknown: true, options: {network_name: physnet1}}
+        - {name: ln2, type: localnet, tag: 40, unknown: true, options: {network_name: physnet2}}
+        - {name: vm1, addresses: ["50:54:00:00:00:01 10.0.0.11"]}
+`
+
+// Two physical networks of one switch, one plain and one tagged, are one network;
+// a mapping that goes takes its network away and comes back.
+func TestSeveralLocalnetPorts(t *testing.T) {
+	l := up(t, parse(t, segmentsLab), lab.ControlGovn)
+	for _, way := range [][2]string{{"vm1", "10.0.0.91"}, {"vm1", "10.0.0.92"}, {"out1", "10.0.0.92"}, {"out2", "10.0.0.91"}} {
+		must(t)(l.Exec(t.Context(), way[0], "ping", "-q", "-c", "2", "-i", "0.1", "-w", "5", way[1]))
+	}
+	mappings := func(text, ports string) {
+		t.Helper()
+		must(t)(l.Vsctl(t.Context(), "hv1", "set", "Open_vSwitch", ".", "external_ids:ovn-bridge-mappings="+ovsQuote(text)))
+		eventually(t, 10*time.Second, "patch ports "+ports, func() (bool, string) {
+			var got []string
+			for port := range strings.FieldsSeq(must(t)(l.Vsctl(t.Context(), "hv1", "list-ports", "br-int"))) {
+				if strings.HasPrefix(port, "patch-") {
+					got = append(got, port)
+				}
+			}
+			return strings.Join(got, " ") == ports, strings.Join(got, " ")
+		})
+		must(t)(l.Nbctl(t.Context(), "--wait=hv", "sync"))
+	}
+	mappings("physnet1:br-ex1", "patch-br-int-to-ln1")
+	must(t)(l.Exec(t.Context(), "vm1", "ping", "-q", "-c", "1", "-w", "5", "10.0.0.91"))
+	if out, err := l.Exec(t.Context(), "vm1", "ping", "-q", "-c", "2", "-i", "0.1", "-w", "1", "10.0.0.92"); err == nil {
+		t.Errorf("a network that is not mapped is reached:\n%s", out)
+	}
+	mappings("physnet1:br-ex1,physnet2:br-ex2", "patch-br-int-to-ln1 patch-br-int-to-ln2")
+	must(t)(l.Exec(t.Context(), "vm1", "ping", "-q", "-c", "1", "-w", "5", "10.0.0.92"))
+}
+
+// ovsQuote makes a text one value for ovs-vsctl.
+func ovsQuote(text string) string { return strconv.Quote(text) }
