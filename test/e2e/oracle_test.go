@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"flag"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,7 +21,7 @@ func TestOracle(t *testing.T) {
 
 // The same with routers and gateways.
 func TestOracleRouting(t *testing.T) {
-	oracles(t, "../oracle/testdata/routing/{advertisements,ecmp,gateway,gateway-router,gateways,join,mtu,neighbours,peers,policies,provider,router,routes}.yaml")
+	oracles(t, "../oracle/testdata/routing/*.yaml")
 }
 
 // oracles compares the topologies that a pattern names, which may have one list of
@@ -44,9 +46,43 @@ func oracles(t *testing.T, pattern string) {
 	}
 }
 
-// compare brings govn and stock up side by side, and govn in the simulator, and
-// compares n microflows by all engines.
+// Random topologies with routers. A failure prints the topology and the seed that
+// makes it again (-seed).
+func TestOracleRandom(t *testing.T) {
+	first := *randomSeed
+	if first == 0 {
+		first = uint64(time.Now().UnixNano()) >> 20
+	}
+	for seed := first; seed < first+uint64(*randomTopologies); seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			cfg, text, err := oracle.Random(seed)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+			if judged(t, cfg, seed, 300); t.Failed() {
+				t.Logf("the topology of seed %d:\n%s", seed, text)
+			}
+		})
+	}
+}
+
+var (
+	randomSeed       = flag.Uint64("seed", 1, "of the first random topology; 0: by the clock")
+	randomTopologies = flag.Int("topologies", 3, "how many random topologies")
+)
+
+// compare compares n microflows by all engines; enough of them must get somewhere.
 func compare(t *testing.T, cfg *lab.Config, seed uint64, n int) {
+	t.Helper()
+	r := judged(t, cfg, seed, n)
+	if r.Unjudged > n/5 || r.Delivered < n/10 {
+		t.Errorf("%d microflows are judged by one engine only, %d are delivered: the test sees too little", r.Unjudged, r.Delivered)
+	}
+}
+
+// judged brings govn and stock up side by side, and govn in the simulator, and
+// compares n microflows by all engines.
+func judged(t *testing.T, cfg *lab.Config, seed uint64, n int) *oracle.Report {
 	t.Helper()
 	t.Logf("seed %d", seed)
 	var engines []oracle.Engine
@@ -85,9 +121,7 @@ func compare(t *testing.T, cfg *lab.Config, seed uint64, n int) {
 	if len(r.Differences) > 0 {
 		t.Errorf("%d differences", len(r.Differences))
 	}
-	if r.Unjudged > n/5 || r.Delivered < n/10 {
-		t.Errorf("%d microflows are judged by one engine only, %d are delivered: the test sees too little", r.Unjudged, r.Delivered)
-	}
+	return r
 }
 
 func closeOf(t *testing.T, c interface{ Close() error }) {

@@ -47,6 +47,10 @@
 // the trace (such as is_chassis_resident, which ovn-trace takes for true). The
 // report counts these by cause.
 //
+// [Random] makes whole networks by a seed; "go test -tags e2e -run TestOracleRandom
+// -seed 79 -topologies 30 ./test/e2e" compares thirty, and prints those that differ
+// as lab files.
+//
 // # Debugging
 //
 // A [Difference] prints the microflow in the syntax of both tools, ready to be

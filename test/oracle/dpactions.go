@@ -189,14 +189,15 @@ func (e *effects) execute(list []action, p Packet) error {
 	return nil
 }
 
-// branch carries out one branch of check_pkt_len(size=N,gt(...),le(...)).
+// branch carries out one branch of check_pkt_len(size=N,gt(...),le(...)), on a copy
+// of the packet.
 func (e *effects) branch(a *action, p Packet) error {
 	e.sized = true
 	for i := range a.args {
 		b := &a.args[i]
 		switch {
 		case b.name == "gt" && e.large, b.name == "le" && !e.large:
-			if err := e.execute(b.args, p); err != nil {
+			if err := e.execute(b.args, clone(p)); err != nil {
 				return err
 			}
 		case b.name == "gt", b.name == "le":

@@ -144,11 +144,11 @@ func machines(cfg *lab.Config, p *lab.Port) []lport {
 	return list
 }
 
-// Outside tells whether a topology has machines outside: ovn-trace knows no
-// physical networks, and cannot be asked about it.
+// Outside tells whether a topology has physical networks: ovn-trace knows nothing of
+// what they connect, and cannot be asked about it.
 func Outside(cfg *lab.Config) bool {
 	return slices.ContainsFunc(cfg.Topology.Switches, func(sw lab.Switch) bool {
-		return slices.ContainsFunc(sw.Ports, func(p lab.Port) bool { return len(machines(cfg, &p)) > 0 })
+		return slices.ContainsFunc(sw.Ports, func(p lab.Port) bool { return p.Type == "localnet" })
 	})
 }
 

@@ -197,21 +197,28 @@ func (o *OFProto) Trace(ctx context.Context, flows []Microflow) ([]Answer, error
 // answer adds what happens to a packet, and where that depends on its size, also
 // what happens to a large one.
 func (o *OFProto) answer(ctx context.Context, m *Microflow, a *Answer) error {
-	o.sized = false
 	for _, large := range []bool{false, true} {
-		if large && !o.sized {
-			break
-		}
+		o.sized = false
 		v, err := o.trace(ctx, m, large)
-		if errors.Is(err, errCircle) || errors.Is(err, errBack) {
+		switch {
+		case errors.Is(err, ErrLoop):
+			a.Unjudged = circle
+			return nil
+		case errors.Is(err, errCircle), errors.Is(err, errBack):
 			a.Unjudged = err.Error()
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(a.Verdicts, v.Equal) {
-			a.Verdicts = append(a.Verdicts, v)
+		if large {
+			a.Large = with(a.Large, v)
+			break
+		}
+		a.Verdicts = with(a.Verdicts, v)
+		if !o.sized {
+			a.Large = with(a.Large, slices.Clone(v))
+			break
 		}
 	}
 	return nil

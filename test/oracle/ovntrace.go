@@ -144,7 +144,7 @@ func (o *OVNTrace) trace(ctx context.Context, m *Microflow) (Answer, error) {
 		if err != nil {
 			return a, err
 		}
-		a.Verdicts, n = append(a.Verdicts, v), max(n, choices(text))
+		a.Verdicts, n = with(a.Verdicts, v), max(n, choices(text))
 	}
 	return a, nil
 }

@@ -112,6 +112,9 @@ func TestExecuteBySize(t *testing.T) {
 		for _, c := range e.ports {
 			ports = append(ports, c.number)
 		}
+		if last := e.ports[len(e.ports)-1]; last.p["eth.src"] != "a" {
+			t.Errorf("large=%v: after the branch the packet is %v", tc.large, last.p)
+		}
 		if !reflect.DeepEqual(kinds, tc.punts) || !reflect.DeepEqual(ports, tc.ports) || !e.sized {
 			t.Errorf("large=%v: punts %q, ports %v, by size %v", tc.large, kinds, ports, e.sized)
 		}
@@ -174,6 +177,7 @@ func TestVerdictEqual(t *testing.T) {
 		want bool
 	}{
 		{nil, nil, true},
+		{Verdict{{Punt: "put_nd_ra_opts"}, {Port: "a"}}, Verdict{{Punt: "put_nd_ra_opts"}}, true},
 		{nil, Verdict{{Port: "a"}}, false},
 		{Verdict{{Port: "a"}}, Verdict{{Port: "a"}, {Port: "a"}}, false},
 		{Verdict{{Port: "a"}, {Port: "b"}}, Verdict{{Port: "b"}, {Port: "a"}}, true},
@@ -203,6 +207,23 @@ func TestAnswerAgrees(t *testing.T) {
 		x, y := Answer{Verdicts: tc.x}, Answer{Verdicts: tc.y}
 		if x.Agrees(y) != tc.want || y.Agrees(x) != tc.want {
 			t.Errorf("%v and %v: %v", x, y, !tc.want)
+		}
+	}
+}
+
+// What happens to large packets counts where both engines tell it.
+func TestAnswerAgreesOnLarge(t *testing.T) {
+	a, b := []Verdict{{{Port: "a"}}}, []Verdict{{{Port: "b"}}}
+	for _, tc := range []struct {
+		x, y Answer
+		want bool
+	}{
+		{Answer{Verdicts: a, Large: a}, Answer{Verdicts: a, Large: b}, false},
+		{Answer{Verdicts: a, Large: b}, Answer{Verdicts: a, Large: b}, true},
+		{Answer{Verdicts: a, Large: b}, Answer{Verdicts: a}, true},
+	} {
+		if tc.x.Agrees(tc.y) != tc.want || tc.y.Agrees(tc.x) != tc.want {
+			t.Errorf("%v and %v: %v", tc.x, tc.y, !tc.want)
 		}
 	}
 }
@@ -268,6 +289,22 @@ func TestUnhex(t *testing.T) {
 	} {
 		if got := unhex(tc.name, tc.value); got != tc.want {
 			t.Errorf("unhex(%s, %s) = %q, want %q", tc.name, tc.value, got, tc.want)
+		}
+	}
+}
+
+// Random topologies are valid, and the same for one seed.
+func TestRandom(t *testing.T) {
+	for seed := range uint64(300) {
+		cfg, text, err := Random(seed)
+		if err != nil {
+			t.Fatalf("seed %d: %v\n%s", seed, err, text)
+		}
+		if _, again, _ := Random(seed); again != text {
+			t.Fatalf("seed %d makes different topologies", seed)
+		}
+		if len(Generate(cfg, seed, 10)) != 10 {
+			t.Fatalf("seed %d: no microflows", seed)
 		}
 	}
 }

@@ -35,6 +35,9 @@ func (o Output) String() string {
 	return s
 }
 
+// pausing is the kind of punt that a packet waits for.
+const pausing = "put_nd_ra_opts"
+
 // Verdict is all outputs, sorted. A packet that is dropped has none.
 type Verdict []Output
 
@@ -62,12 +65,16 @@ func (v Verdict) Equal(w Verdict) bool {
 }
 
 func (v Verdict) comparable() []string {
-	list := make([]string, len(v))
-	for i, o := range v {
-		if o.Punt != "" {
-			list[i] = o.Punt + "{}"
-		} else {
-			list[i] = o.String()
+	// A packet that is paused waits for the controller with all that it has still
+	// to do, which depends on the order of ports in a group.
+	paused := slices.ContainsFunc(v, func(o Output) bool { return o.Punt == pausing })
+	list := make([]string, 0, len(v))
+	for _, o := range v {
+		switch {
+		case o.Punt != "":
+			list = append(list, o.Punt+"{}")
+		case !paused:
+			list = append(list, o.String())
 		}
 	}
 	slices.Sort(list)
@@ -76,42 +83,64 @@ func (v Verdict) comparable() []string {
 
 // Answer is what an engine says about a microflow.
 type Answer struct {
-	Verdicts []Verdict // one, or one for each choice that a select group has
+	Verdicts []Verdict // one, or one for each choice that a select group has; each once
+	Large    []Verdict // the same of a packet larger than any limit, where the engine says
 	Unjudged string    // the quirk by which the engine does not judge, or ""
 }
 
 func (a Answer) String() string {
-	words := make([]string, len(a.Verdicts))
-	for i, v := range a.Verdicts {
-		words[i] = v.String()
+	s := anyOf(a.Verdicts)
+	if len(a.Large) > 0 && !(within(a.Large, a.Verdicts) && within(a.Verdicts, a.Large)) {
+		s += "  if it is large: " + anyOf(a.Large)
 	}
-	s := strings.Join(slices.Compact(words), "  OR  ")
 	if a.Unjudged != "" {
 		s += " (does not judge: " + a.Unjudged + ")"
 	}
 	return s
 }
 
+func anyOf(list []Verdict) string {
+	words := make([]string, len(list))
+	for i, v := range list {
+		words[i] = v.String()
+	}
+	return strings.Join(words, "  OR  ")
+}
+
+// with adds a verdict to others, if it is none of them.
+func with(list []Verdict, v Verdict) []Verdict {
+	if slices.ContainsFunc(list, v.Equal) {
+		return list
+	}
+	return append(list, v)
+}
+
 // within tells whether every verdict of a is one of b's.
-func (a Answer) within(b Answer) bool {
-	for _, v := range a.Verdicts {
-		if !slices.ContainsFunc(b.Verdicts, v.Equal) {
+func within(a, b []Verdict) bool {
+	for _, v := range a {
+		if !slices.ContainsFunc(b, v.Equal) {
 			return false
 		}
 	}
 	return true
 }
 
-// Agrees tells whether two engines say the same. One that took a single way, where
+// agree tells whether two engines mean the same. One that took a single way, where
 // the other tells all, agrees if that is one of them.
-func (a Answer) Agrees(b Answer) bool {
+func agree(a, b []Verdict) bool {
 	switch {
-	case len(a.Verdicts) == 1:
-		return a.within(b)
-	case len(b.Verdicts) == 1:
-		return b.within(a)
+	case len(a) == 1:
+		return within(a, b)
+	case len(b) == 1:
+		return within(b, a)
 	}
-	return a.within(b) && b.within(a)
+	return within(a, b) && within(b, a)
+}
+
+// Agrees tells whether two engines say the same, about large packets too where both
+// say something about them.
+func (a Answer) Agrees(b Answer) bool {
+	return agree(a.Verdicts, b.Verdicts) && (len(a.Large) == 0 || len(b.Large) == 0 || agree(a.Large, b.Large))
 }
 
 // Engine answers what happens to packets.
@@ -179,8 +208,10 @@ func Compare(ctx context.Context, cfg *lab.Config, flows []Microflow, engines ..
 		inCircle := r.circle(engines, i)
 		for e, engine := range engines {
 			a := r.Answers[e][i]
-			for k := range a.Verdicts {
-				a.Verdicts[k] = j.placed(a.Verdicts[k])
+			for _, list := range [][]Verdict{a.Verdicts, a.Large} {
+				for k := range list {
+					list[k] = j.placed(list[k])
+				}
 			}
 			if a.Unjudged == "" {
 				a.Unjudged = j.excuse(engine.Role(), &flows[i])
