@@ -56,7 +56,6 @@ type gateways struct {
 	ready   bool                // flows are in: others may send here
 	heardAt time.Time           // since when a chassis is heard, while not ready; zero: none is
 	quiet   time.Time           // when BFD changed last
-	fresh   bool                // the flows that Open vSwitch had are lost
 	dirty   bool                // something changed since the verdicts
 	next    time.Time           // when the verdicts change by themselves; zero: never
 	lostAt  time.Time           // when the connection to Open vSwitch went; zero: it is there
