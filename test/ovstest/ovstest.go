@@ -145,7 +145,7 @@ func (o *OVS) StartVswitchd() {
 	}
 	o.vswitchd = o.spawn("ovs-vswitchd", append(args, "--disable-system", o.DB)...)
 	o.Await("ovs-vswitchd", func() bool {
-		return exists(o.ctl()) && (o.opts.NoBridge || exists(strings.TrimPrefix(o.Mgmt, "unix:")))
+		return exists(o.ctl()) && (o.opts.NoBridge || accepts(strings.TrimPrefix(o.Mgmt, "unix:")))
 	})
 	if !o.opts.NoBridge {
 		o.Ofctl("show")
