@@ -390,7 +390,11 @@ func TestLintSymmetricReply(t *testing.T) {
 		tx.PutInMap(z.columns.LR.Table, lr, "options", "chassis", "hv1")
 		return tx.Err()
 	})
-	if p := z.problems(); !strings.Contains(p, `options "ecmp_symmetric_reply": connection tracking of routers is not there yet`) {
+	if p := z.problems(); p != "" {
+		t.Errorf("problems of a gateway router %q", p)
+	}
+	z.route(t, lr, "192.168.0.0/16", "10.0.0.9", "options", ovsdb.MapOf("ecmp_symmetric_reply", "true"), "route_table", "red")
+	if p := z.problems(); !strings.Contains(p, `options "ecmp_symmetric_reply": works in the main route table only`) {
 		t.Errorf("problems %q", p)
 	}
 }

@@ -150,7 +150,7 @@ func (p *Program) runRouteGroup(c *incr.Ctx, k topology.RouteKey) error {
 	if err != nil || router == nil {
 		return err
 	}
-	g := &topology.RouteGroup{RouteKey: k}
+	g := &topology.RouteGroup{RouteKey: k, OneChassis: router.Chassis != ""}
 	ok := true
 	if k.Table != "" {
 		if g.TableID, ok = p.Reader.Key(c, topology.KindRouteTable, k.Router, topology.TableOwner(k.Router, k.Table)); !ok {

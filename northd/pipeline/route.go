@@ -39,6 +39,9 @@ func OfRoutes(g *topology.RouteGroup) ([]Flow, error) {
 				f.Add(LRInIPRoutingECMP, 100, member, hopActions(&memberHop, g, h),
 					append(hopArgs(h), group, logical.Int("member", uint64(i)+1))...)
 			}
+			if g.OneChassis {
+				symmetric(f, g, args)
+			}
 		}
 		if g.Prefix.Addr().Is6() {
 			askNextHops(f, g)

@@ -29,6 +29,9 @@ type Stage struct {
 // String is the name.
 func (s *Stage) String() string { return s.Name }
 
+// OfRouter reports whether the stage is one of a logical router.
+func (s *Stage) OfRouter() bool { return s.ID >= firstRouterID }
+
 // Stages of a logical switch, in the order of a packet's way.
 var (
 	LSInCheckPortSec  = ingress("ls_in_check_port_sec")

@@ -62,7 +62,10 @@ type RouteGroup struct {
 	TableID uint32 // 0: the main table
 	ID      uint32 // of the alternatives, if there are several
 	Discard bool   // packets are dropped: all routes say so
-	Hops    []Hop  // in the order of their numbers, from 1
+	// OneChassis tells that the router is a gateway router: all packets of a
+	// connection pass one chassis, which can keep track of it.
+	OneChassis bool
+	Hops       []Hop // in the order of their numbers, from 1
 }
 
 // RouteText is what a static route says, before anything is looked up.

@@ -13,6 +13,7 @@ import (
 // compiler translates the actions of one flow.
 type compiler struct {
 	stage    *pipeline.Stage
+	flow     uint32 // id of the logical flow
 	keys     PortKeys
 	out      []openflow.Action
 	nested   logical.NestKind // of the actions inside of another one; "": none
@@ -187,12 +188,16 @@ func (c *compiler) exchange(a *logical.Exchange) error {
 // nest hands the packet to the controller, which makes the new packet and
 // sends it with the inner actions.
 func (c *compiler) nest(a *logical.Nest) error {
-	inner := &compiler{stage: c.stage, keys: c.keys, nested: a.Kind}
+	inner := &compiler{stage: c.stage, flow: c.flow, keys: c.keys, nested: a.Kind}
 	if err := inner.all(a.Actions); err != nil {
 		return err
 	}
-	if a.Kind == logical.Clone {
+	switch a.Kind {
+	case logical.Clone:
 		c.add(openflow.Clone{Actions: inner.out})
+		return nil
+	case logical.CTCommit:
+		c.add(c.track(openflow.CT{Commit: true, Table: openflow.CTNoTable, Actions: inner.out}))
 		return nil
 	}
 	opcode, ok := nestOpcodes[a.Kind]
@@ -261,6 +266,9 @@ var calls = map[logical.Func]func(*compiler, *logical.Call) error{
 	logical.LookupNDIP:     lookupMAC,
 	logical.CheckPktLarger: checkPktLarger,
 	logical.BindVport:      bindVPort,
+	logical.CTNext:         ctNext,
+	logical.ChkECMPNH:      checkECMPNext,
+	logical.ChkECMPNHMAC:   checkECMPNext,
 }
 
 // lookup clears a flag, lets a table set it, and copies it to the result.

@@ -86,7 +86,8 @@ func compileFlow(f *pipeline.Flow, keys PortKeys, opts []Option) ([]*proto.Flow,
 			return nil, nil, fmt.Errorf("prerequisites of the actions: %w", err)
 		}
 	}
-	c := &compiler{stage: f.Stage, keys: keys}
+	id := FlowID(f)
+	c := &compiler{stage: f.Stage, flow: id, keys: keys}
 	for _, o := range opts {
 		o(c)
 	}
@@ -94,7 +95,6 @@ func compileFlow(f *pipeline.Flow, keys PortKeys, opts []Option) ([]*proto.Flow,
 		return nil, nil, fmt.Errorf("actions: %w", err)
 	}
 	acts := openflow.EncodeActions(c.out)
-	id := FlowID(f)
 	out := make([]*proto.Flow, 0, len(conjs))
 	for _, conj := range conjs {
 		m, err := toMatch(conj, keys)

@@ -18,6 +18,8 @@ func (c *compiler) options(a *logical.Options) error {
 		return c.forward(a)
 	case logical.Select:
 		return c.choose(a)
+	case logical.CommitECMPNH:
+		return c.learnECMPNext(a)
 	}
 	return fmt.Errorf("the action %q cannot be compiled", a.Func)
 }

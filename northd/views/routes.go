@@ -161,16 +161,20 @@ func (r *routers) lintRoute(lr, row *ovsdb.Row) []control.Problem {
 	return nil
 }
 
-// lintSymmetric finds routes that ask for replies to go the way that the requests
-// came, which nothing sees to yet.
+// lintSymmetric finds routes that ask in vain for replies to go the way that the
+// requests came: packets of a distributed router do not pass one chassis, and which
+// route table a packet looks into is not known yet where connections are looked up.
 func (r *routers) lintSymmetric(lr, row *ovsdb.Row) []control.Problem {
 	t := &r.s.Columns.Route
 	if v, _ := row.Map(t.Options).Get(topology.OptionSymmetricReply); v != "true" {
 		return nil
 	}
-	reason := "connection tracking of routers is not there yet: replies go by any of the routes to the prefix"
-	if chassis, _ := lr.Map(r.s.Columns.LR.Options).Get("chassis"); chassis == nil {
-		reason = "works on gateway routers only (options:chassis); here replies go by any of the routes to the prefix"
+	reason := "works on gateway routers only (options:chassis); here replies go by any of the routes to the prefix"
+	if chassis, _ := lr.Map(r.s.Columns.LR.Options).Get("chassis"); chassis != nil {
+		if row.Str(t.RouteTable) == "" {
+			return nil
+		}
+		reason = "works in the main route table only; replies go by any of the routes to the prefix"
 	}
 	return []control.Problem{{
 		Object: control.Object{Table: t.Table.Name, Name: row.Str(t.Prefix), UUID: row.UUID().String()},

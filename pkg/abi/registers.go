@@ -23,7 +23,18 @@ const (
 	FlagLookupFDB     = 8  // result of table 72
 	FlagLocalport     = 10 // came from a localport
 	FlagPortSec       = 12 // result of tables 73 to 75: 1 means drop
+	FlagECMPNext      = 13 // result of tables 76 and 77
 	FlagFromTunnel    = 16 // came in by a tunnel
 	FlagLookupIP      = 26 // result of table 67: the address is known
 	FlagOverlay       = 27 // came from a port on several chassis: through tunnels, though a localnet port leads there
+)
+
+// Bits of the mark and the label of a connection. They outlive upgrades: a bit
+// that is here keeps its meaning for ever. The logical language has names for them
+// (package logical).
+const (
+	MarkECMPReplyPort  = 16 // ct_mark.ecmp_reply_port, 16 bits: key of the router port that the connection came in by
+	LabelECMPReplyEth  = 32 // ct_label.ecmp_reply_eth, 48 bits: Ethernet address that it came from
+	WidthECMPReplyPort = 16
+	WidthECMPReplyEth  = 48
 )

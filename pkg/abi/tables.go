@@ -31,6 +31,8 @@ const (
 	TableInPortSec     = 73 // port security on what a port sends
 	TableInPortSecND   = 74 // the ARP and ND part of it
 	TableOutPortSec    = 75 // port security on what a port receives
+	TableECMPNextMAC   = 76 // chk_ecmp_nh_mac: connection known to have come from this eth.src? Open vSwitch learns it
+	TableECMPNext      = 77 // chk_ecmp_nh: reply of a connection that came by one of several routes? Open vSwitch learns it
 
 	IngressTables = TableRemoteOutput - TableIngress
 	EgressTables  = TableSaveInport - TableEgress
