@@ -61,6 +61,22 @@ var routedNetwork = []string{
 	"lr-policy-add r1 109 ip4.src==10.0.0.11 reroute 77.1.0.9",
 	"lr-policy-add r1 110 ip4 drop",
 	"lr-policy-add r1 110 1 allow",
+	// A gateway router, whose replies go back the way that their requests came.
+	"create Logical_Router name=r3 options:chassis=hv1 -- ls-add s3 -- ls-add s4",
+	"lrp-add r3 r3-s3 00:00:00:00:03:01 10.3.0.1/24 fd03::1/64 -- lsp-add s3 s3-r3 -- lsp-set-type s3-r3 router -- lsp-set-addresses s3-r3 router -- lsp-set-options s3-r3 router-port=r3-s3",
+	"lrp-add r3 r3-s4 00:00:00:00:03:02 10.4.0.1/24 fd04::1/64 -- lsp-add s4 s4-r3 -- lsp-set-type s4-r3 router -- lsp-set-addresses s4-r3 router -- lsp-set-options s4-r3 router-port=r3-s4",
+	"--ecmp-symmetric-reply lr-route-add r3 192.168.1.0/24 10.3.0.5",
+	"--ecmp-symmetric-reply lr-route-add r3 192.168.1.0/24 10.4.0.5",
+	"--ecmp-symmetric-reply lr-route-add r3 192.168.1.0/24 10.4.0.6",
+	"--ecmp-symmetric-reply lr-route-add r3 2001:db8:1::/48 fd03::5",
+	"--ecmp-symmetric-reply lr-route-add r3 2001:db8:1::/48 fd04::5",
+	"--ecmp-symmetric-reply lr-route-add r3 192.168.2.0/24 10.3.0.5",
+	"--ecmp --policy=src-ip lr-route-add r3 192.168.3.0/24 10.3.0.5",
+	"--ecmp-symmetric-reply --policy=src-ip lr-route-add r3 192.168.3.0/24 10.4.0.5",
+	"--ecmp-symmetric-reply --route-table=red lr-route-add r3 192.168.4.0/24 10.3.0.5",
+	"--ecmp-symmetric-reply --route-table=red lr-route-add r3 192.168.4.0/24 10.4.0.5",
+	"--ecmp-symmetric-reply lr-route-add r1 192.168.201.0/24 10.0.0.5",
+	"--ecmp-symmetric-reply lr-route-add r1 192.168.201.0/24 10.1.0.5",
 }
 
 // TestRouteFlows compares the logical flows of static routes and policies with
@@ -89,7 +105,7 @@ chassis: [{name: hv1, datapath: dummy}]
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	for _, router := range []string{"r1", "r2"} {
+	for _, router := range []string{"r1", "r2", "r3"} {
 		flows := map[lab.Control]string{}
 		for c, l := range labs {
 			list := meanings(t, must(t)(l.Sbctl(t.Context(), "lflow-list", router)), routerExceptions[c])
@@ -99,13 +115,16 @@ chassis: [{name: hv1, datapath: dummy}]
 			}
 			flows[c] = withoutNumbers(list)
 		}
+		if n := strings.Count(flows[lab.ControlStock], "commit_ecmp_nh"); (n > 0) != (router == "r3") {
+			t.Errorf("%s: %d flows of stock remember connections", router, n)
+		}
 		if diff := cmp.Diff(flows[lab.ControlStock], flows[lab.ControlGovn]); diff != "" {
 			t.Errorf("%s: (-stock +govn)\n%s", router, diff)
 		}
 	}
 	// What stock OVN leaves out in silence is named.
 	lint, _ := run(t, "", "lint", "-t", labs[lab.ControlGovn].ControlSocket("central", "northd")) // its status says that there is something
-	for _, want := range []string{"99.0.0.5: no port of the router reaches it", "88.1.0.5: no port", "77.1.0.9: no port"} {
+	for _, want := range []string{"99.0.0.5: no port of the router reaches it", "88.1.0.5: no port", "77.1.0.9: no port", "works on gateway routers only", "works in the main route table only"} {
 		if !strings.Contains(lint, want) {
 			t.Errorf("lint does not say %q:\n%s", want, lint)
 		}
@@ -113,7 +132,7 @@ chassis: [{name: hv1, datapath: dummy}]
 }
 
 var (
-	routingStage = regexp.MustCompile(` lr_in_(ip_routing|ip_routing_pre|ip_routing_ecmp|policy|policy_ecmp) |lr_in_arp_request priority=200 `)
+	routingStage = regexp.MustCompile(` lr_in_(ip_routing|ip_routing_pre|ip_routing_ecmp|policy|policy_ecmp|defrag|ecmp_stateful) |lr_in_(arp_request|arp_resolve) priority=200 `)
 	chooses      = regexp.MustCompile(`^(\d+) .*reg8\[0\.\.15\] = ([1-9]\d*); reg8\[16\.\.31\] = select\(([0-9, ]+)\);`)
 	chosen       = regexp.MustCompile(`^(\d+) \S+_ecmp priority=100 match=\(\[reg8 == 0x([0-9a-f]+)\]\) action=\((.*)\)$`) // member, then group in 16 bits
 )
