@@ -85,7 +85,7 @@ func TestAutoconf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Zone.Quiet(within(t)); err != nil {
+	if err := s.Zone.Up(within(t), "out2"); err != nil {
 		t.Fatal(err)
 	}
 	out2.SolicitRouter()
