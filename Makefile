@@ -39,8 +39,9 @@ lint: check ## check, and staticcheck
 unit: ## tests of every package, with Open vSwitch where they need it
 	$(GO) test ./...
 
-random: ## 2,000 random changes: incremental = full, and each chassis = a fresh one
+random: ## 2,000 random changes, and 20,000: incremental = full, and each chassis = a fresh one
 	$(GO) test -count 1 -timeout 15m -v -run TestIncrementalEqualsFull ./northd -changes 2000
+	$(GO) test -count 1 -timeout 15m -v -run TestIncrementalEqualsFull ./northd -changes 20000 -every 40 -seed 2
 	$(GO) test -count 1 -timeout 15m -v -run TestChassisEqualsFresh ./test/convergence -changes 2000 -every 100
 
 e2e: ## stories on real Open vSwitch (root)

@@ -11,6 +11,7 @@ import (
 
 var (
 	changes = flag.Int("changes", 150, "random northbound changes of TestIncrementalEqualsFull")
+	every   = flag.Int("every", 1, "changes between two comparisons of TestIncrementalEqualsFull")
 	seed    = flag.Uint64("seed", 1, "seed of the random changes")
 )
 
@@ -31,9 +32,14 @@ func TestIncrementalEqualsFull(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "zone.db")
 	z, w := newWorld(t, path)
 	for i := range *changes {
+		// For a while the changes are about switches, then about routers.
+		w.Focus = []world.Focus{world.Switches, world.Routers, world.Everything}[i/focusFor%3]
 		what, err := w.Change()
 		if err != nil {
 			t.Fatalf("change %d (%s): %v", i, what, err)
+		}
+		if i%*every != 0 {
+			continue
 		}
 		got, want := z.dump(), z.full(t, path)
 		if got != want {
@@ -41,9 +47,9 @@ func TestIncrementalEqualsFull(t *testing.T) {
 		}
 	}
 	t.Log(w.Report())
-	if *changes >= 2000 {
+	if *changes >= thorough {
 		for k, n := range w.Hits {
-			if n < 20 {
+			if n < 15 {
 				t.Errorf("%s was hit only %d times", k, n)
 			}
 		}
@@ -52,6 +58,11 @@ func TestIncrementalEqualsFull(t *testing.T) {
 		}
 	}
 }
+
+const (
+	focusFor = 50    // changes
+	thorough = 20000 // changes that hit every column at least 15 times
+)
 
 // TestMutantsAreNoticed breaks the compiler in small ways: the comparison of
 // TestIncrementalEqualsFull must see each of them.

@@ -25,6 +25,19 @@ func (w *World) gatewaying() string {
 			return tx.Err()
 		})
 		return "add HA group " + name
+	case kind == 0:
+		w.hit("HA_Chassis_Group:delete")
+		w.Deletions++
+		w.nb(func(tx *ovsdb.Txn) error {
+			for _, of := range []*ovsdb.ColumnSchema{c.LRP.Table.Column("ha_chassis_group"), c.LSP.Table.Column("ha_chassis_group")} {
+				for u := range tx.Referrers(of, g.UUID()) {
+					tx.SetColumn(of.Table, u, of.Name, ovsdb.NewSet())
+				}
+			}
+			tx.Delete(c.HAGroup.Table, g.UUID())
+			return tx.Err()
+		})
+		return "delete HA group " + g.Str(c.HAGroup.Name)
 	case kind <= 2:
 		name, prio, u := chassis(), priority(), w.uuid()
 		w.hit("HA_Chassis:insert", "HA_Chassis_Group.ha_chassis")

@@ -57,6 +57,19 @@ func (w *World) neighbours() string {
 		})
 		return fmt.Sprintf("%s behind %s is at %s", ip, port, mac)
 	case 4:
+		if m := pickRow(w.r, w.rows(fixed.Table)); m != nil {
+			w.hit("Static_MAC_Binding:delete")
+			w.Deletions++
+			w.nb(func(tx *ovsdb.Txn) error { tx.Delete(fixed.Table, m.UUID()); return tx.Err() })
+			return "delete a fixed neighbour"
+		}
+	case 5, 6:
+		for range 8 { // most are not kept: of ports that are not there, or cannot be used
+			if len(w.rows(w.Columns.MACBinding.Table)) > 0 || w.Acked == nil {
+				break
+			}
+			w.hear()
+		}
 		if m := pickRow(w.r, w.rows(w.Columns.MACBinding.Table)); m != nil {
 			w.hit("MAC_Binding:delete")
 			w.Deletions++
@@ -73,7 +86,11 @@ func (w *World) hear() string {
 	name, rep := fmt.Sprint("hv", w.r.IntN(3)), &proto.Report{}
 	for range 1 + w.r.IntN(3) {
 		n := &proto.Neighbour{Datapath: uint32(1 + w.r.IntN(12)), Port: uint32(1 + w.r.IntN(6)), Mac: 0x505400000000 + uint64(w.r.IntN(24))}
-		if p := pickRow(w.r, w.rows(b.Table)); p != nil && w.r.IntN(4) > 0 {
+		p := pickRow(w.r, w.rows(b.Table))
+		if lrp := pickRow(w.r, w.rows(w.Columns.LRP.Table)); lrp != nil && w.r.IntN(4) > 0 { // a port that can have neighbours
+			p = w.Store.Snapshot().Lookup(b.Table, 1, lrp.Str(w.Columns.LRP.Name))
+		}
+		if p != nil && w.r.IntN(8) > 0 {
 			of, _ := p.Ref(b.Datapath)
 			if dp := w.Store.Snapshot().Row(w.Columns.Datapath.Table, of); dp != nil {
 				n.Datapath, n.Port = uint32(dp.Int(w.Columns.Datapath.TunnelKey)), uint32(p.Int(b.TunnelKey))

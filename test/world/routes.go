@@ -29,6 +29,14 @@ func (w *World) routes() string {
 		return "add router " + name
 	}
 	route, policy := w.memberOf(r, lr.StaticRoutes), w.memberOf(r, lr.Policies)
+	if route == nil && w.r.IntN(2) == 0 { // most routers are gone before they have many
+		for _, row := range all {
+			if m := w.memberOf(row, lr.StaticRoutes); m != nil {
+				r, route = row, m
+				break
+			}
+		}
+	}
 	switch kind := w.r.IntN(14); {
 	case kind == 0:
 		return w.addRoutedPort(r)
@@ -48,10 +56,10 @@ func (w *World) routes() string {
 		w.Deletions++
 		w.nb(func(tx *ovsdb.Txn) error { tx.DelFromSet(lr.Table, r.UUID(), col.Name, gone.UUID()); return tx.Err() })
 		return fmt.Sprint("delete one of ", col.Name, " of ", r.Str(lr.Name))
-	case kind < 7 && route != nil:
-		return w.set(route, pick(w, []string{"nexthop", "ip_prefix", "output_port", "policy", "route_table", "options", "selection_fields"}))
+	case kind < 7 && route != nil, kind > 11 && route != nil && w.r.IntN(2) == 0:
+		return w.set(route, w.rarest(route.Table().Name, "nexthop", "ip_prefix", "output_port", "policy", "route_table", "options", "selection_fields"))
 	case kind < 9 && policy != nil:
-		return w.set(policy, pick(w, []string{"nexthops", "match", "action", "priority", "options"}))
+		return w.set(policy, w.rarest(policy.Table().Name, "nexthops", "match", "action", "priority", "options"))
 	case kind < 11:
 		col := &w.Columns.Policy
 		return w.addTo(r, lr.Policies, map[string]ovsdb.Value{"priority": int64(w.r.IntN(3)),

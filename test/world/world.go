@@ -26,6 +26,9 @@ type World struct {
 	// Step waits until the zone has taken in what was committed.
 	Step func() error
 
+	// Focus says what changes are about; it may be changed between them.
+	Focus Focus
+
 	Hits      map[string]int // changes by column, "T:insert" and "T:delete" for rows
 	Deletions int
 	Total     int
@@ -35,6 +38,15 @@ type World struct {
 	next int
 	err  error
 }
+
+// Focus is what changes are about.
+type Focus uint8
+
+const (
+	Everything Focus = iota
+	Switches         // switches, their ports and chassis
+	Routers          // mostly routers and what routers have
+)
 
 // Seed makes the changes reproducible; before the first one.
 func (w *World) Seed(seed uint64) {
@@ -179,7 +191,11 @@ func (w *World) change() string {
 
 func (w *World) remove() string {
 	lsp, ls := &w.Columns.LSP, &w.Columns.LS
-	switch w.r.IntN(16) {
+	kind := w.r.IntN(16)
+	if w.Focus == Switches {
+		kind = w.r.IntN(13)
+	}
+	switch kind {
 	case 13, 14, 15:
 		return w.unrouting()
 	case 0:
@@ -246,6 +262,31 @@ func (w *World) PortNames() []string {
 	return names
 }
 
+// routed changes something about routers, as often as the focus says; "" if not.
+func (w *World) routed(s *ovsdb.Row) string {
+	switch {
+	case w.Focus == Switches, w.Focus == Everything && w.r.IntN(2) == 0, w.r.IntN(10) == 0:
+		return ""
+	}
+	switch w.r.IntN(12) {
+	case 0:
+		return w.neighbours()
+	case 1:
+		return w.sessions()
+	case 2, 3, 4, 5:
+		return w.routes()
+	case 6, 7, 8:
+		return w.gatewaying()
+	}
+	return w.routing(s)
+}
+
+// rarest is the one of the columns of a table that was hit least.
+func (w *World) rarest(table string, columns ...string) string {
+	slices.Sort(columns)
+	return slices.MinFunc(columns, func(a, b string) int { return w.Hits[table+"."+a] - w.Hits[table+"."+b] })
+}
+
 func (w *World) edit() string {
 	lsp, ls := &w.Columns.LSP, &w.Columns.LS
 	s, p := pickRow(w.r, w.switches()), pickRow(w.r, w.ports())
@@ -263,20 +304,8 @@ func (w *World) edit() string {
 	if w.r.IntN(12) == 0 {
 		return w.forwarding(s)
 	}
-	if w.r.IntN(10) == 0 {
-		return w.neighbours()
-	}
-	if w.r.IntN(8) == 0 {
-		return w.sessions()
-	}
-	if w.r.IntN(6) == 0 {
-		return w.routes()
-	}
-	if w.r.IntN(6) == 0 {
-		return w.gatewaying()
-	}
-	if w.r.IntN(3) == 0 {
-		return w.routing(s)
+	if what := w.routed(s); what != "" {
+		return what
 	}
 	if w.r.IntN(6) == 0 && p != nil {
 		if what := w.provider(s, p); what != "" {
