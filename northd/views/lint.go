@@ -57,6 +57,7 @@ func (s *Source) Lint() *control.Problems {
 	}
 	named := make(map[string]bool, len(out.Problems))
 	for i := range out.Problems {
+		s.rename(&out.Problems[i].Object)
 		named[out.Problems[i].UUID] = true
 	}
 	noKey := func(table string, row *ovsdb.Row) {
@@ -175,4 +176,23 @@ func (s *Source) addresses(p *ovsdb.Row) []address {
 		}
 	}
 	return out
+}
+
+// rename gives an object the name that it has now: a problem may be older than
+// that.
+func (s *Source) rename(o *control.Object) {
+	u, err := ovsdb.ParseUUID(o.UUID)
+	if err != nil {
+		return
+	}
+	for _, db := range []*ovsdb.DatabaseSchema{s.Schemas.NB, s.Schemas.SB} {
+		t := db.Tables[o.Table]
+		if t == nil {
+			continue
+		}
+		if row := s.Snapshot.Row(t, u); row != nil && nameOf(row) != "" {
+			o.Name = nameOf(row)
+			return
+		}
+	}
 }
