@@ -122,6 +122,25 @@ func lsp(name string, u ovsdb.UUID) control.Object {
 
 // What chassis and other clients write to the southbound database is looked at,
 // too.
+// A problem names its object as it is called now, also where the error does not
+// read the name.
+func TestLintNamesOfNow(t *testing.T) {
+	z := newZone(t, "")
+	_, ports := z.addSwitch(t, "sw0", port("vm1", "50:54:00:00:00:01"))
+	other, _ := z.addSwitch(t, "sw1")
+	z.nb(t, func(tx *ovsdb.Txn) error { tx.AddToSet(z.columns.LS.Table, other, "ports", ports[0]); return tx.Err() })
+	z.nb(t, func(tx *ovsdb.Txn) error { tx.SetColumn(z.columns.LSP.Table, ports[0], "name", "vm2"); return tx.Err() })
+	problems := z.View().Lint().Problems
+	if len(problems) == 0 {
+		t.Fatal("a port on two switches is no problem")
+	}
+	for _, p := range problems {
+		if p.UUID == ports[0].String() && p.Name != "vm2" {
+			t.Errorf("%s", p)
+		}
+	}
+}
+
 func TestLintSouthbound(t *testing.T) {
 	z := newZone(t, "")
 	z.addSwitch(t, "sw0", port("vm1")) // with keys 1 and 1: an address of a port that is gone goes, too
