@@ -80,7 +80,7 @@ func failover(ctx context.Context, args []string) error {
 	var systems, sets string
 	fs := flag.NewFlagSet("failover", flag.ContinueOnError)
 	fs.IntVar(&o.n, "n", 20, "failovers of each kind")
-	fs.IntVar(&o.deadN, "dead-n", 20, "failovers while northd (and stock's databases) are dead; stock gets 3 at most")
+	fs.IntVar(&o.deadN, "dead-n", 20, "failovers while northd (and stock's databases) are dead; stock gets 3 at most, and no further one once nothing took over")
 	fs.StringVar(&systems, "systems", "stock,govn", "what to measure")
 	fs.StringVar(&sets, "timers", "default,tuned,fast", "timers of BFD: default, tuned (bfd-min-rx=200, bfd-min-tx=100), fast (both 50)")
 	fs.StringVar(&o.govn, "govn", "", "govn binary (default: built from this tree)")
@@ -166,9 +166,12 @@ func failovers(ctx context.Context, o *failoverOptions, control lab.Control, set
 				return fmt.Sprintf("%v (%d lost)", g.outage.Round(time.Millisecond), g.lost)
 			}
 			fmt.Fprintf(os.Stderr, "%s, %s timers, northd %s, %d: failover %s, failback %s\n", control, set, northd, i, last(r.over), last(r.back))
+			if r.over[len(r.over)-1].never {
+				break // what did not take over once may not come back either
+			}
 		}
 		if n > 0 {
-			fmt.Fprintf(table, "| %s | %s | %s | %d | %s | %s |\n", control, set, northd, n, columns(r.over), columns(r.back))
+			fmt.Fprintf(table, "| %s | %s | %s | %d | %s | %s |\n", control, set, northd, len(r.over), columns(r.over), columns(r.back))
 		}
 		return nil
 	}
