@@ -110,13 +110,15 @@ func TestGatewayLocality(t *testing.T) {
 	key := func(datapath string) string {
 		return strings.TrimSpace(must(t)(l.Sbctl(t.Context(), "--bare", "--columns=tunnel_key", "find", "Datapath_Binding", "external_ids:name="+datapath)))
 	}
-	if st := status(t, l); len(st.Gateways) != 1 || st.Gateways[0].Active != "gw1" || fmt.Sprint(st.Gateways[0].Members) != "[gw1 20 gw2 10]" {
-		t.Errorf("gateways in the status of northd: %+v", st.Gateways)
-	}
-	if h := answer(t, &views.Host{}, "status", "-t", l.ControlSocket("hv1", "controller")); len(h.Gateways) != 1 ||
-		h.Gateways[0].Active != "gw1" || fmt.Sprint(h.BFD) != "[gw1 up gw2 up]" {
-		t.Errorf("gateways in the status of hv1: %+v %+v", h.Gateways, h.BFD)
-	}
+	eventually(t, 20*time.Second, "northd names the gateway", func() (bool, string) {
+		gws := status(t, l).Gateways
+		return len(gws) == 1 && gws[0].Active == "gw1" && fmt.Sprint(gws[0].Members) == "[gw1 20 gw2 10]", fmt.Sprintf("%+v", gws)
+	})
+	eventually(t, 20*time.Second, "hv1 sees both gateways", func() (bool, string) {
+		h := answer(t, &views.Host{}, "status", "-t", l.ControlSocket("hv1", "controller"))
+		return len(h.Gateways) == 1 && h.Gateways[0].Active == "gw1" && fmt.Sprint(h.BFD) == "[gw1 up gw2 up]",
+			fmt.Sprintf("%+v %+v", h.Gateways, h.BFD)
+	})
 	public, r0, sw0, sw9 := key("public"), key("r0"), key("sw0"), key("sw9")
 	for chassis, wrong := range map[string][]string{"hv1": {public, sw9}, "hv2": {public, r0, sw0}, "gw1": {sw9}, "ext": {public, r0, sw0, sw9}} {
 		items := must(t)(l.Appctl(t.Context(), chassis, "controller", "debug/flows"))
