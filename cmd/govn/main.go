@@ -59,6 +59,7 @@ func newRootCommand() *cobra.Command {
 		newNbctlCommand(),
 		newSbctlCommand(),
 		newControllerCommand(),
+		newDBCommand(),
 		newExplainCommand(),
 		newFlowsCommand(),
 		newLabCommand(),

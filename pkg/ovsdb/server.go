@@ -37,6 +37,11 @@ type ServerOptions struct {
 	// MaxBlocked is how many transactions of one connection may wait at a time.
 	// Default 1000.
 	MaxBlocked int
+	// Relaxed answers a transaction when it is visible, not when it is durable,
+	// unless it has a "commit" operation with "durable": true; what a crash of the
+	// machine may cost are the last moments. Default: every answer and update is
+	// durable.
+	Relaxed bool
 }
 
 // Server speaks the OVSDB protocol (RFC 7047 and ovsdb-server(7)) for a Store.

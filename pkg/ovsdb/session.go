@@ -45,7 +45,9 @@ type session struct {
 // step is an answer that waits for a revision.
 type step struct {
 	revision uint64
-	run      func()
+	// durable tells that the revision must be on disk even of a relaxed server.
+	durable bool
+	run     func()
 }
 
 // blocked is a transaction with a wait that does not hold.
@@ -117,8 +119,12 @@ func (s *session) wake() {
 
 // later queues a step.
 func (s *session) later(revision uint64, run func()) {
+	s.queue(step{revision, !s.srv.opts.Relaxed, run})
+}
+
+func (s *session) queue(st step) {
 	s.mu.Lock()
-	s.steps = append(s.steps, step{revision, run})
+	s.steps = append(s.steps, st)
 	s.mu.Unlock()
 	s.wake()
 }
@@ -162,11 +168,11 @@ func (s *session) pump(ctx context.Context) {
 	var retried *commitNode // blocked transactions were run at this commit
 	for ctx.Err() == nil {
 		s.mu.Lock()
-		want, haveWant := uint64(0), false
+		want, haveWant, durable := uint64(0), false, !s.srv.opts.Relaxed
 		var commits chan struct{}
 		switch {
 		case len(s.steps) > 0:
-			want, haveWant = s.steps[0].revision, true
+			want, haveWant, durable = s.steps[0].revision, true, s.steps[0].durable
 		case len(s.monitors) > 0:
 			if n := s.cursor.after(); n != nil {
 				want, haveWant = n.commit.Revision, true
@@ -178,7 +184,7 @@ func (s *session) pump(ctx context.Context) {
 		deadline := s.deadline()
 		s.mu.Unlock()
 		if haveWant {
-			if err := s.store.WaitDurable(ctx, want); err != nil {
+			if err := s.waitFor(ctx, want, durable); err != nil {
 				if ctx.Err() == nil {
 					s.codec.fail(err)
 				}
@@ -235,19 +241,37 @@ func (s *session) deadline() (t time.Time) {
 	return t
 }
 
-// advance sends updates and runs steps as far as the store is durable.
+// waitFor waits until a revision may be told of.
+func (s *session) waitFor(ctx context.Context, revision uint64, durable bool) error {
+	if durable {
+		return s.store.WaitDurable(ctx, revision)
+	}
+	return s.store.durable.failed()
+}
+
+// advance sends updates and runs steps as far as the store is durable, or of a
+// relaxed server as far as nobody asked that it be.
 func (s *session) advance() {
 	durable := s.store.durable.upTo()
+	shown := durable
+	if s.srv.opts.Relaxed {
+		shown = s.store.Snapshot().revision
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.steps) > 0 && s.steps[0].revision <= durable {
+	for len(s.steps) > 0 {
 		st := s.steps[0]
+		if st.revision > shown || st.durable && st.revision > durable {
+			// What it starts may go on from its own revision only.
+			shown = min(shown, st.revision)
+			break
+		}
 		s.steps[0] = step{}
 		s.steps = s.steps[1:]
 		s.updateTo(st.revision)
 		st.run()
 	}
-	s.updateTo(durable)
+	s.updateTo(shown)
 }
 
 // updateTo sends the updates of all commits up to a revision. s.mu is held.
@@ -314,5 +338,5 @@ func (s *session) attempt(b *blocked) {
 		s.reply(&id, nil, plainError(ErrCanceled))
 		return
 	}
-	s.later(o.revision, func() { s.reply(&id, o.result, nil) })
+	s.queue(step{o.revision, b.tr.durable || !s.srv.opts.Relaxed, func() { s.reply(&id, o.result, nil) }})
 }

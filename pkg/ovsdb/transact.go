@@ -19,6 +19,8 @@ type transaction struct {
 	// shows hides rows from clients; nil: none.
 	shows func(*Row) bool
 	who   Owner
+	// durable is set by run when a "commit" operation asks for it.
+	durable bool
 }
 
 // outcome of running a transaction.
@@ -166,7 +168,9 @@ func (x *executor) operation(v *jsonValue) error {
 	case "wait":
 		return x.wait(f)
 	case "commit":
-		f.need("durable", jsonBool)
+		if durable := f.need("durable", jsonBool); durable != nil && durable.text == "true" {
+			x.durable = true
+		}
 		return x.empty(f.done())
 	case "abort":
 		if err := f.done(); err != nil {
