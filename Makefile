@@ -66,8 +66,9 @@ bench-changes: deps ## every kind of change beside stock OVN on BENCH_DB=FILE, t
 	mkdir -p out
 	$(GO) run ./test/bench changes -out out/benchmarks.md -db $(BENCH_DB) -n 100 -stock-n 3
 
-bench-failover: deps ## gateway failover beside stock OVN, 20 of each kind, to out/benchmarks.md (root, half an hour)
+bench-failover: deps ## gateway failover beside stock OVN, 20 of each kind, and BFD with 100 gateways, to out/benchmarks.md (root, 40 minutes)
 	mkdir -p out
+	$(GO) run ./test/bench bfd -out out/benchmarks.md
 	$(GO) run ./test/bench failover -out out/benchmarks.md -n 20
 
 demo: build ## two simulated hypervisors, a ping, and its way (needs nothing but Go)

@@ -60,4 +60,11 @@
 // from the start of ovs-vswitchd until the router's MAC is behind the first gateway
 // again, by the wire's own table, and replies have come for two seconds. Then the
 // same with northd dead (of stock: ovn-northd and the two databases).
+//
+// # BFD
+//
+//	go run ./test/bench bfd -gateways 10,100
+//
+// counts the processor time of an ovs-vswitchd that has tunnels with BFD to that
+// many endpoints, with the timers of OVN, those of govn, and fast ones.
 package main
