@@ -3,180 +3,343 @@ package ovsdb
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"iter"
+	"log/slog"
+	"os"
+	"runtime/debug"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
 )
 
-// BoltOptions of OpenBolt.
+// BoltOptions of OpenBolt. All are optional.
 type BoltOptions struct {
 	// NoSync leaves out fsync: fast, and not durable. For tests and fills.
 	NoSync bool
 	// LockTimeout is how long to wait for another process that has the file
 	// open. Default 5 s.
 	LockTimeout time.Duration
+	// MustExist makes it an error that there is no file.
+	MustExist bool
+	// Logger; the default is slog.Default().
+	Logger *slog.Logger
 }
 
 // boltEngine keeps the log in a bbolt file:
 //
-//	meta          "cluster" -> UUID, "format" -> 1, "snapshot" -> revision(8)
-//	log           revision(8) -> entry
-//	snapshot-REV  part number(8) -> part; those that meta does not name are
+//	meta          name -> value crc32c(4), of name and value:
+//	              "format" -> "2", "cluster" -> UUID, "snapshot" -> revision(8),
+//	              "last" -> revision(8) up to which there is something
+//	log           revision(8) -> entry; those up to the snapshot's revision are
 //	              leftovers of an interrupted compaction
+//	snapshot-REV  part number(8) -> part; those that meta does not name are
+//	              leftovers, too
 //
 // Numbers are big endian, so that the order of keys is that of numbers.
+//
+// Of bbolt's two meta pages a crash can spoil the one that is being written; the
+// other one is the state before. So that damage to one of them loses nothing
+// while nobody writes, Open and Close write both.
 type boltEngine struct {
 	db   *bbolt.DB
 	path string
+	log  *slog.Logger
+
+	last     atomic.Uint64 // as in meta
+	snapshot atomic.Uint64
+
+	mu     sync.Mutex
+	broken error // the medium failed: see Engine, Failure
 }
 
-var (
-	boltMeta     = []byte("meta")
-	boltLog      = []byte("log")
-	boltCluster  = []byte("cluster")
-	boltFormat   = []byte("format")
-	boltSnapshot = []byte("snapshot")
+const (
+	boltMeta     = "meta"
+	boltLog      = "log"
+	boltCluster  = "cluster"
+	boltFormat   = "format"
+	boltSnapshot = "snapshot"
+	boltLast     = "last"
+
+	boltFormatVersion = "2"
 )
 
-const boltFormatVersion = "1"
+func boltKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// OpenBolt opens or creates a bbolt file. Only one process may have it open.
+// boltSeal is a value of bucket meta.
+func boltSeal(name string, value []byte) []byte {
+	sum := crc32.Update(crc32.Checksum([]byte(name), castagnoli), castagnoli, value)
+	return binary.BigEndian.AppendUint32(slices.Clone(value), sum)
+}
+
+func snapshotBucket(revision uint64) []byte { return fmt.Appendf(nil, "snapshot-%d", revision) }
+
+// OpenBolt opens or creates a bbolt file. Only one process may have it open;
+// ErrInUse is returned when another one has. A file that is not whole is not touched,
+// and ErrCorrupt is returned, with the place.
 func OpenBolt(path string, o BoltOptions) (Engine, error) {
-	if o.LockTimeout == 0 {
-		o.LockTimeout = 5 * time.Second
-	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: o.LockTimeout, NoSync: o.NoSync, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
-	})
+	e, err := openBolt(path, o)
 	if err != nil {
-		return nil, fmt.Errorf("ovsdb: open %q: %w", path, err)
-	}
-	e := &boltEngine{db: db, path: path}
-	if err := db.Update(e.prepare); err != nil {
-		db.Close()
-		return nil, fmt.Errorf("ovsdb: open %q: %w", path, err)
+		return nil, fmt.Errorf("ovsdb: open %w", err)
 	}
 	return e, nil
 }
 
-// prepare creates what is missing and removes leftovers.
-func (e *boltEngine) prepare(tx *bbolt.Tx) error {
-	meta, err := tx.CreateBucketIfNotExists(boltMeta)
-	if err != nil {
-		return err
+func openBolt(path string, o BoltOptions) (*boltEngine, error) {
+	if o.LockTimeout == 0 {
+		o.LockTimeout = 5 * time.Second
 	}
-	if _, err := tx.CreateBucketIfNotExists(boltLog); err != nil {
-		return err
+	if o.Logger == nil {
+		o.Logger = slog.Default()
 	}
-	switch format := string(meta.Get(boltFormat)); format {
-	case "":
-		if err := meta.Put(boltFormat, []byte(boltFormatVersion)); err != nil {
-			return err
+	e := &boltEngine{path: path, log: o.Logger}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && !o.MustExist {
+		if err := createBolt(path, o.NoSync); err != nil {
+			return nil, fmt.Errorf("%q: %w", path, err)
 		}
-	case boltFormatVersion:
-	default:
-		return fmt.Errorf("format %q is not known", format)
 	}
-	keep := snapshotBucket(meta.Get(boltSnapshot))
-	var leftovers [][]byte
-	err = tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
-		if !slices.Equal(name, boltMeta) && !slices.Equal(name, boltLog) && !slices.Equal(name, keep) {
-			leftovers = append(leftovers, slices.Clone(name))
-		}
-		return nil
+	var layout boltLayout
+	err := e.guard("open", func() (err error) {
+		e.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			NoSync: o.NoSync, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
+			OpenFile: func(path string, flag int, _ os.FileMode) (*os.File, error) {
+				f, err := openLocked(path, flag&^os.O_CREATE, o.LockTimeout)
+				if err != nil {
+					return nil, err
+				}
+				if layout, err = readBoltLayout(f); err != nil {
+					f.Close()
+					return nil, err
+				}
+				return f, nil
+			},
+		})
+		return err
 	})
-	for _, name := range leftovers {
-		if err == nil {
-			err = tx.DeleteBucket(name)
+	if err != nil {
+		return nil, err
+	}
+	if layout.spoiled >= 0 {
+		e.log.Warn("a page was being written when the machine stopped; the state before it holds", "file", path, "page", layout.spoiled)
+	}
+	e.last.Store(layout.last)
+	e.snapshot.Store(layout.snapshot)
+	if err := e.prepare(layout); err != nil {
+		return nil, errors.Join(err, e.db.Close())
+	}
+	return e, nil
+}
+
+// prepare removes leftovers, brings an older format up to date, and writes both
+// meta pages.
+func (e *boltEngine) prepare(l boltLayout) error {
+	if err := e.update("open", func(tx *bbolt.Tx) error {
+		for _, rev := range l.leftovers {
+			if err := tx.DeleteBucket(snapshotBucket(rev)); err != nil {
+				return err
+			}
 		}
+		if l.format == boltFormatVersion {
+			return nil
+		}
+		meta := tx.Bucket([]byte(boltMeta))
+		for name, value := range l.meta {
+			if err := meta.Put([]byte(name), boltSeal(name, value)); err != nil {
+				return err
+			}
+		}
+		return e.putLast(tx, l.last)
+	}); err != nil {
+		return err
+	}
+	if l.snapshot > 0 {
+		return e.deleteUpTo(context.Background(), l.snapshot)
+	}
+	return e.update("open", func(*bbolt.Tx) error { return nil })
+}
+
+// guard runs fn, which calls bbolt. What makes bbolt panic is a file that was
+// damaged after it was checked; a fault in its mapping, that the file was cut off
+// or cannot be read.
+func (e *boltEngine) guard(what string, fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %s: %v", ErrCorrupt, what, p)
+		}
+		err = e.wrap(err)
+	}()
+	return fn()
+}
+
+// wrap names the file and, if it is damaged, what to do.
+func (e *boltEngine) wrap(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrCorrupt):
+		return fmt.Errorf("%q: %w (keep a copy of the file, and restore a backup)", e.path, err)
+	}
+	return fmt.Errorf("%q: %w", e.path, err)
+}
+
+// update runs one transaction of bbolt. After one that failed in writing no
+// other one begins: what the system has lost of it, it does not tell again.
+func (e *boltEngine) update(what string, fn func(*bbolt.Tx) error) error {
+	e.mu.Lock()
+	err := e.broken
+	e.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("it has failed before: %w", err)
+	}
+	var mine error
+	err = e.guard(what, func() error {
+		return e.db.Update(func(tx *bbolt.Tx) error {
+			mine = fn(tx)
+			return mine
+		})
+	})
+	if err != nil && mine == nil {
+		e.mu.Lock()
+		e.broken = err
+		e.mu.Unlock()
 	}
 	return err
 }
 
-func boltKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
-
-func snapshotBucket(revision []byte) []byte {
-	if len(revision) != 8 {
-		return nil
-	}
-	return fmt.Appendf(nil, "snapshot-%d", binary.BigEndian.Uint64(revision))
-}
-
-func (e *boltEngine) Identity(_ context.Context, proposed UUID) (id UUID, err error) {
-	err = e.db.Update(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(boltMeta)
-		switch stored := meta.Get(boltCluster); len(stored) {
-		case 0:
-			id = proposed
-			return meta.Put(boltCluster, id[:])
-		case len(id):
-			copy(id[:], stored)
-			return nil
-		default:
-			return fmt.Errorf("%w: the cluster id has %d bytes", ErrCorrupt, len(stored))
-		}
-	})
-	return id, e.wrap(err)
-}
-
-func (e *boltEngine) wrap(err error) error {
-	if err != nil {
-		return fmt.Errorf("%q: %w", e.path, err)
+// metaValue returns a value of bucket meta, or nil.
+func metaValue(tx *bbolt.Tx, name string) []byte {
+	if v := tx.Bucket([]byte(boltMeta)).Get([]byte(name)); len(v) > 4 {
+		return v[:len(v)-4]
 	}
 	return nil
 }
 
-func (e *boltEngine) Load(ctx context.Context, part func(uint64, []byte) error, entry func(Entry) error) error {
-	return e.wrap(e.db.View(func(tx *bbolt.Tx) error {
-		var revision uint64
-		if stored := tx.Bucket(boltMeta).Get(boltSnapshot); stored != nil {
-			bucket := tx.Bucket(snapshotBucket(stored))
-			if bucket == nil {
-				return fmt.Errorf("%w: the snapshot is missing", ErrCorrupt)
-			}
-			revision = binary.BigEndian.Uint64(stored)
-			if err := bucket.ForEach(func(_, data []byte) error { return part(revision, data) }); err != nil {
-				return err
-			}
+func putMeta(tx *bbolt.Tx, name string, value []byte) error {
+	return tx.Bucket([]byte(boltMeta)).Put([]byte(name), boltSeal(name, value))
+}
+
+func (e *boltEngine) putLast(tx *bbolt.Tx, last uint64) error {
+	return putMeta(tx, boltLast, boltKey(last))
+}
+
+func (e *boltEngine) Identity(_ context.Context, proposed UUID) (id UUID, err error) {
+	err = e.update("identity", func(tx *bbolt.Tx) error {
+		if stored := metaValue(tx, boltCluster); stored != nil {
+			copy(id[:], stored)
+			return nil
 		}
-		return tx.Bucket(boltLog).ForEach(func(key, data []byte) error {
-			if err := ctx.Err(); err != nil {
-				return err
+		id = proposed
+		return putMeta(tx, boltCluster, id[:])
+	})
+	return id, err
+}
+
+func (e *boltEngine) Load(ctx context.Context, part func(uint64, []byte) error, entry func(Entry) error) error {
+	var theirs any // a panic of part or entry is none of ours
+	call := func(fn func() error) error {
+		defer func() {
+			if theirs = recover(); theirs != nil {
+				panic(theirs)
 			}
-			if len(key) != 8 {
-				return fmt.Errorf("%w: entry with key %x", ErrCorrupt, key)
+		}()
+		return fn()
+	}
+	snapshot := e.snapshot.Load()
+	err := e.guard("load", func() error {
+		return e.db.View(func(tx *bbolt.Tx) error {
+			if snapshot > 0 {
+				if err := tx.Bucket(snapshotBucket(snapshot)).ForEach(func(_, data []byte) error {
+					return call(func() error { return part(snapshot, data) })
+				}); err != nil {
+					return err
+				}
 			}
-			return entry(Entry{binary.BigEndian.Uint64(key), data})
+			return tx.Bucket([]byte(boltLog)).ForEach(func(key, data []byte) error {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				revision := binary.BigEndian.Uint64(key)
+				if revision <= snapshot {
+					return nil
+				}
+				return call(func() error { return entry(Entry{revision, data}) })
+			})
 		})
-	}))
+	})
+	if theirs != nil {
+		panic(theirs)
+	}
+	return err
 }
 
 func (e *boltEngine) Append(_ context.Context, batch []Entry) error {
-	return e.wrap(e.db.Update(func(tx *bbolt.Tx) error {
-		log := tx.Bucket(boltLog)
+	if err := checkOrder(e.last.Load(), batch); err != nil || len(batch) == 0 {
+		return e.wrap(err)
+	}
+	last := batch[len(batch)-1].Revision
+	err := e.update("append", func(tx *bbolt.Tx) error {
+		log := tx.Bucket([]byte(boltLog))
 		log.FillPercent = 1 // keys ascend
 		for _, en := range batch {
 			if err := log.Put(boltKey(en.Revision), en.Data); err != nil {
 				return err
 			}
 		}
-		return nil
-	}))
+		return e.putLast(tx, last)
+	})
+	if err == nil {
+		e.last.Store(last)
+	}
+	return err
 }
 
-// boltStep is how much one transaction of a compaction writes or deletes, so
-// that appends are not held up for long.
-const boltStep = 4 << 20
+// What one transaction of a compaction writes or deletes at most, in bytes and
+// in keys, so that appends are not held up for longer than it takes.
+const (
+	boltStep     = 1 << 20
+	boltStepKeys = 2000
+)
 
 func (e *boltEngine) Compact(ctx context.Context, revision uint64, parts iter.Seq[[]byte]) error {
-	name := snapshotBucket(boltKey(revision))
-	err := e.db.Update(func(tx *bbolt.Tx) error {
-		if slices.Equal(tx.Bucket(boltMeta).Get(boltSnapshot), boltKey(revision)) {
-			return errSameSnapshot
+	switch old := e.snapshot.Load(); {
+	case revision == old:
+		return nil
+	case revision < old || revision > e.last.Load():
+		return e.wrap(fmt.Errorf("%w: snapshot of revision %d after one of %d, where the log ends at %d", ErrOrder, revision, old, e.last.Load()))
+	}
+	name := snapshotBucket(revision)
+	if err := e.writeParts(ctx, name, parts); err != nil {
+		// Not deleted here: the next one, or the next Open, does.
+		return err
+	}
+	var old []byte
+	if err := e.update("compact", func(tx *bbolt.Tx) error {
+		if rev := e.snapshot.Load(); rev > 0 {
+			old = snapshotBucket(rev)
 		}
+		return putMeta(tx, boltSnapshot, boltKey(revision))
+	}); err != nil {
+		return err
+	}
+	// From here on the old ones are not needed.
+	e.snapshot.Store(revision)
+	if old != nil {
+		if err := e.update("compact", func(tx *bbolt.Tx) error { return tx.DeleteBucket(old) }); err != nil {
+			return err
+		}
+	}
+	return e.deleteUpTo(ctx, revision)
+}
+
+// writeParts makes a bucket of the parts, in several transactions.
+func (e *boltEngine) writeParts(ctx context.Context, name []byte, parts iter.Seq[[]byte]) error {
+	if err := e.update("compact", func(tx *bbolt.Tx) error {
 		if tx.Bucket(name) != nil {
 			if err := tx.DeleteBucket(name); err != nil {
 				return err
@@ -184,18 +347,14 @@ func (e *boltEngine) Compact(ctx context.Context, revision uint64, parts iter.Se
 		}
 		_, err := tx.CreateBucket(name)
 		return err
-	})
-	if err == errSameSnapshot {
-		return nil
-	}
-	if err != nil {
-		return e.wrap(err)
+	}); err != nil {
+		return err
 	}
 	var step [][]byte
 	var n uint64
 	size := 0
 	write := func() error {
-		err := e.db.Update(func(tx *bbolt.Tx) error {
+		err := e.update("compact", func(tx *bbolt.Tx) error {
 			bucket := tx.Bucket(name)
 			bucket.FillPercent = 1
 			for _, p := range step {
@@ -213,47 +372,54 @@ func (e *boltEngine) Compact(ctx context.Context, revision uint64, parts iter.Se
 		step = append(step, slices.Clone(p))
 		if size += len(p); size >= boltStep {
 			if err := write(); err != nil {
-				return e.wrap(err)
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	if err := write(); err != nil {
-		return e.wrap(err)
-	}
-	// The switch; from here on the old entries are not needed.
-	err = e.db.Update(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(boltMeta)
-		old := snapshotBucket(meta.Get(boltSnapshot))
-		if err := meta.Put(boltSnapshot, boltKey(revision)); err != nil {
-			return err
-		}
-		if old != nil {
-			if err := tx.DeleteBucket(old); err != nil {
 				return err
 			}
 		}
-		return deleteUpTo(tx.Bucket(boltLog), revision)
-	})
-	return e.wrap(err)
+		if err := ctx.Err(); err != nil {
+			return e.wrap(err)
+		}
+	}
+	if err := ctx.Err(); err != nil { // the parts may have ended for it
+		return e.wrap(err)
+	}
+	return write()
 }
 
-var errSameSnapshot = fmt.Errorf("ovsdb: the snapshot is there")
-
-func deleteUpTo(log *bbolt.Bucket, revision uint64) error {
-	var keys [][]byte
-	c := log.Cursor()
-	for k, _ := c.First(); len(k) == 8 && binary.BigEndian.Uint64(k) <= revision; k, _ = c.Next() {
-		keys = append(keys, slices.Clone(k))
-	}
-	for _, k := range keys {
-		if err := log.Delete(k); err != nil {
+// deleteUpTo deletes the entries up to a revision, in several transactions. The
+// last of them writes nothing, so that both meta pages know of all.
+func (e *boltEngine) deleteUpTo(ctx context.Context, revision uint64) error {
+	for more := true; more; {
+		if err := ctx.Err(); err != nil {
+			return e.wrap(err)
+		}
+		if err := e.update("compact", func(tx *bbolt.Tx) error {
+			log := tx.Bucket([]byte(boltLog))
+			var keys [][]byte
+			size := 0
+			c := log.Cursor()
+			for k, v := c.First(); k != nil && binary.BigEndian.Uint64(k) <= revision; k, v = c.Next() {
+				if keys = append(keys, slices.Clone(k)); len(keys) >= boltStepKeys {
+					break
+				}
+				if size += len(v); size >= boltStep {
+					break
+				}
+			}
+			for _, k := range keys {
+				if err := log.Delete(k); err != nil {
+					return err
+				}
+			}
+			more = len(keys) > 0
+			return nil
+		}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *boltEngine) Close() error { return e.wrap(e.db.Close()) }
+func (e *boltEngine) Close() error {
+	err := e.update("close", func(*bbolt.Tx) error { return nil })
+	return errors.Join(err, e.guard("close", e.db.Close))
+}

@@ -1,0 +1,245 @@
+package ovsdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+)
+
+// damageFile makes a file with a snapshot of several parts, a log of several
+// pages and free pages, and returns its bytes and the contents.
+func damageFile(t testing.TB, d *DatabaseSchema) (file []byte, dump string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "db")
+	e, err := OpenBolt(path, BoltOptions{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(context.Background(), e, []Database{{Schema: d}}, Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 3 {
+		for i := range 60 {
+			update(t, s, d, func(tx *Txn) {
+				port := tx.Insert(d.Table("Port"), UUID{}, map[string]Value{"name": fmt.Sprint(round, "-", i)})
+				tx.Insert(d.Table("Switch"), UUID{}, map[string]Value{"name": fmt.Sprint(round, "-", i), "ports": NewSet(port),
+					"options": map[string]string{"long": strings.Repeat("x", 40*i)}})
+			})
+			if i%7 == 0 {
+				if err := s.WaitDurable(context.Background(), s.Snapshot().Revision()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if round < 2 {
+			if err := s.Compact(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	dump = dumpOf(s.Snapshot(), d)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if file, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	return file, dump
+}
+
+// reload opens a store on the bytes, and closes it again.
+func reload(path string, file []byte, d *DatabaseSchema) (dump string, err error) {
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		return "", err
+	}
+	e, err := OpenBolt(path, BoltOptions{NoSync: true, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return "", err
+	}
+	s, err := Open(context.Background(), e, []Database{{Schema: d}}, Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return "", err
+	}
+	dump = dumpOf(s.Snapshot(), d)
+	return dump, s.Close()
+}
+
+// TestTruncation: a file that was cut off anywhere is as it was, or it is refused
+// with its name, and not changed.
+func TestTruncation(t *testing.T) {
+	d := testSchema(t)
+	file, want := damageFile(t, d)
+	path := filepath.Join(t.TempDir(), "cut")
+	cuts := []int{0, 1, 79, 80, 4095, 4097, len(file) - 1}
+	for at := 0; at < len(file); at += 4096 {
+		cuts = append(cuts, at, at+512)
+	}
+	refused := 0
+	for _, at := range cuts {
+		dump, err := reload(path, file[:at], d)
+		switch {
+		case err == nil && dump != want:
+			t.Errorf("cut off at %d: other contents", at)
+		case err != nil && !(errors.Is(err, ErrCorrupt) && strings.Contains(err.Error(), path)):
+			t.Errorf("cut off at %d: %v", at, err)
+		case err != nil:
+			refused++
+			if b, err := os.ReadFile(path); err != nil || string(b) != string(file[:at]) {
+				t.Errorf("cut off at %d: the file was changed", at)
+			}
+		}
+	}
+	if refused < len(cuts)/2 {
+		t.Errorf("%d of %d truncated files are refused", refused, len(cuts))
+	}
+}
+
+// TestBitFlips: a file with other bytes than were written has the same contents,
+// or it is refused with its name.
+func TestBitFlips(t *testing.T) {
+	d := testSchema(t)
+	file, want := damageFile(t, d)
+	shape, err := boltCheck(strings.NewReader(string(file)), int64(len(file)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := int(shape.end) * int(shape.pageSize)
+	t.Logf("%d pages, %d in use", shape.end, shape.used)
+	path := filepath.Join(t.TempDir(), "flipped")
+	rng := rand.New(rand.NewPCG(1, 2))
+	refused := 0
+	try := func(what string, spoiled []byte) {
+		t.Helper()
+		dump, err := reload(path, spoiled, d)
+		switch {
+		case err == nil && dump != want:
+			t.Errorf("%s: other contents", what)
+		case err != nil && !(errors.Is(err, ErrCorrupt) && strings.Contains(err.Error(), path)):
+			t.Errorf("%s: %v", what, err)
+		case err != nil:
+			refused++
+		}
+	}
+	n := 600
+	if testing.Short() {
+		n = 150
+	}
+	for range n {
+		spoiled := append([]byte{}, file...)
+		at := rng.IntN(end)
+		if rng.IntN(2) == 0 { // headers and elements rather than contents
+			at = rng.IntN(end/4096)*4096 + rng.IntN(64)
+		}
+		bit := rng.IntN(8)
+		spoiled[at] ^= 1 << bit
+		try(fmt.Sprintf("bit %d of byte %d", bit, at), spoiled)
+	}
+	for range n / 4 { // a sector, a page, two pages exchanged
+		spoiled := append([]byte{}, file...)
+		a, b := rng.IntN(end/4096)*4096, rng.IntN(end/4096)*4096
+		what := rng.IntN(3)
+		switch what {
+		case 0:
+			clear(spoiled[a+512 : a+1024])
+		case 1:
+			clear(spoiled[a : a+4096])
+		case 2:
+			copy(spoiled[a:], file[b:b+4096])
+			copy(spoiled[b:], file[a:a+4096])
+		}
+		try(fmt.Sprintf("kind %d at %d and %d", what, a, b), spoiled)
+	}
+	if refused == 0 {
+		t.Error("nothing was refused")
+	}
+	t.Logf("%d refused", refused)
+}
+
+// FuzzBoltCheck: what the check lets through, bbolt can read.
+func FuzzBoltCheck(f *testing.F) {
+	d := testSchema(f)
+	file, _ := damageFile(f, d)
+	f.Add(uint32(0), []byte{})
+	f.Add(uint32(4096*5), []byte{1, 2, 3})
+	f.Add(uint32(16), []byte{0xed})
+	f.Fuzz(func(t *testing.T, at uint32, with []byte) {
+		spoiled := append([]byte{}, file...)
+		copy(spoiled[int(at)%len(spoiled):], with)
+		path := filepath.Join(t.TempDir(), "db")
+		if _, err := reload(path, spoiled, d); err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFormat1: a file of the first format is read, and is one of the present
+// format then.
+func TestFormat1(t *testing.T) {
+	d := testSchema(t)
+	file, want := damageFile(t, d)
+	path := filepath.Join(t.TempDir(), "old")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket([]byte(boltMeta))
+		for _, name := range []string{boltCluster, boltSnapshot} {
+			if err := meta.Put([]byte(name), metaValue(tx, name)); err != nil {
+				return err
+			}
+		}
+		return errors.Join(meta.Put([]byte(boltFormat), []byte("1")), meta.Delete([]byte(boltLast)))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if file, err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+		if dump, err := reload(path, file, d); err != nil || dump != want {
+			t.Errorf("%v: %.300s", err, dump)
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if l, err := readBoltLayout(f); err != nil || l.format != boltFormatVersion {
+		t.Errorf("format %q, %v", l.format, err)
+	}
+}
+
+// TestBoltLock: two processes never have one file.
+func TestBoltLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	e, err := OpenBolt(path, BoltOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenBolt(path, BoltOptions{LockTimeout: 1}); !errors.Is(err, ErrInUse) {
+		t.Errorf("open twice: %v", err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenBolt(filepath.Join(t.TempDir(), "none"), BoltOptions{MustExist: true}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file that must exist: %v", err)
+	}
+}
