@@ -73,7 +73,9 @@ func openLocked(path string, flag int, timeout time.Duration) (*os.File, error) 
 	if flag&(os.O_RDWR|os.O_WRONLY) == 0 {
 		how = unix.LOCK_SH
 	}
-	for end := time.Now().Add(timeout); ; {
+	retry := time.NewTicker(lockRetry)
+	defer retry.Stop()
+	for end := time.Now().Add(timeout); ; <-retry.C {
 		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 		switch {
 		case err == nil:
@@ -85,7 +87,6 @@ func openLocked(path string, flag int, timeout time.Duration) (*os.File, error) 
 			f.Close()
 			return nil, ErrInUse
 		}
-		time.Sleep(lockRetry)
 	}
 }
 
