@@ -16,8 +16,12 @@ type Change struct {
 // commit is the work of checking a transaction and building the next state:
 //
 //	changed rows -> references counted -> strong references checked
-//	  -> unreferenced rows deleted, weak references pruned (until neither)
-//	  -> numbers of rows, unique indexes
+//	  -> unreferenced rows deleted -> numbers of rows
+//	  -> weak references pruned, unreferenced rows deleted (until neither)
+//	  -> unique indexes
+//
+// The order is that of ovsdb-server, so that a transaction with several
+// mistakes fails with the same error.
 type commit struct {
 	txn  *Txn
 	rev  uint64
@@ -57,14 +61,15 @@ func (t *Txn) build(rev uint64) (*dbState, []Change, error) {
 	if err := c.checkStrong(deleted); err != nil {
 		return nil, nil, err
 	}
+	c.collect()
+	if err := c.checkRows(); err != nil {
+		return nil, nil, err
+	}
 	for len(c.lost)+len(c.gone)+len(c.dangle) > 0 {
-		c.collect()
 		if err := c.prune(); err != nil {
 			return nil, nil, err
 		}
-	}
-	if err := c.checkRows(); err != nil {
-		return nil, nil, err
+		c.collect()
 	}
 	if err := c.index(); err != nil {
 		return nil, nil, err
@@ -159,7 +164,7 @@ func (c *commit) replace(old, new *Row) {
 	}
 }
 
-// strongRefs counts the strong references to a row.
+// strongRefs counts the strong references to a row that has gone.
 func (c *commit) strongRefs(r *Row) (n int) {
 	for _, f := range r.table.referrers {
 		if f.base.Ref == RefStrong {
@@ -172,12 +177,22 @@ func (c *commit) strongRefs(r *Row) (n int) {
 	return n
 }
 
+// stronglyReferred tells whether another row refers to a row; what it says of
+// itself does not keep it.
 func (c *commit) stronglyReferred(r *Row) bool {
 	for _, f := range r.table.referrers {
-		if f.base.Ref == RefStrong {
-			if sources, _ := c.next.tables[f.column.Table.id].refs[f.slot].Get(r.uuid); sources.Len() > 0 {
-				return true
+		if f.base.Ref != RefStrong {
+			continue
+		}
+		sources, _ := c.next.tables[f.column.Table.id].refs[f.slot].Get(r.uuid)
+		n := sources.Len()
+		if f.column.Table == r.table {
+			if _, self := sources.Get(r.uuid); self {
+				n--
 			}
+		}
+		if n > 0 {
+			return true
 		}
 	}
 	return false
@@ -257,7 +272,12 @@ func (c *commit) prune() error {
 			if c.changed[column.Table.id][ref.source] != nil && c.changed[column.Table.id][ref.source].Old == nil {
 				how = "(inserted within this transaction) "
 			}
-			worst = least(worst, constraintf("Deletion of 1 weak reference(s) to deleted (or never-existing) rows from column %q in %q row %s %scaused this column to become empty, but constraints on this column disallow an empty column",
+			if ref.target.IsZero() {
+				worst = least(worst, constraintf("Weak reference column %q in %q row %s %scontained all-zeros UUID (probably as the default value for this column) but deleting this value caused a constraint violation because this column is not allowed to be empty.",
+					column.Name, column.Table.Name, ref.source, how))
+				continue
+			}
+			worst = least(worst, constraintf("Deletion of 1 weak reference(s) to deleted (or never-existing) rows from column %q in %q row %s %scaused this column to become empty, but constraints on this column disallow an empty column.",
 				column.Name, column.Table.Name, ref.source, how))
 			continue
 		}
@@ -284,6 +304,9 @@ func (c *commit) index() error {
 	for id, changed := range c.changed {
 		t := c.next.schema.tables[id]
 		for i, columns := range t.Indexes {
+			if worst != nil {
+				return worst // that of the first index
+			}
 			var moved []*Change
 			for _, ch := range changed {
 				if ch.Old == nil && ch.New == nil || ch.Old != nil && ch.New != nil && !slices.ContainsFunc(columns, func(col *ColumnSchema) bool {
@@ -321,9 +344,9 @@ func (c *commit) duplicate(t *TableSchema, columns []*ColumnSchema, a, b UUID) e
 	names, values := make([]string, len(columns)), make([]string, len(columns))
 	list := func(r *Row) string {
 		for i, col := range columns {
-			values[i] = valueText(r.values[col.Index])
+			values[i] = col.Type.text(r.values[col.Index])
 		}
-		return strings.Join(values, ", ")
+		return enumerate(values)
 	}
 	for i, col := range columns {
 		names[i] = fmt.Sprintf("%q", col.Name)
@@ -332,11 +355,7 @@ func (c *commit) duplicate(t *TableSchema, columns []*ColumnSchema, a, b UUID) e
 	if len(columns) > 1 {
 		kind = "columns "
 	}
-	last := len(names) - 1
-	on := kind + names[last]
-	if last > 0 {
-		on = kind + strings.Join(names[:last], ", ") + " and " + names[last]
-	}
+	on := kind + enumerate(names)
 	history := func(which string, u UUID) string {
 		s := fmt.Sprintf("%s row, with UUID %s, ", which, u)
 		switch ch := c.changed[t.id][u]; {
@@ -354,13 +373,25 @@ func (c *commit) duplicate(t *TableSchema, columns []*ColumnSchema, a, b UUID) e
 		t.Name, list(c.row(t, a)), on, history("First", a), history("Second", b))
 }
 
-// valueText prints a value as OVSDB tools do on a command line.
-func valueText(v Value) string {
+// enumerate joins words as English does: "a", "a and b", "a, b, and c".
+func enumerate(words []string) string {
+	last := len(words) - 1
+	if last < 2 {
+		return strings.Join(words, " and ")
+	}
+	return strings.Join(words[:last], ", ") + ", and " + words[last]
+}
+
+// text prints a value as OVSDB tools do on a command line.
+func (t *ColumnType) text(v Value) string {
 	var parts []string
 	switch x := v.(type) {
 	case Set:
 		for a := range x.All() {
 			parts = append(parts, atomText(a))
+		}
+		if len(parts) == 1 && t.Max == 1 {
+			return parts[0]
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
 	case Map:

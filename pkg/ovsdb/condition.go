@@ -35,14 +35,14 @@ func parseClause(t *TableSchema, v *jsonValue, names symbols) (c clause, err err
 		return clause{always: v.text == "true"}, nil
 	}
 	if v.kind != jsonArray || len(v.list) != 3 || v.list[0].kind != jsonString || v.list[1].kind != jsonString {
-		return c, syntaxError(v, "Parse error in condition: a 3-element array of column, function and value, or a boolean, is expected.")
+		return c, syntaxError(v, "Parse error in condition.")
 	}
 	if c.column = t.lookup(v.list[0].text); c.column == nil {
-		return c, unknownColumn(t, &v.list[0])
+		return c, unknownColumn(t, v.list[0].text, v)
 	}
 	fn, ok := condFuncs[v.list[1].text]
 	if !ok {
-		return c, &Error{Kind: "unknown function", Details: fmt.Sprintf("No function named %s.", v.list[1].text), Syntax: v.short()}
+		return c, errorf(ErrUnknownFunction, "No function named %s.", v.list[1].text)
 	}
 	c.fn = fn
 	// The argument is of the column's type, with its constraints, as
@@ -67,17 +67,8 @@ func parseClause(t *TableSchema, v *jsonValue, names symbols) (c clause, err err
 	return c, err
 }
 
-func unknownColumn(t *TableSchema, v *jsonValue) *Error {
-	return &Error{Kind: ErrUnknownColumn, Details: fmt.Sprintf("No column %s in table %s.", v.text, t.Name), Syntax: v.short()}
-}
-
-// unconstrained returns the type without limits on its atoms.
-func (t *ColumnType) unconstrained() ColumnType {
-	u := ColumnType{Key: NewBaseType(t.Key.Type), Min: t.Min, Max: t.Max}
-	if t.IsMap() {
-		u.Value = NewBaseType(t.Value.Type)
-	}
-	return u
+func unknownColumn(t *TableSchema, name string, v *jsonValue) *Error {
+	return &Error{Kind: ErrUnknownColumn, Details: fmt.Sprintf("No column %s in table %s.", name, t.Name), Syntax: v.short()}
 }
 
 func (c *clause) matches(r *Row) bool {

@@ -27,6 +27,7 @@ const (
 	ErrOvsdb           = "ovsdb error"
 	ErrPermission      = "permission error"
 	ErrUnknownMutator  = "unknown mutator"
+	ErrUnknownFunction = "unknown function"
 	ErrInternal        = "internal error"
 )
 

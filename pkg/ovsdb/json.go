@@ -404,6 +404,14 @@ func (v *jsonValue) String() string { return string(v.append(nil)) }
 func (v *jsonValue) canonical() string { return v.sorted().String() }
 
 func (v *jsonValue) sorted() *jsonValue {
+	if v.kind == jsonNumber {
+		if n, ok := v.integer(); ok {
+			return &jsonValue{kind: jsonNumber, text: strconv.FormatInt(n, 10)}
+		}
+		if f, ok := v.real(); ok {
+			return &jsonValue{kind: jsonNumber, text: string(appendReal(nil, f))}
+		}
+	}
 	if v.kind != jsonObject && v.kind != jsonArray {
 		return v
 	}
@@ -425,9 +433,9 @@ func (v *jsonValue) sorted() *jsonValue {
 	return &c
 }
 
-// short is the value as a diagnostic, cut off when it is long.
+// short is the value as a diagnostic, members in order, cut off when it is long.
 func (v *jsonValue) short() string {
-	if s := v.String(); len(s) <= 200 {
+	if s := v.canonical(); len(s) <= 200 {
 		return s
 	} else {
 		return strings.ToValidUTF8(s[:200], "") + "..."

@@ -14,10 +14,10 @@ type mutation struct {
 
 func parseMutation(t *TableSchema, v *jsonValue, names symbols) (m mutation, err error) {
 	if v.kind != jsonArray || len(v.list) != 3 || v.list[0].kind != jsonString || v.list[1].kind != jsonString {
-		return m, syntaxError(v, "Parse error in mutation: a 3-element array of column, mutator and value is expected.")
+		return m, syntaxError(v, "Parse error in mutation.")
 	}
 	if m.column = t.lookup(v.list[0].text); m.column == nil {
-		return m, unknownColumn(t, &v.list[0])
+		return m, unknownColumn(t, v.list[0].text, v)
 	}
 	if !m.column.Mutable || m.column.Index < 0 {
 		return m, &Error{Kind: ErrConstraint, Details: fmt.Sprintf("Cannot mutate immutable column %s in table %s.", m.column.Name, t.Name), Syntax: v.short()}
@@ -38,20 +38,17 @@ func parseMutation(t *TableSchema, v *jsonValue, names symbols) (m mutation, err
 		if typ.IsScalar() {
 			return m, mismatch()
 		}
-		arg := typ.unconstrained()
-		arg.Min = 0
-		if m.op == "insert" {
-			arg = typ
-			arg.Min = 0
-		} else {
+		arg := typ
+		if arg.Min = 0; m.op == "delete" {
 			arg.Max = Unlimited
-			if _, isMap := v.list[2].pairTagged("map"); arg.IsMap() && !isMap {
-				arg.Value = BaseType{}
-			}
 		}
 		m.arg, err = arg.parseValue(&v.list[2], names)
+		if err != nil && m.op == "delete" && typ.IsMap() {
+			arg.Value = BaseType{} // keys rather than pairs
+			m.arg, err = arg.parseValue(&v.list[2], names)
+		}
 	default:
-		return m, &Error{Kind: ErrUnknownMutator, Details: fmt.Sprintf("No mutator named %s.", m.op), Syntax: v.short()}
+		return m, errorf(ErrUnknownMutator, "No mutator named %s.", m.op)
 	}
 	return m, err
 }
@@ -101,7 +98,7 @@ func (m *mutation) apply(v Value) (Value, error) {
 		return m.arithmetic(v)
 	}
 	if n := valueLen(v); n < typ.Min || n > typ.Max {
-		return nil, constraintf("Attempted to store %d elements in %s, which is %s of %d to %d.", n, m.column, typ.describe(), typ.Min, typ.Max)
+		return nil, constraintf("Attempted to store %d elements in %s.", n, typ.describe())
 	}
 	return v, nil
 }
@@ -152,11 +149,8 @@ func (m *mutation) integer(x, y int64) (int64, error) {
 			return d, nil
 		}
 	case "*=":
-		if x == 0 || y == 0 {
-			return 0, nil
-		}
-		if p := x * y; p/y == x && !(x == -1 && y == math.MinInt64) && !(y == -1 && x == math.MinInt64) {
-			return p, nil
+		if !productTooLarge(x, y) {
+			return x * y, nil
 		}
 	default:
 		if y == 0 {
@@ -173,6 +167,22 @@ func (m *mutation) integer(x, y int64) (int64, error) {
 		}
 	}
 	return 0, outOfRange
+}
+
+// productTooLarge tells whether ovsdb-server refuses x * y. It refuses besides
+// what overflows some products that would just fit.
+func productTooLarge(x, y int64) bool {
+	switch {
+	case x == 0 || y == 0:
+		return false
+	case x > 0 && y > 0:
+		return x >= math.MaxInt64/y
+	case x > 0:
+		return y < math.MinInt64/x
+	case y > 0:
+		return x < math.MinInt64/y
+	}
+	return y <= math.MaxInt64/x
 }
 
 func (m *mutation) real(x, y float64) (float64, error) {

@@ -140,10 +140,14 @@ func (f *fields) get(name string, kinds ...jsonKind) *jsonValue {
 	}
 	f.used[name] = true
 	if len(kinds) > 0 && !slices.Contains(kinds, m.kind) {
-		f.fail(syntaxError(f.v, fmt.Sprintf("Parsing %s failed: Type mismatch for member '%s'.", f.what, name)))
+		f.mismatch(name)
 		return nil
 	}
 	return m
+}
+
+func (f *fields) mismatch(name string) {
+	f.fail(syntaxError(f.v, fmt.Sprintf("Parsing %s failed: Type mismatch for member '%s'.", f.what, name)))
 }
 
 // need is get for a required member.
@@ -160,12 +164,26 @@ func (f *fields) done() error {
 	if f.err != nil {
 		return f.err
 	}
+	first, others := "", 0
 	for i := 0; i < len(f.v.list); i += 2 {
 		if name := f.v.list[i].text; !f.used[name] {
-			return syntaxError(f.v, fmt.Sprintf("Parsing %s failed: Member '%s' is present but not allowed here.", f.what, name))
+			if others++; others == 1 {
+				first = name
+			}
 		}
 	}
-	return nil
+	what := ""
+	switch others--; others {
+	case -1:
+		return nil
+	case 0:
+		what = "is"
+	case 1:
+		what = "and 1 other member are"
+	default:
+		what = fmt.Sprintf("and %d other members are", others)
+	}
+	return syntaxError(f.v, fmt.Sprintf("Parsing %s failed: Member '%s' %s present but not allowed here.", f.what, first, what))
 }
 
 func parseSchemaValue(v *jsonValue) (*DatabaseSchema, error) {

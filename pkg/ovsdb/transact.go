@@ -1,10 +1,11 @@
 package ovsdb
 
 import (
+	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -126,7 +127,7 @@ func (x *executor) all(commit func() (uint64, error)) outcome {
 			return outcome{blocked: true, timeout: x.timeout}
 		}
 		if err != nil {
-			x.out = asError(err).appendJSON(x.out[:mark])
+			x.out = inOperation(err, i, len(x.ops)).appendJSON(x.out[:mark])
 			for range len(x.ops) - i - 1 {
 				x.out = append(x.out, ",null"...)
 			}
@@ -144,10 +145,22 @@ func (x *executor) all(commit func() (uint64, error)) outcome {
 	return outcome{result: append(x.out, ']'), revision: rev}
 }
 
+// inOperation adds to the details of an error in the syntax of an operation
+// which one of the transaction's it is.
+func inOperation(err error, i, of int) *Error {
+	e := asError(err)
+	if rest, ok := strings.CutPrefix(e.Details, "Parsing ovsdb operation failed:"); ok {
+		numbered := *e
+		numbered.Details = fmt.Sprintf("Parsing ovsdb operation %d of %d failed:%s", i+1, of, rest)
+		return &numbered
+	}
+	return e
+}
+
 // operation runs one <operation> and appends its result.
 func (x *executor) operation(v *jsonValue) error {
 	if v.kind != jsonObject {
-		return syntaxError(v, "operation must be object")
+		return errorf(ErrSyntax, "Parsing ovsdb operation failed: Object expected.")
 	}
 	f := newFields(v, "ovsdb operation")
 	op := f.need("op", jsonString)
@@ -182,11 +195,11 @@ func (x *executor) operation(v *jsonValue) error {
 		return x.empty(f.done())
 	case "assert":
 		lock := f.need("lock", jsonString)
+		if lock != nil && !isID(lock.text) {
+			f.mismatch("lock")
+		}
 		if err := f.done(); err != nil {
 			return err
-		}
-		if !isID(lock.text) {
-			return syntaxError(lock, "lock is not a valid <id>")
 		}
 		if x.holds == nil || !x.holds(lock.text) {
 			return errorf(ErrNotOwner, "Asserted lock %s not held.", lock.text)
@@ -220,24 +233,26 @@ func (x *executor) table(f *fields) *TableSchema {
 	return t
 }
 
-// row reads a <row> into values by column position; nil where it has none.
-func (x *executor) row(t *TableSchema, v *jsonValue) ([]Value, error) {
-	values := make([]Value, len(t.Columns))
+// row reads a <row> into values by column position, nil where it has none, and
+// tells which of _uuid and _version it names besides, if any.
+func (x *executor) row(t *TableSchema, v *jsonValue) (values []Value, fixed *ColumnSchema, err error) {
+	values = make([]Value, len(t.Columns))
 	for i := 0; i < len(v.list); i += 2 {
 		c := t.lookup(v.list[i].text)
 		if c == nil {
-			return nil, unknownColumn(t, &v.list[i])
-		}
-		if c.Index < 0 {
-			return nil, &Error{Kind: ErrConstraint, Details: fmt.Sprintf("Cannot update immutable column %s in table %s.", c.Name, t.Name), Syntax: v.short()}
+			return nil, nil, unknownColumn(t, v.list[i].text, v)
 		}
 		value, err := c.Type.parseValue(&v.list[i+1], x)
 		if err != nil {
-			return nil, inColumn(err, c)
+			return nil, nil, inColumn(err, c)
+		}
+		if c.Index < 0 {
+			fixed = c
+			continue
 		}
 		values[c.Index] = value
 	}
-	return values, nil
+	return values, fixed, nil
 }
 
 // inColumn adds to the details of an error in which column a value stood.
@@ -250,6 +265,9 @@ func inColumn(err error, c *ColumnSchema) error {
 func (x *executor) insert(f *fields) error {
 	t := x.table(f)
 	uuid, name, row := f.get("uuid", jsonString), f.get("uuid-name", jsonString), f.need("row", jsonObject)
+	if name != nil && !isID(name.text) {
+		f.mismatch("uuid-name")
+	}
 	if err := f.done(); err != nil {
 		return err
 	}
@@ -257,13 +275,10 @@ func (x *executor) insert(f *fields) error {
 	if uuid != nil {
 		var err error
 		if u, err = ParseUUID(uuid.text); err != nil {
-			return syntaxError(uuid, fmt.Sprintf("%q is not a valid UUID", uuid.text))
+			return syntaxError(uuid, "bad uuid")
 		}
 	}
 	if name != nil {
-		if !isID(name.text) {
-			return syntaxError(name, "uuid-name is not a valid <id>")
-		}
 		s := x.symbol(name.text)
 		if s.created {
 			return &Error{Kind: ErrDuplicateName, Details: "This \"uuid-name\" appeared on an earlier \"insert\" operation.", Syntax: name.String()}
@@ -273,11 +288,14 @@ func (x *executor) insert(f *fields) error {
 		}
 		u = s.uuid
 	}
-	values, err := x.row(t, row)
+	values, _, err := x.row(t, row) // ovsdb-server ignores _uuid and _version here
 	if err != nil {
 		return err
 	}
 	if err := x.txn.insert(t, u, values); err != nil {
+		if uuid != nil && errors.Is(err, &Error{Kind: ErrDuplicateUUID}) {
+			return &Error{Kind: ErrDuplicateUUID, Details: asError(err).Details, Syntax: uuid.short()}
+		}
 		return err
 	}
 	x.out = append(u.append(append(x.out, `{"uuid":["uuid","`...)), `"]}`...)
@@ -342,81 +360,22 @@ func (x *executor) matching(t *TableSchema, where *jsonValue, visit func(*Row) e
 	return nil
 }
 
-// columns reads a list of column names; without one, all columns.
-func parseColumns(t *TableSchema, v *jsonValue) ([]*ColumnSchema, error) {
-	if v == nil {
-		return append(slices.Clone(t.Columns), t.uuidCol, t.verCol), nil
-	}
-	var columns []*ColumnSchema
-	for i := range v.list {
-		if v.list[i].kind != jsonString {
-			return nil, syntaxError(v, "array of distinct column names expected")
-		}
-		c := t.lookup(v.list[i].text)
-		if c == nil {
-			return nil, syntaxError(v, v.list[i].text+" is not a valid column name")
-		}
-		if slices.Contains(columns, c) {
-			return nil, syntaxError(v, "array of distinct column names expected")
-		}
-		columns = append(columns, c)
-	}
-	return columns, nil
-}
-
-func (x *executor) selectRows(f *fields) error {
-	t, where := x.where(f)
-	names := f.get("columns", jsonArray)
-	f.get("sort", jsonArray)
-	if err := f.done(); err != nil {
-		return err
-	}
-	columns, err := parseColumns(t, names)
-	if err != nil {
-		return err
-	}
-	x.out = append(x.out, `{"rows":[`...)
-	seen := make(map[UUID]bool) // rows that are equal in the columns come once
-	err = x.matching(t, where, func(r *Row) error {
-		if names != nil {
-			h := hashColumns(columns, func(c *ColumnSchema) Value { return r.Get(c) })
-			if seen[h] {
-				return nil
-			}
-			seen[h] = true
-		}
-		if x.out[len(x.out)-1] != '[' {
-			x.out = append(x.out, ',')
-		}
-		x.out = r.appendColumns(x.out, columns, false)
-		return nil
-	})
-	x.out = append(x.out, "]}"...)
-	return err
-}
-
-func hashColumns(columns []*ColumnSchema, get func(*ColumnSchema) Value) UUID {
-	b := make([]byte, 0, 256)
-	for _, c := range columns {
-		h := hashValue(get(c))
-		b = append(b, h[:]...)
-	}
-	return UUID(hashOf(b))
-}
-
 func (x *executor) update(f *fields) error {
 	t, where := x.where(f)
 	row := f.need("row", jsonObject)
 	if err := f.done(); err != nil {
 		return err
 	}
-	values, err := x.row(t, row)
+	values, fixed, err := x.row(t, row)
 	if err != nil {
 		return err
 	}
 	for i, c := range t.Columns {
 		if values[i] != nil && !c.Mutable {
-			return &Error{Kind: ErrConstraint, Details: fmt.Sprintf("Cannot update immutable column %s in table %s.", c.Name, t.Name), Syntax: row.short()}
+			fixed = c
+		}
+		if c = fixed; c != nil {
+			return &Error{Kind: ErrConstraint, Details: fmt.Sprintf("Cannot update immutable column %s in table %s.", c.Name, t.Name), Syntax: f.v.short()}
 		}
 	}
 	n := 0
@@ -492,7 +451,8 @@ func (x *executor) mutate(f *fields) error {
 }
 
 func (x *executor) remove(f *fields) error {
-	t, where := x.where(f)
+	where := f.need("where", jsonArray)
+	t := x.table(f)
 	if err := f.done(); err != nil {
 		return err
 	}
@@ -508,85 +468,4 @@ func (x *executor) remove(f *fields) error {
 		return err
 	}
 	return x.count(n)
-}
-
-// wait compares the multiset of the rows that match with that of the rows given.
-func (x *executor) wait(f *fields) error {
-	t, where := x.where(f)
-	timeout, names := f.get("timeout", jsonNumber), f.get("columns", jsonArray)
-	until, rows := f.need("until", jsonString), f.need("rows", jsonArray)
-	if err := f.done(); err != nil {
-		return err
-	}
-	if until.text != "==" && until.text != "!=" {
-		return syntaxError(f.v, `"until" must be "==" or "!="`)
-	}
-	limit := time.Duration(-1)
-	if timeout != nil {
-		ms, ok := timeout.integer()
-		if !ok || ms < 0 {
-			return syntaxError(f.v, "timeout must be nonnegative")
-		}
-		limit = time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
-	}
-	columns, err := parseColumns(t, names)
-	if err != nil {
-		return err
-	}
-	if names == nil {
-		columns = columns[:len(t.Columns)] // <row>s have no _uuid or _version
-	}
-	counts := make(map[UUID]int)
-	for i := range rows.list {
-		if rows.list[i].kind != jsonObject {
-			return syntaxError(&rows.list[i], "row must be JSON object")
-		}
-		h, err := x.hashRow(t, columns, &rows.list[i])
-		if err != nil {
-			return err
-		}
-		counts[h]++
-	}
-	err = x.matching(t, where, func(r *Row) error {
-		h := hashColumns(columns, func(c *ColumnSchema) Value { return r.Get(c) })
-		counts[h]--
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	equal := true
-	for _, n := range counts {
-		equal = equal && n == 0
-	}
-	switch {
-	case equal == (until.text == "=="):
-		return x.empty(nil)
-	case limit >= 0 && x.waited >= limit:
-		return errorf(ErrTimedOut, "\"wait\" timed out after %d ms", x.waited.Milliseconds())
-	}
-	x.timeout = limit
-	return errBlocked
-}
-
-// hashRow hashes a <row> of a wait, which may name _uuid and _version.
-func (x *executor) hashRow(t *TableSchema, columns []*ColumnSchema, v *jsonValue) (UUID, error) {
-	values := make(map[*ColumnSchema]Value, len(v.list)/2)
-	for i := 0; i < len(v.list); i += 2 {
-		c := t.lookup(v.list[i].text)
-		if c == nil {
-			return UUID{}, unknownColumn(t, &v.list[i])
-		}
-		value, err := c.Type.parseValue(&v.list[i+1], x)
-		if err != nil {
-			return UUID{}, inColumn(err, c)
-		}
-		values[c] = value
-	}
-	return hashColumns(columns, func(c *ColumnSchema) Value {
-		if value, ok := values[c]; ok {
-			return value
-		}
-		return c.Type.Default()
-	}), nil
 }

@@ -292,7 +292,9 @@ func (t *Txn) remove(ts *TableSchema, u UUID) error {
 		tt := t.tables[ts.id]
 		tt.reindex(ts, u, r.new, nil)
 		r.new = nil
-		tt.inserted--
+		if tt.inserted--; r.old == nil {
+			delete(tt.rows, u) // as if it had never been there: its UUID is free
+		}
 	}
 	return nil
 }

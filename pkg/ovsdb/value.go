@@ -1,7 +1,9 @@
 package ovsdb
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,6 +27,32 @@ func ValuesEqual(a, b Value) bool {
 		return false
 	}
 	return compareAtoms(a, b) == 0
+}
+
+// compareValues orders two values of one column as ovsdb-server does: by the
+// number of elements, by the keys in ascending order, by the values.
+func compareValues(a, b Value) int {
+	if n := valueLen(a) - valueLen(b); n != 0 {
+		return n
+	}
+	switch x := a.(type) {
+	case Set:
+		return slices.CompareFunc(slices.Collect(x.All()), slices.Collect(b.(Set).All()), compareAtoms)
+	case Map:
+		split := func(m Map) (keys, values []Atom) {
+			for k, v := range m.All() {
+				keys, values = append(keys, k), append(values, v)
+			}
+			return keys, values
+		}
+		aKeys, aValues := split(x)
+		bKeys, bValues := split(b.(Map))
+		if n := slices.CompareFunc(aKeys, bKeys, compareAtoms); n != 0 {
+			return n
+		}
+		return slices.CompareFunc(aValues, bValues, compareAtoms)
+	}
+	return compareAtoms(a, b)
 }
 
 // hashValue identifies a value of a column.
@@ -90,14 +118,25 @@ func (t *ColumnType) check(v Value) error {
 	return errorf(ErrSyntax, "%T is not a value", v)
 }
 
+// describe names the type as ovsdb-server's errors do: "string", "set of up to
+// 1 integers", "map of (string, uuid) pairs".
 func (t *ColumnType) describe() string {
-	switch {
-	case t.IsMap():
-		return "a map of " + t.Key.Type.String() + " to " + t.Value.Type.String()
-	case t.IsSet():
-		return "a set of " + t.Key.Type.String()
+	if t.IsScalar() {
+		return t.Key.Type.String()
 	}
-	return "one " + t.Key.Type.String()
+	kind, elements := "set of ", t.Key.Type.String()+"s"
+	if t.IsMap() {
+		kind, elements = "map of ", fmt.Sprintf("(%s, %s) pairs", t.Key.Type, t.Value.Type)
+	}
+	switch {
+	case t.Max == Unlimited && t.Min == 0:
+		return kind + elements
+	case t.Max == Unlimited:
+		return fmt.Sprintf("%s%d or more %s", kind, t.Min, elements)
+	case t.Min == 0:
+		return fmt.Sprintf("%sup to %d %s", kind, t.Max, elements)
+	}
+	return fmt.Sprintf("%s%d to %d %s", kind, t.Min, t.Max, elements)
 }
 
 func (t *ColumnType) checkLen(n int) error {
@@ -151,18 +190,22 @@ func (b *BaseType) parseAtom(v *jsonValue, names symbols) (Atom, error) {
 		if s, ok := v.pairTagged("uuid"); ok && s.kind == jsonString {
 			u, err := ParseUUID(s.text)
 			if err != nil {
-				return nil, syntaxError(s, strconv.Quote(s.text)+" is not a valid UUID")
+				return nil, syntaxError(v, strconv.Quote(s.text)+" is not a valid UUID")
 			}
 			a = u
 		} else if s, ok := v.pairTagged("named-uuid"); ok && s.kind == jsonString && names != nil {
 			if !isID(s.text) {
-				return nil, syntaxError(s, "named-uuid string is not a valid <id>")
+				return nil, syntaxError(v, "named-uuid string is not a valid <id>")
 			}
 			a = names.resolve(s.text)
 		}
 	}
 	if a == nil {
-		return nil, syntaxError(v, "expected "+b.Type.String())
+		expected := b.Type.String()
+		if b.Type == TypeUUID {
+			expected = `["uuid", <string>]`
+		}
+		return nil, syntaxError(v, "expected "+expected)
 	}
 	return a, b.check(a)
 }
@@ -179,7 +222,7 @@ func (t *ColumnType) parseValue(v *jsonValue, names symbols) (Value, error) {
 		for i := range list.list {
 			p := &list.list[i]
 			if p.kind != jsonArray || len(p.list) != 2 {
-				return nil, syntaxError(p, "expected 2-element JSON array")
+				return nil, syntaxError(p, "expected 2-element array")
 			}
 			var err error
 			if pairs[i].Key, err = t.Key.parseAtom(&p.list[0], names); err != nil {
@@ -198,8 +241,9 @@ func (t *ColumnType) parseValue(v *jsonValue, names symbols) (Value, error) {
 		}
 		return m, nil
 	}
-	if list, ok := v.pairTagged("set"); ok {
-		if list.kind != jsonArray {
+	if v.kind == jsonArray && len(v.list) > 0 && v.list[0].kind == jsonString && v.list[0].text == "set" {
+		list, ok := v.pairTagged("set")
+		if !ok || list.kind != jsonArray {
 			return nil, syntaxError(v, "expected [\"set\", <array>]")
 		}
 		if n := len(list.list); n < t.Min || n > t.Max {
@@ -241,14 +285,24 @@ func appendScalar(b []byte, a Atom) []byte {
 	case bool:
 		return strconv.AppendBool(b, x)
 	case float64:
-		if x == math.Trunc(x) && math.Abs(x) < 1e15 {
-			return strconv.AppendInt(b, int64(x), 10)
-		}
-		return strconv.AppendFloat(b, x, 'g', -1, 64)
+		return appendReal(b, x)
 	case UUID:
 		return x.append(b)
 	}
 	panic("ovsdb: not an atom")
+}
+
+// appendReal appends a number with as many digits as it takes to read the same
+// one back, in the notation of C's "%.15g": with an exponent if that is less
+// than -4 or more than 14.
+func appendReal(b []byte, x float64) []byte {
+	switch a := math.Abs(x); {
+	case a < 1e15 && x == math.Trunc(x):
+		return strconv.AppendInt(b, int64(x), 10)
+	case a >= 1e-4 && a < 1e15:
+		return strconv.AppendFloat(b, x, 'f', -1, 64)
+	}
+	return strconv.AppendFloat(b, x, 'e', -1, 64)
 }
 
 // appendAtom appends an <atom>.

@@ -1,0 +1,278 @@
+package ovsdb
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// beside is the harness of the tests that run one script on our server and on
+// stock ovsdb-server. Whatever comes back is compared as parsed JSON (in which
+// only the order of object members is free): results, errors with their details
+// and syntax, notifications, and their order.
+//
+// What may differ is made equal first, and nothing else:
+//
+//   - UUIDs that a server chose (rows, _version, transaction ids) become <n> in
+//     the order in which they appear on that server;
+//   - the rows of a select are sorted, unless inOrder is set;
+//   - reals are compared by 15 digits, which is all that ovsdb-server prints,
+//     where we print as many as it takes to read the same number; its -0 is 0;
+//   - an error of ours may say more: what is in parentheses at the end of the
+//     details, the column and the table, is cut off.
+type beside struct {
+	t     *testing.T
+	ours  *party
+	stock *party
+	// inOrder tells that the rows of selects are compared in their order.
+	inOrder bool
+	// ignoreIdle leaves out what an update says of rows of which only _version
+	// differs: ovsdb-server gives a new version to a row to which a transaction
+	// adds nothing but weak references that lead nowhere, we do not.
+	ignoreIdle bool
+}
+
+// party is one of the two servers, as its clients see it.
+type party struct {
+	name    string
+	sock    string
+	clients map[string]*client
+	seen    map[string]string
+}
+
+// newBeside starts both servers with an empty database of the schema.
+func newBeside(t *testing.T, schema string) *beside {
+	t.Helper()
+	d, err := ParseSchema([]byte(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "test.ovsschema")
+	if err := os.WriteFile(file, []byte(schema), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := &beside{t: t}
+	b.ours = newParty("govn", serve(t, openTest(t, NewMemoryEngine(), d), ServerOptions{}))
+	b.stock = newParty("ovsdb-server", stockServer(t, file))
+	return b
+}
+
+func newParty(name, sock string) *party {
+	return &party{name: name, sock: sock, clients: make(map[string]*client), seen: make(map[string]string)}
+}
+
+func (p *party) client(t testing.TB, name string) *client {
+	if p.clients[name] == nil {
+		p.clients[name] = dial(t, p.sock)
+	}
+	return p.clients[name]
+}
+
+// call sends one request from the default client of each.
+func (b *beside) call(method, params string) string { return b.as("", method, params) }
+
+// as sends one request from a named client of each server, compares what comes
+// back up to and with the reply, and returns our reply.
+func (b *beside) as(who, method, params string) string {
+	b.t.Helper()
+	run := func(p *party) (message, []any) {
+		c := p.client(b.t, who)
+		m := c.call(method, params)
+		return m, p.conversation(b.t, c.notes, &m, b.inOrder)
+	}
+	m, got := run(b.ours)
+	_, want := run(b.stock)
+	b.compare(fmt.Sprintf("%s %s", method, params), got, want)
+	return string(m.Result)
+}
+
+// transact sends operations, without the brackets, to the database Test.
+func (b *beside) transact(ops string) string {
+	b.t.Helper()
+	if ops == "" {
+		return b.call("transact", `["Test"]`)
+	}
+	return b.call("transact", `["Test",`+ops+`]`)
+}
+
+// notes compares the notifications that a client has received since it was last
+// asked; an empty transaction makes sure that all are there, since updates come
+// before replies.
+func (b *beside) notes(who string) {
+	b.t.Helper()
+	run := func(p *party) []any {
+		c := p.client(b.t, who)
+		c.call("transact", `["Test"]`)
+		return p.conversation(b.t, c.notes, nil, b.inOrder)
+	}
+	got, want := run(b.ours), run(b.stock)
+	if b.ignoreIdle {
+		got, want = slices.DeleteFunc(got, idle), slices.DeleteFunc(want, idle)
+	}
+	b.compare("notifications of "+who, got, want)
+}
+
+// idle removes what an update says of rows of which only _version differs, and
+// tells whether nothing is left.
+func idle(note any) bool {
+	params := note.(map[string]any)["params"].([]any)
+	tables, ok := params[len(params)-1].(map[string]any)
+	if !ok {
+		return false
+	}
+	for name, t := range tables {
+		rows := t.(map[string]any)
+		for u, r := range rows {
+			row := r.(map[string]any)
+			change, ok := row["modify"].(map[string]any)
+			if old, v1 := row["old"].(map[string]any); v1 && row["new"] != nil {
+				change, ok = old, true
+			}
+			if _, version := change["_version"]; ok && version && len(change) == 1 {
+				delete(rows, u)
+			}
+		}
+		if len(rows) == 0 {
+			delete(tables, name)
+		}
+	}
+	return len(tables) == 0
+}
+
+func (b *beside) compare(what string, got, want []any) {
+	b.t.Helper()
+	if len(got)+len(want) == 0 || reflect.DeepEqual(got, want) {
+		return
+	}
+	b.t.Errorf("%s\n%s\n%s", what, lay("govn ", got), lay("stock", want))
+}
+
+func lay(who string, all []any) string {
+	lines := make([]string, len(all))
+	for i := range all {
+		j, _ := json.Marshal(all[i])
+		lines[i] = who + " " + strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(string(j))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// conversation is what a client received, ready to be compared.
+func (p *party) conversation(t testing.TB, notes []message, reply *message, inOrder bool) (all []any) {
+	for _, m := range notes {
+		all = append(all, map[string]any{"method": m.Method, "params": p.parse(t, m.Params, inOrder)})
+	}
+	if reply != nil {
+		all = append(all, map[string]any{"result": p.parse(t, reply.Result, inOrder), "error": p.parse(t, reply.Error, inOrder)})
+	}
+	return all
+}
+
+func (p *party) parse(t testing.TB, raw json.RawMessage, inOrder bool) any {
+	t.Helper()
+	if len(raw) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber() // 9007199254740993 is not 9007199254740992
+	var v any
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("%s: %v in %s", p.name, err, raw)
+	}
+	return p.mask(v, inOrder)
+}
+
+// chosen are the UUIDs that tests give: they are compared as they are.
+var chosen = regexp.MustCompile(`^(?:00000000-0000|[0-9a-f]{8}-0000)-`)
+
+func (p *party) maskText(s string) string {
+	return uuidPattern.ReplaceAllStringFunc(s, func(u string) string {
+		if chosen.MatchString(u) {
+			return u
+		}
+		if p.seen[u] == "" {
+			p.seen[u] = fmt.Sprintf("<%d>", len(p.seen))
+		}
+		return p.seen[u]
+	})
+}
+
+// place is what ours adds to details.
+var place = regexp.MustCompile(` \((?:column|table) [^()]*\)$`)
+
+// mask replaces what may differ. Object members are walked in order, so that
+// numbers are given alike.
+func (p *party) mask(v any, inOrder bool) any {
+	switch x := v.(type) {
+	case string:
+		return p.maskText(x)
+	case json.Number:
+		if f, err := x.Float64(); err == nil && strings.ContainsAny(string(x), ".e") || x == "-0" {
+			return json.Number(fmt.Sprintf("%.15g", f+0))
+		}
+	case []any:
+		for i := range x {
+			x[i] = p.mask(x[i], inOrder)
+		}
+	case map[string]any:
+		if _, isError := x["error"].(string); isError {
+			if details, ok := x["details"].(string); ok {
+				x["details"] = sameProse(p.maskText(place.ReplaceAllString(details, "")))
+			}
+		}
+		keys := make([]string, 0, len(x))
+		for k := range x {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		masked := make(map[string]any, len(x))
+		for _, k := range keys {
+			if k == "_version" {
+				masked[k] = "<version>"
+				continue
+			}
+			masked[p.maskText(k)] = p.mask(x[k], inOrder)
+		}
+		if rows, ok := masked["rows"].([]any); ok && len(masked) == 1 && !inOrder {
+			sortRows(rows)
+		}
+		return masked
+	}
+	return v
+}
+
+var twoRows = regexp.MustCompile(`First row, (.*?)  Second row, (.*)$`)
+
+var otherMembers = regexp.MustCompile(`Member '[^']*' and`)
+
+// sameProse makes texts of ovsdb-server like ours: which one of several members
+// and which of two rows with equal indexes comes first depends on its hashes,
+// and a word is spelled wrong.
+func sameProse(s string) string {
+	if m := twoRows.FindStringSubmatch(s); m != nil {
+		rows := []string{m[1], m[2]}
+		slices.SortFunc(rows, func(a, b string) int {
+			_, aText, _ := strings.Cut(a, ",")
+			_, bText, _ := strings.Cut(b, ",")
+			return cmp.Or(strings.Compare(aText, bText), strings.Compare(a, b))
+		})
+		s = strings.TrimSuffix(s, m[0]) + "Rows: " + rows[0] + " " + rows[1]
+	}
+	s = otherMembers.ReplaceAllString(s, "Member * and")
+	return strings.Replace(s, "volation", "violation", 1)
+}
+
+func sortRows(rows []any) {
+	slices.SortFunc(rows, func(a, b any) int {
+		x, _ := json.Marshal(a)
+		y, _ := json.Marshal(b)
+		return bytes.Compare(x, y)
+	})
+}
