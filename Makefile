@@ -13,7 +13,7 @@ GO_TOOLS := \
 
 export PATH := $(TOOLS):$(PATH)
 
-.PHONY: help deps build generate lint check test test-all unit random e2e bench bench-full bench-changes bench-failover demo clean
+.PHONY: help deps build generate lint check test test-all unit random e2e bench bench-full bench-changes bench-ovsdb bench-failover demo clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -52,9 +52,10 @@ test: deps build check unit random e2e ## what must pass: deps, build, check, un
 test-all: deps build lint ## everything, with the race detector and the long tests (root)
 	$(GO) test -race -timeout 30m -tags $(TAGS) -count 1 ./...
 
-bench: deps ## benchmarks of every package, and one port more beside stock OVN (root)
+bench: deps ## benchmarks of every package, one port more beside stock OVN, the store beside ovsdb-server (root)
 	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./...
 	$(GO) run ./test/bench -switches 20 -ports 10 -chassis 2 -n 200 -stock-n 10
+	$(GO) run ./test/bench ovsdb -n 500 -repeat 1 -ports 10000
 
 bench-full: deps ## the tables of docs/benchmarks.md, to out/benchmarks.md; BENCH_DB=FILE for the last (root, an hour)
 	mkdir -p out
@@ -65,6 +66,10 @@ bench-full: deps ## the tables of docs/benchmarks.md, to out/benchmarks.md; BENC
 bench-changes: deps ## every kind of change beside stock OVN on BENCH_DB=FILE, to out/benchmarks.md (root, ten minutes)
 	mkdir -p out
 	$(GO) run ./test/bench changes -out out/benchmarks.md -db $(BENCH_DB) -n 100 -stock-n 3
+
+bench-ovsdb: deps ## the store beside ovsdb-server, to out/benchmarks.md; BENCH_DB=FILE for memory and start (ten minutes)
+	mkdir -p out
+	$(GO) run ./test/bench ovsdb -out out/benchmarks.md $(if $(BENCH_DB),-db $(BENCH_DB))
 
 bench-failover: deps ## gateway failover beside stock OVN, 20 of each kind, and BFD with 100 gateways, to out/benchmarks.md (root, 40 minutes)
 	mkdir -p out

@@ -67,4 +67,21 @@
 //
 // counts the processor time of an ovs-vswitchd that has tunnels with BFD to that
 // many endpoints, with the timers of OVN, those of govn, and fast ones.
+//
+// # The store
+//
+//	go run ./test/bench ovsdb -db FILE
+//
+// runs workloads on ovsdb-server and on "govn db serve", the store of northd without
+// its compiler, on a file database with the schema of OVN_Northbound: both servers
+// in turn, each workload on a fresh database, three times, of which the run with the
+// median time counts. The client is the same for both, raw JSON-RPC on unix sockets,
+// which splits messages and does not parse them, so that it costs little. Durable
+// means that every transaction has a "commit" operation with "durable": true, which
+// both answer after the disk has it; not durable, that it has none, and that govn
+// runs with --relaxed. p50 and p99 are of the time from the first byte of a request
+// to the last of its reply; processor time is the server's for each request, or for
+// the whole workload where it has one result. Then memory and start with large
+// databases: three seconds after the last reply, killed and started again, until the
+// first answer, and until one client has received everything.
 package main
