@@ -91,7 +91,7 @@ func dialWire(path string) (*wire, error) {
 		case !errors.Is(err, unix.EAGAIN):
 			return nil, err
 		}
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 }
 

@@ -97,7 +97,9 @@ func (o *ovsdbOptions) memory(ctx context.Context, kind ovsdbKind, schemaFile st
 	if err != nil {
 		return s, err
 	}
-	time.Sleep(settle)
+	if err := pause(ctx, settle); err != nil {
+		return s, err
+	}
 	if s.filled, err = srv.footprint(); err != nil {
 		return s, err
 	}
@@ -119,7 +121,9 @@ func (o *ovsdbOptions) memory(ctx context.Context, kind ovsdbKind, schemaFile st
 	if s.cpu, err = cpu(srv.pid()); err != nil {
 		return s, err
 	}
-	time.Sleep(settle)
+	if err := pause(ctx, settle); err != nil {
+		return s, err
+	}
 	s.restarted, err = srv.footprint()
 	return s, err
 }
@@ -136,4 +140,13 @@ func everything(srv *ovsdbServer) error {
 	}
 	_, err := once(srv, append(request, "}]}"...))
 	return err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
