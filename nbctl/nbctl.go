@@ -14,6 +14,7 @@ func Program() *ctl.Program {
 		Database:   "OVN_Northbound",
 		DBEnv:      "OVN_NB_DB",
 		OptionsEnv: "OVN_NBCTL_OPTIONS",
+		DaemonEnv:  "OVN_NB_DAEMON",
 		Socket:     "ovnnb_db.sock",
 		Singleton:  "NB_Global",
 		Waits:      true,

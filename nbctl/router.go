@@ -19,7 +19,7 @@ var routerCommands = []ctl.Command{
 		Needs: needRouterPorts("mac", "networks", "peer"), Run: lrpAdd},
 	{Name: "lrp-del", Min: 1, Max: 1, Args: "PORT", Options: "--if-exists", Needs: needRouterPorts(), Run: lrpDel},
 	{Name: "lrp-list", Min: 1, Max: 1, Args: "ROUTER", Needs: needRouterPorts(), Run: lrpList},
-	{Name: "lrp-set-gateway-chassis", Min: 2, Max: 3, Args: "PORT CHASSIS [PRIORITY]", Needs: needGateways, Run: lrpGet(lrpSetGateway)},
+	{Name: "lrp-set-gateway-chassis", Min: 2, Max: 3, Args: "PORT CHASSIS [PRIORITY]", Options: "--may-exist", Needs: needGateways, Run: lrpGet(lrpSetGateway)},
 	{Name: "lrp-del-gateway-chassis", Min: 2, Max: 2, Args: "PORT CHASSIS", Needs: needGateways, Run: lrpGet(lrpDelGateway)},
 	{Name: "lrp-get-gateway-chassis", Min: 1, Max: 1, Args: "PORT", Needs: needGateways, Run: lrpGet(lrpGetGateways)},
 	{Name: "lrp-set-options", Min: 1, Max: ctl.Unlimited, Args: "PORT KEY=VALUE [KEY=VALUE]...", Needs: needRouterPort("options"), Run: lrpGet(setOptions("options", 2))},

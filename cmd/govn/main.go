@@ -6,13 +6,25 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"govn/pkg/daemon"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(commandLine(os.Args), os.Stdout, os.Stderr)) }
+
+// commandLine are the arguments of the root command. A link to the binary named
+// ovn-nbctl or ovn-sbctl is that program, for scripts that call it so.
+func commandLine(args []string) []string {
+	switch name := filepath.Base(args[0]); name {
+	case "ovn-nbctl", "ovn-sbctl":
+		return append([]string{strings.TrimPrefix(name, "ovn-")}, args[1:]...)
+	}
+	return args[1:]
+}
 
 // run runs the command line and returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {

@@ -129,3 +129,20 @@ func TestReport(t *testing.T) {
 		}
 	}
 }
+
+// A link to the binary may stand in for the programs of OVN.
+func TestCommandLine(t *testing.T) {
+	for _, tt := range []struct {
+		args string
+		want string
+	}{
+		{"/usr/bin/govn nbctl show", "nbctl show"},
+		{"/usr/local/bin/ovn-nbctl --db=x show", "nbctl --db=x show"},
+		{"ovn-sbctl show", "sbctl show"},
+		{"govn", ""},
+	} {
+		if got := strings.Join(commandLine(strings.Fields(tt.args)), " "); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.args, got, tt.want)
+		}
+	}
+}

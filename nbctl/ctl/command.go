@@ -98,6 +98,9 @@ func (c *Context) Printf(format string, args ...any) { fmt.Fprintf(&c.Out, forma
 // Warnf prints a warning to the standard error.
 func (c *Context) Warnf(format string, args ...any) { c.run.warnf(format, args...) }
 
+// Getenv looks up an environment variable.
+func (c *Context) Getenv(name string) string { return c.program.getenv(name) }
+
 // ForceWait makes --wait wait even if nothing was changed.
 func (c *Context) ForceWait() { c.run.forceWait = true }
 

@@ -22,6 +22,16 @@ func program() *Program {
 	}
 }
 
+// parseAll reads a command line with its commands.
+func parseAll(r *run, args []string) error {
+	local, rest, err := r.parse(args)
+	if err != nil || r.o.show != "" {
+		return err
+	}
+	r.commands, err = r.p.parseCommands(local, rest)
+	return err
+}
+
 // Options stand before the command they belong to; "--" separates commands.
 func TestParse(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
@@ -69,7 +79,7 @@ func TestParse(t *testing.T) {
 }
 
 func describe(r *run, args []string) string {
-	if err := r.parse(args); err != nil {
+	if err := parseAll(r, args); err != nil {
 		return "error: " + err.Error()
 	}
 	var out []string
@@ -89,7 +99,7 @@ func TestOptionsFromEnvironment(t *testing.T) {
 	env := map[string]string{"T_OPTIONS": "--timeout=7 --format=csv", "T_DB": "unix:/env", "OVN_RUNDIR": "/run/x"}
 	p.Getenv = func(name string) string { return env[name] }
 	r := &run{p: p}
-	if err := r.parse([]string{"--format=json", "many"}); err != nil {
+	if err := parseAll(r, []string{"--format=json", "many"}); err != nil {
 		t.Fatal(err)
 	}
 	if r.o.timeout.Seconds() != 7 || r.o.style.Format != "json" || r.o.db != "unix:/env" {
@@ -156,7 +166,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		r := &run{p: program()}
-		if r.parse(strings.Split(s, "\x00")) != nil || r.o.show != "" {
+		if parseAll(r, strings.Split(s, "\x00")) != nil || r.o.show != "" {
 			return
 		}
 		for _, c := range r.commands {

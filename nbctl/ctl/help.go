@@ -2,30 +2,72 @@ package ctl
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
 
 // show prints what --help, --version, --commands or --options ask for.
+// --commands and --options have the form of the stock programs, which programs
+// that complete command lines read.
 func (r *run) show() {
 	switch r.o.show {
 	case "version":
 		fmt.Fprintf(r.stdout, "%s %s\n", r.p.Name, r.p.Version)
 	case "options":
-		for _, name := range sortedOptions() {
-			fmt.Fprintf(r.stdout, "--%s\n", name)
+		kinds := r.p.optionKinds()
+		for _, name := range slices.Sorted(maps.Keys(kinds)) {
+			fmt.Fprintf(r.stdout, "--%s%s\n", name, choose(kinds[name] == ' ', "", "=ARG"))
+		}
+		for _, c := range slices.Sorted(maps.Keys(shorts)) {
+			fmt.Fprintf(r.stdout, "-%c%s\n", c, choose(kinds[shorts[c]] == ' ', "", " ARG"))
+		}
+	case "commands":
+		for _, c := range r.p.All() {
+			for o := range strings.SplitSeq(c.Options, ",") {
+				if o != "" {
+					fmt.Fprintf(r.stdout, "[%s] ", o)
+				}
+			}
+			fmt.Fprintf(r.stdout, ",%s,%s\n", c.Name, marked(c.Args))
 		}
 	default:
-		if r.o.show == "help" {
-			fmt.Fprintf(r.stdout, "%s: %s\nusage: %s [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...\n\nCommands:\n", r.p.Name, r.p.Summary, r.p.Name)
-		}
+		fmt.Fprintf(r.stdout, "%s: %s\nusage: %s [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...\n\nCommands:\n", r.p.Name, r.p.Summary, r.p.Name)
 		for _, c := range r.p.All() {
 			fmt.Fprintln(r.stdout, usage(&c))
 		}
-		if r.o.show == "help" {
-			fmt.Fprintf(r.stdout, "\nOptions:\n  --%s\n\n%s is the default of --db (now %s).\n", strings.Join(sortedOptions(), " --"), r.p.DBEnv, r.p.remotes())
-		}
+		fmt.Fprintf(r.stdout, "\nOptions:\n  --%s\n\n%s is the default of --db (now %s).\n", strings.Join(slices.Sorted(maps.Keys(globals)), " --"), r.p.DBEnv, r.p.remotes())
 	}
+}
+
+func choose(yes bool, a, b string) string {
+	if yes {
+		return a
+	}
+	return b
+}
+
+// marked says of each argument whether it has to be there: "!NAME" once, "+NAME"
+// once or more, "?NAME" at most once, "*NAME" any number of times.
+func marked(args string) string {
+	var out []string
+	depth := 0
+	for word := range strings.FieldsSeq(args) {
+		depth += strings.Count(word, "[")
+		many := strings.HasSuffix(word, "...")
+		mark := "!"
+		switch {
+		case depth > 0 && many:
+			mark = "*"
+		case depth > 0:
+			mark = "?"
+		case many:
+			mark = "+"
+		}
+		depth -= strings.Count(word, "]")
+		out = append(out, mark+strings.Trim(strings.TrimSuffix(word, "..."), "[]"))
+	}
+	return strings.Join(out, " ")
 }
 
 // usage is a command with its options and arguments on one line.
@@ -45,13 +87,4 @@ func usage(c *Command) string {
 	}
 	fmt.Fprintf(&b, " %s %s", c.Name, c.Args)
 	return strings.TrimRight(b.String(), " ")
-}
-
-func sortedOptions() []string {
-	var out []string
-	for name := range globals {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
 }

@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -32,6 +33,13 @@ type settings struct {
 	keepOrder         bool // of remotes
 	trace             bool
 	key, cert, caFile string
+	bootstrap         bool // fetch the certificate of the CA if there is no caFile
+	dbGiven           bool
+	// Of daemons: to become one, files, who runs it, and the options that a
+	// client hands on. forClient: this is a daemon, and the options a client's.
+	detach, forClient               bool
+	unixctl, pidfile, logFile, user string
+	remote                          []localOption
 	// show is what to print instead of running commands: help, version,
 	// commands or options; "" otherwise.
 	show string
@@ -42,12 +50,15 @@ type settings struct {
 var globals = map[string]byte{
 	"db": '=', "no-syslog": ' ', "no-wait": ' ', "wait": '=', "print-wait-time": ' ', "dry-run": ' ', "oneline": ' ',
 	"timeout": '=', "leader-only": ' ', "no-leader-only": ' ', "shuffle-remotes": ' ', "no-shuffle-remotes": ' ',
-	"format": '=', "data": '=', "no-headings": ' ', "pretty": ' ', "bare": ' ',
+	"format": '=', "data": '=', "no-headings": ' ', "pretty": ' ', "bare": ' ', "max-column-width": '=',
 	"verbose": '?', "log-file": '?', "syslog-method": '=', "syslog-target": '=',
 	"private-key": '=', "certificate": '=', "ca-cert": '=', "bootstrap-ca-cert": '=', "ssl-protocols": '=', "ssl-ciphers": '=',
 	"help": ' ', "version": ' ', "commands": ' ', "options": ' ',
 	"detach": ' ', "monitor": ' ', "no-chdir": ' ', "pidfile": '?', "overwrite-pidfile": ' ', "user": '=', "no-self-confinement": ' ', "unixctl": '=',
 }
+
+// defaultFile stands for the usual place of a file.
+const defaultFile = "-"
 
 // shorts are the short options.
 var shorts = map[byte]string{
@@ -93,7 +104,10 @@ func (p *Program) parseOptions(s *settings, args []string) (local []localOption,
 			}
 			value, args = args[0], args[1:]
 		}
-		if _, global := globals[name]; !global {
+		if _, global := globals[name]; !global || s.forClient && !slices.Contains(remoteOptions, name) {
+			if global {
+				return nil, nil, fmt.Errorf("unrecognized option '--%s'", name)
+			}
 			local = append(local, localOption{"--" + name, value, given || kinds[name] == '='})
 		} else if err := p.apply(s, name, value); err != nil {
 			return nil, nil, err
@@ -171,9 +185,12 @@ func (p *Program) shortOptions(s *settings, arg string, args []string) ([]string
 
 // apply sets an option of the command line.
 func (p *Program) apply(s *settings, name, value string) error {
+	if slices.Contains(remoteOptions, name) && name != "timeout" {
+		s.remote = append(s.remote, localOption{name, value, globals[name] == '='})
+	}
 	switch name {
 	case "db":
-		s.db = value
+		s.db, s.dbGiven = value, true
 	case "no-wait", "wait", "print-wait-time":
 		if !p.Waits {
 			return fmt.Errorf("--%s not supported", name)
@@ -220,22 +237,32 @@ func (p *Program) apply(s *settings, name, value string) error {
 		s.style.NoHeadings = true
 	case "pretty":
 		s.style.Pretty = true
+	case "max-column-width":
+		s.style.MaxWidth, _ = strconv.Atoi(value) // what is no number is no limit, as in ovn-nbctl
 	case "bare":
-		s.style = Style{Format: "list", Data: "bare", NoHeadings: true, Pretty: s.style.Pretty}
+		s.style = Style{Format: "list", Data: "bare", NoHeadings: true, Pretty: s.style.Pretty, MaxWidth: s.style.MaxWidth}
 	case "verbose":
 		s.trace = s.trace || value == "" || strings.Contains(value, "dbg")
 	case "private-key":
 		s.key = value
 	case "certificate":
 		s.cert = value
-	case "ca-cert":
-		s.caFile = value
+	case "ca-cert", "bootstrap-ca-cert":
+		s.caFile, s.bootstrap = value, name == "bootstrap-ca-cert"
+	case "detach":
+		s.detach = true
+	case "unixctl":
+		s.unixctl = value
+	case "pidfile":
+		s.pidfile = cmp.Or(value, defaultFile)
+	case "log-file":
+		s.logFile = cmp.Or(value, defaultFile)
+	case "user":
+		s.user = value
 	case "help", "version", "commands", "options":
 		s.show = name
-	case "detach", "monitor", "unixctl", "bootstrap-ca-cert":
-		return fmt.Errorf("option '--%s' is not supported: a run takes milliseconds and needs no daemon; name the CA with --ca-cert", name)
 	}
-	return nil // the rest is about log files and daemons, of which there are none
+	return nil // the rest has no meaning here
 }
 
 // tlsConfig is how the OVS programs use TLS: both sides show certificates of one

@@ -26,6 +26,8 @@ type Program struct {
 	// DBEnv and OptionsEnv are the variables with the default of --db and with
 	// more options.
 	DBEnv, OptionsEnv string
+	// DaemonEnv is the variable with the control socket of a daemon.
+	DaemonEnv string
 	// Socket is the name of the default socket in the run directory.
 	Socket string
 	// Singleton is the table with one row that the programs of this database
@@ -117,36 +119,50 @@ func (p *Program) Run(ctx context.Context, args []string, stdout, stderr io.Writ
 	return statusError
 }
 
-// parse reads a command line.
-func (r *run) parse(args []string) error {
+// parse reads a command line. rest is what follows the options, local those of
+// them that are the first command's.
+func (r *run) parse(args []string) (local []localOption, rest []string, err error) {
 	p := r.p
 	r.o = settings{style: Style{Format: "list", Data: "string"}}
 	if more := p.getenv(p.OptionsEnv); more != "" {
 		if _, rest, err := p.parseOptions(&r.o, strings.Fields(more)); err != nil {
-			return fmt.Errorf("%s: %w", p.OptionsEnv, err)
+			return nil, nil, fmt.Errorf("%s: %w", p.OptionsEnv, err)
 		} else if len(rest) > 0 {
-			return fmt.Errorf("%s: non-option argument '%s'", p.OptionsEnv, rest[0])
+			return nil, nil, fmt.Errorf("%s: non-option argument '%s'", p.OptionsEnv, rest[0])
 		}
 	}
-	local, rest, err := p.parseOptions(&r.o, args)
-	if err != nil || r.o.show != "" {
-		return err
-	}
+	local, rest, err = p.parseOptions(&r.o, args)
 	if r.o.db == "" {
 		r.o.db = p.remotes()
 	}
-	r.commands, err = p.parseCommands(local, rest)
-	return err
+	return local, rest, err
 }
 
 func (r *run) run(ctx context.Context, args []string) error {
-	if err := r.parse(args); err != nil {
+	local, rest, err := r.parse(args)
+	switch {
+	case err != nil:
 		return err
-	}
-	if r.o.show != "" {
+	case r.o.show != "":
 		r.show()
 		return nil
+	case r.o.detach:
+		if len(rest) > 0 || len(local) > 0 {
+			return errors.New("non-option arguments not supported with --detach (use --help for help)")
+		}
+		return r.serve()
 	}
+	if path := r.socket(); path != "" {
+		return r.delegate(ctx, path, local, rest)
+	}
+	if r.commands, err = r.p.parseCommands(local, rest); err != nil {
+		return err
+	}
+	return r.connectAndExecute(ctx)
+}
+
+// connectAndExecute runs the commands.
+func (r *run) connectAndExecute(ctx context.Context) error {
 	if r.o.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, r.o.timeout, errTimeout)

@@ -19,6 +19,7 @@ type Style struct {
 	Data       string // string, bare or json
 	NoHeadings bool
 	Pretty     bool // of JSON
+	MaxWidth   int  // of a cell in format table, in characters; 0: any
 }
 
 // Formats and Data are what Style accepts.
@@ -115,8 +116,12 @@ func (t *Table) texts(s Style) [][]string {
 func (t *Table) table(b *strings.Builder, s Style) {
 	lines := t.texts(s)
 	widths := make([]int, len(t.Headings))
-	for _, line := range lines {
+	for y, line := range lines {
 		for x, cell := range line {
+			if y > 0 || s.NoHeadings {
+				cell = cut(cell, s.MaxWidth)
+				line[x] = cell
+			}
 			widths[x] = max(widths[x], utf8.RuneCountInString(cell))
 		}
 	}
@@ -141,6 +146,14 @@ func (t *Table) table(b *strings.Builder, s Style) {
 			b.WriteByte('\n')
 		}
 	}
+}
+
+// cut returns the first n characters of a text, all of it if n is 0.
+func cut(s string, n int) string {
+	if n <= 0 || utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n])
 }
 
 var htmlEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")

@@ -15,6 +15,7 @@ var chassisCommands = []ctl.Command{
 	{Name: "chassis-del", Min: 1, Max: 1, Args: "CHASSIS", Options: "--if-exists", Needs: needChassis, Run: chassisDel},
 	{Name: "lsp-bind", Min: 2, Max: 2, Args: "PORT CHASSIS", Options: "--may-exist", Needs: needBinding, Run: lspBind},
 	{Name: "lsp-unbind", Min: 1, Max: 1, Args: "PORT", Options: "--if-exists", Needs: needBinding, Run: lspUnbind},
+	{Name: "ip-multicast-flush", Max: 1, Args: "[SWITCH]", Needs: needMulticast, Run: flushMulticast},
 }
 
 func needChassis(c *ctl.Context) error {
@@ -149,5 +150,32 @@ func lspUnbind(c *ctl.Context) error {
 		return fmt.Errorf("no port named %s", c.Args[1])
 	}
 	port.Set("chassis", idl.Datum{}).Set("up", idl.Datum{})
+	return nil
+}
+
+func needMulticast(c *ctl.Context) error {
+	c.NeedNames("Datapath_Binding")
+	c.DB.Need("IP_Multicast", "datapath", "seq_no")
+	return nil
+}
+
+// flushMulticast makes chassis forget the groups that they learned, of one
+// switch or of all: they do so when seq_no changes.
+func flushMulticast(c *ctl.Context) error {
+	var only *idl.Row
+	if len(c.Args) > 1 {
+		var err error
+		if only, err = datapath(c); err != nil {
+			return err
+		}
+		if only == nil {
+			return fmt.Errorf("%s is not a valid datapath", c.Args[1])
+		}
+	}
+	for _, row := range c.DB.Rows("IP_Multicast") {
+		if only == nil || row.Ref("datapath") == only {
+			row.Set("seq_no", idl.Int(row.Int("seq_no")+1))
+		}
+	}
 	return nil
 }

@@ -5,6 +5,7 @@
 // rendered when they are asked for, and what northd owns cannot be written
 // there: such a command ends with the server's permission error.
 //
-// Of ovn-sbctl, "lflow-list --ovs" is refused: OpenFlow flows belong to a
-// hypervisor, and govn flows finds them there by name.
+// lflow-list --ovs finds the OpenFlow flows of a row by the first 32 bits of its
+// UUID, as OVN's chassis writes them into cookies. A chassis of govn has other
+// cookies: govn flows finds its flows by name.
 package sbctl

@@ -2,7 +2,6 @@ package sbctl
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +18,13 @@ var flowCommands = []ctl.Command{
 }
 
 func needFlows(c *ctl.Context) error {
+	if c.Has("--vflows") {
+		c.DB.Need("Port_Binding", "logical_port", "tunnel_key", "datapath")
+		c.DB.Need("MAC_Binding", "logical_port", "ip", "mac", "datapath")
+		c.DB.Need("Multicast_Group", "name", "tunnel_key", "ports", "datapath")
+		c.DB.Need("Chassis", "name")
+		c.DB.Need("Load_Balancer", "name", "protocol", "vips", "datapaths", "datapath_group")
+	}
 	c.NeedNames("Datapath_Binding")
 	c.DB.Need("Logical_Flow", "logical_datapath", "logical_dp_group", "pipeline", "table_id", "priority", "match", "actions", "external_ids")
 	c.DB.Need("Logical_DP_Group", "datapaths")
@@ -97,11 +103,6 @@ func datapath(c *ctl.Context) (*idl.Row, error) {
 func stage(row *idl.Row) string { s, _ := row.Key("external_ids", "stage-name"); return s }
 
 func lflowList(c *ctl.Context) error {
-	for _, o := range []string{"--ovs", "--stats", "--vflows"} {
-		if c.Has(o) {
-			return errors.New(o + " is not there: govn flows lists the OpenFlow flows of objects, on their hypervisor with counters")
-		}
-	}
 	dp, err := datapath(c)
 	if err != nil {
 		return err
@@ -118,6 +119,8 @@ func lflowList(c *ctl.Context) error {
 		}
 		prefixes = append(prefixes, p)
 	}
+	sw := openSwitch(c)
+	defer sw.close()
 	var previous flow
 	for _, f := range flows(c, dp) {
 		u := f.row.UUID.String()
@@ -129,11 +132,13 @@ func lflowList(c *ctl.Context) error {
 		}
 		previous = f
 		c.Printf("  ")
-		if c.Has("--uuid") {
-			c.Printf("uuid=0x%s, ", u[:8])
-		}
+		printUUID(c, f.row)
 		c.Printf("table=%-2d(%-19s), priority=%-5d, match=(%s), action=(%s)\n",
 			f.row.Int("table_id"), stage(f.row), f.row.Int("priority"), f.row.Str("match"), f.row.Str("actions"))
+		sw.dump(c, f.row)
+	}
+	if c.Has("--vflows") {
+		listVirtual(c, dp, sw)
 	}
 	return nil
 }

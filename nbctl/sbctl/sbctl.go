@@ -14,6 +14,7 @@ func Program() *ctl.Program {
 		Database:   "OVN_Southbound",
 		DBEnv:      "OVN_SB_DB",
 		OptionsEnv: "OVN_SBCTL_OPTIONS",
+		DaemonEnv:  "OVN_SB_DAEMON",
 		Socket:     "ovnsb_db.sock",
 		Singleton:  "SB_Global",
 		Commands:   slices.Concat(chassisCommands, flowCommands, ctl.RemoteCommands("SB_Global", true)),

@@ -185,6 +185,9 @@ func (d *Daemon) Ready() {
 // it has set up shall stay for its successor.
 func (d *Daemon) Restarting() bool { return d.restart.Load() }
 
+// ControlPath is the path of the control socket.
+func (d *Daemon) ControlPath() string { return d.opts.ctlPath() }
+
 // MetricsAddr returns the address of the metrics endpoint, or "".
 func (d *Daemon) MetricsAddr() string { return d.metricsAddr }
 

@@ -159,9 +159,13 @@ var (
 // orderPattern is where two rows violate an index; which is the first is chance.
 var orderPattern = regexp.MustCompile(`First row, with UUID .*?\.  Second row, with UUID .*?transaction\.`)
 
+// uuidStartPattern is the beginning of a UUID as lflow-list --uuid prints it.
+var uuidStartPattern = regexp.MustCompile(`uuid=0x[0-9a-f]{8}\b`)
+
 // normal hides what differs between two runs of one program.
 func normal(s string) string {
 	s = uuidPattern.ReplaceAllString(s, "<uuid>")
+	s = uuidStartPattern.ReplaceAllString(s, "uuid=<start>")
 	s = orderPattern.ReplaceAllString(s, "...")
 	return namePattern.ReplaceAllString(s, "${2}ctl")
 }
@@ -169,11 +173,13 @@ func normal(s string) string {
 // warningPattern are lines that the stock programs write as log messages.
 var warningPattern = regexp.MustCompile(`(?m)^\w+ctl: (warning: |terminating with signal).*\n`)
 
-// unordered sorts what has no order: blocks separated by empty lines, otherwise
-// lines, each with the lines below it that are indented further.
+// unordered sorts what has no order: blocks separated by empty lines, and lines, each with the lines below it that are indented further.
 func unordered(s string) string {
 	blocks := strings.Split(strings.TrimSuffix(s, "\n"), "\n\n")
 	if len(blocks) > 1 {
+		for i, b := range blocks {
+			blocks[i] = strings.Join(sortTree(strings.SplitAfter(b+"\n", "\n")), "")
+		}
 		slices.Sort(blocks)
 		return strings.Join(blocks, "\n\n") + "\n"
 	}
@@ -341,7 +347,7 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			runScript(t, string(b))
+			runScript(t, string(b), nil)
 		})
 	}
 }
@@ -367,12 +373,16 @@ func scriptLines(t *testing.T) (out []string) {
 	return out
 }
 
-func runScript(t *testing.T, script string) {
+// runScript runs a script with variables beside those that it sets.
+func runScript(t *testing.T, script string, vars map[string]string) {
 	s, o, g := stockServer(t), stockServer(t), govnServer(t)
 	backends := []*backend{
 		{name: "stock", remote: s, run: stock(s), vars: map[string]string{}},
 		{name: "ours on ovsdb-server", remote: o, run: ours(o), vars: map[string]string{}},
 		{name: "ours on govn", remote: g, run: ours(g), vars: map[string]string{}},
+	}
+	for _, b := range backends {
+		maps.Copy(b.vars, vars)
 	}
 	for n, line := range strings.Split(script, "\n") {
 		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
