@@ -97,7 +97,7 @@ func (c *controller) wishTunnels(flowsAreIn bool) {
 			c.leaving[id] = true
 		}
 		for name, ch := range c.host.Chassis() {
-			if name == c.cfg.SystemID {
+			if name == c.cfg.SystemID || ch.Remote && !c.cfg.Interconn {
 				continue
 			}
 			for _, e := range ch.Encaps {

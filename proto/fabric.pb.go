@@ -2562,6 +2562,7 @@ type Chassis struct {
 	Hostname      string                 `protobuf:"bytes,1,opt,name=hostname,proto3" json:"hostname,omitempty"`
 	Encaps        []*Encap               `protobuf:"bytes,2,rep,name=encaps,proto3" json:"encaps,omitempty"`
 	Macs          []uint64               `protobuf:"varint,3,rep,packed,name=macs,proto3" json:"macs,omitempty"` // ovn-chassis-mac-mappings: from which its distributed routers send to physical networks
+	Remote        bool                   `protobuf:"varint,4,opt,name=remote,proto3" json:"remote,omitempty"`    // of another zone: only gateways between zones have tunnels to it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2615,6 +2616,13 @@ func (x *Chassis) GetMacs() []uint64 {
 		return x.Macs
 	}
 	return nil
+}
+
+func (x *Chassis) GetRemote() bool {
+	if x != nil {
+		return x.Remote
+	}
+	return false
 }
 
 // Fdb is a MAC address that is behind a port with unknown addresses.
@@ -3423,11 +3431,12 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\fAnnouncement\x12\x1c\n" +
 	"\taddresses\x18\x01 \x01(\tR\taddresses\x12\x1a\n" +
 	"\bdatapath\x18\x02 \x01(\rR\bdatapath\x12\x12\n" +
-	"\x04port\x18\x03 \x01(\rR\x04port\"h\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\"\x80\x01\n" +
 	"\aChassis\x12\x1a\n" +
 	"\bhostname\x18\x01 \x01(\tR\bhostname\x12-\n" +
 	"\x06encaps\x18\x02 \x03(\v2\x15.govn.fabric.v1.EncapR\x06encaps\x12\x12\n" +
-	"\x04macs\x18\x03 \x03(\x04R\x04macs\"\x19\n" +
+	"\x04macs\x18\x03 \x03(\x04R\x04macs\x12\x16\n" +
+	"\x06remote\x18\x04 \x01(\bR\x06remote\"\x19\n" +
 	"\x03Fdb\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\rR\x04port\"D\n" +
 	"\x0eNeighbourValue\x12\x10\n" +

@@ -238,10 +238,17 @@ type member struct {
 	zone int
 }
 
+// zoneMember is a member of a group in another zone.
+type zoneMember struct {
+	port   uint32
+	ofport int // of the tunnel
+}
+
 // group are the flows of a multicast group: to the localports of the chassis
-// that sends, once to each other chassis with members, then to each member here.
-func (b *builder) group(g GroupID, local, own []member, remote []int, option *openflow.Field) {
-	if len(remote)+len(own) > 0 {
+// that sends, once to each other chassis with members, to each member in another
+// zone, then to each member here.
+func (b *builder) group(g GroupID, local, own []member, remote []int, zones []zoneMember, option *openflow.Field) {
+	if len(remote)+len(own)+len(zones) > 0 {
 		var actions []openflow.Action
 		if len(own) > 0 {
 			actions = append(toMembers(own), setReg(abi.RegOutport, g.Group))
@@ -251,6 +258,9 @@ func (b *builder) group(g GroupID, local, own []member, remote []int, option *op
 		}
 		for _, ofport := range remote {
 			actions = append(actions, output(ofport))
+		}
+		for _, m := range zones {
+			actions = append(append(actions, tunnelKeys(g.Datapath, m.port, option)...), output(m.ofport))
 		}
 		b.add(abi.TableRemoteOutput, prioMatch, onOutport(g.Datapath, g.Group), append(actions, resubmit(abi.TableLocalOutput))...)
 	}

@@ -10,10 +10,12 @@ import (
 )
 
 // members of a multicast group, as far as this chassis needs them: its own
-// ports one by one, the others by the chassis that they are on.
+// ports one by one, the others by the chassis that they are on. Another zone does
+// not know the group: its ports get their copies one by one.
 type members struct {
 	local  map[uint32]localMember // by port key
 	remote map[string]int         // chassis to number of members there
+	zones  map[uint32]int         // by port key of a port in another zone: the tunnel to it
 }
 
 // localMember is a member on this chassis.
@@ -22,7 +24,7 @@ type localMember struct {
 	sender bool // gets only what was sent on this chassis
 }
 
-func (m *members) empty() bool { return len(m.local) == 0 && len(m.remote) == 0 }
+func (m *members) empty() bool { return len(m.local)+len(m.remote)+len(m.zones) == 0 }
 
 // groupsText is the form in which groups are part of a comparable value.
 func groupsText(groups []uint32) string {
@@ -74,7 +76,7 @@ func (h *Host) join(g GroupID, port uint32, p Placement) (changed bool) {
 	}
 	m := h.in.groups[g]
 	if m == nil {
-		m = &members{local: map[uint32]localMember{}, remote: map[string]int{}}
+		m = &members{local: map[uint32]localMember{}, remote: map[string]int{}, zones: map[uint32]int{}}
 		h.in.groups[g] = m
 		h.groupUnit.Root(g)
 	}
@@ -82,6 +84,10 @@ func (h *Host) join(g GroupID, port uint32, p Placement) (changed bool) {
 		// What comes by a tunnel has crossed patches where it came from.
 		m.local[port] = localMember{p.Name, p.Kind == KindLocalport || p.Kind == KindPatch}
 		changed = true
+	}
+	if p.Kind == KindRemote {
+		m.zones[port] = p.OFPort
+		return true
 	}
 	for _, chassis := range others {
 		m.remote[chassis]++
@@ -99,6 +105,10 @@ func (h *Host) leave(g GroupID, port uint32, p Placement) (changed bool) {
 	if p.Where == Here {
 		delete(m.local, port)
 		changed = true
+	}
+	if p.Kind == KindRemote {
+		delete(m.zones, port)
+		changed, others = true, nil
 	}
 	for _, chassis := range others {
 		if m.remote[chassis]--; m.remote[chassis] <= 0 {

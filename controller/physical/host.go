@@ -507,7 +507,11 @@ func (h *Host) group(c *incr.Ctx, g GroupID) error {
 			remote = append(remote, ofport)
 		}
 	}
-	b.group(g, local, own, remote, h.option(c))
+	zones := make([]zoneMember, 0, len(m.zones))
+	for _, key := range slices.Sorted(maps.Keys(m.zones)) {
+		zones = append(zones, zoneMember{key, m.zones[key]})
+	}
+	b.group(g, local, own, remote, zones, h.option(c))
 	f, err := b.done()
 	if err != nil {
 		return fmt.Errorf("group %d of datapath %d: %w", g.Group, g.Datapath, err)

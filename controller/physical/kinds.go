@@ -22,6 +22,7 @@ const (
 	KindVirtual                   // the interface of the port that has its address now
 	KindPatch                     // a port of another datapath
 	KindL3Gateway                 // as KindPatch, but on one chassis only: to or from a gateway router
+	KindRemote                    // a port of a transit switch that is in another zone
 )
 
 // Types of ports (ovn-sb(5), Port_Binding, type).
@@ -31,6 +32,7 @@ const (
 	typeL2Gateway = "l2gateway"
 	typeVirtual   = "virtual"
 	typePatch     = "patch"
+	typeRemote    = "remote"
 )
 
 // Option keys of ports.
@@ -61,6 +63,8 @@ func kindOf(port *proto.Port) PortKind {
 		return KindPatch
 	case port.Type == typeL3Gateway:
 		return KindL3Gateway
+	case port.Type == typeRemote:
+		return KindRemote
 	case port.Parent != "":
 		return KindNested
 	}

@@ -150,7 +150,7 @@ func (c *Client) follow(ctx, dial context.Context, m model.ClientDBModel, guard 
 	rows.AddEventHandler(&handler{c: c})
 	root, br, port, iface := &ovs.OpenVSwitch{}, &ovs.Bridge{}, &ovs.Port{}, &ovs.Interface{}
 	_, err = conn.Monitor(dial, conn.NewMonitor(
-		client.WithTable(root, &root.Bridges, &root.ExternalIDs),
+		client.WithTable(root, &root.Bridges, &root.IfaceTypes, &root.ExternalIDs),
 		client.WithTable(br, &br.Name, &br.Ports, &br.FailMode, &br.DatapathType, &br.OtherConfig, &br.ExternalIDs),
 		client.WithTable(port, &port.Name, &port.Interfaces, &port.Tag, &port.ExternalIDs),
 		client.WithTable(iface, &iface.Name, &iface.Type, &iface.OFPort, &iface.Error, &iface.ExternalIDs, &iface.Options, &iface.BFD, &iface.BFDStatus),
@@ -283,7 +283,7 @@ func (c *Client) apply(name, uuid string, m model.Model) {
 	switch name {
 	case "Open_vSwitch":
 		if r, ok := m.(*ovs.OpenVSwitch); ok {
-			c.t.setRoot(&rootRow{UUID: uuid, Bridges: r.Bridges, ExternalIDs: r.ExternalIDs})
+			c.t.setRoot(&rootRow{UUID: uuid, Bridges: r.Bridges, IfaceTypes: r.IfaceTypes, ExternalIDs: r.ExternalIDs})
 		} else {
 			c.t.setRoot(nil)
 		}

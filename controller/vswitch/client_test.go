@@ -185,7 +185,7 @@ func TestPatches(t *testing.T) {
 }
 
 func TestParseConfig(t *testing.T) {
-	_, problems := ParseConfig(map[string]string{"system-id": "hv1", "ovn-remote": "xyz", "ovn-encap-type": "stt", "ovn-encap-ip": "1.2.3"})
+	_, problems := ParseConfig(map[string]string{"system-id": "hv1", "ovn-remote": "xyz", "ovn-encap-type": "stt", "ovn-encap-ip": "1.2.3"}, nil)
 	want := []string{
 		`external_ids:ovn-remote: "xyz" is not tcp:HOST:PORT or unix:PATH`,
 		`external_ids:ovn-encap-type "stt" does not name geneve`,
@@ -194,14 +194,17 @@ func TestParseConfig(t *testing.T) {
 	if strings.Join(problems, "\n") != strings.Join(want, "\n") {
 		t.Errorf("problems %q, want %q", problems, want)
 	}
-	if _, problems := ParseConfig(nil); len(problems) != 4 || !strings.Contains(problems[0], "system-id") {
+	if _, problems := ParseConfig(nil, nil); len(problems) != 4 || !strings.Contains(problems[0], "system-id") {
 		t.Errorf("problems of nothing: %q", problems)
 	}
 	cfg, problems := ParseConfig(map[string]string{
 		"system-id": "hv1", "ovn-remote": "unix:/run/x", "ovn-encap-type": "vxlan,geneve",
-		"ovn-encap-ip": "203.0.113.1, 2001:db8::1", "ovn-bridge-mappings": "phys1:br-ex,bad,phys2:br2",
-	})
+		"ovn-encap-ip": "203.0.113.1, 2001:db8::1", "ovn-bridge-mappings": "phys1:br-ex,bad,phys2:br2", "ovn-is-interconn": "true",
+	}, []string{"vxlan", "geneve"})
 	if len(cfg.EncapIPs) != 2 || cfg.BridgeMappings["phys1"] != "br-ex" || cfg.BridgeMappings["phys2"] != "br2" || len(problems) != 1 {
 		t.Errorf("%+v, %q", cfg, problems)
+	}
+	if oc := cfg.OtherConfig; !cfg.Interconn || oc["is-interconn"] != "true" || oc["iface-types"] != "geneve,vxlan" || oc["ovn-monitor-all"] != "false" {
+		t.Errorf("other_config %q", oc)
 	}
 }

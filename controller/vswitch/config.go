@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"govn/pkg/abi"
@@ -21,6 +22,7 @@ type Config struct {
 	DatapathType   string            // ovn-bridge-datapath-type; empty: as other bridges have it
 	BridgeMappings map[string]string // ovn-bridge-mappings: network to bridge
 	MACMappings    map[string]uint64 // ovn-chassis-mac-mappings: network to the address from which routers send
+	Interconn      bool              // ovn-is-interconn: a gateway to other zones
 	OtherConfig    map[string]string // what goes to Chassis.other_config
 }
 
@@ -38,15 +40,27 @@ func (c *Config) Complete() bool {
 // DefaultBridge is the integration bridge where ovn-bridge does not name one.
 const DefaultBridge = "br-int"
 
-// otherConfigKeys are the external_ids that are copied to Chassis.other_config.
-var otherConfigKeys = []string{
-	"ovn-bridge-mappings", "ovn-chassis-mac-mappings", "ovn-cms-options", "ovn-monitor-all",
-	"ovn-enable-lflow-cache", "ovn-limit-lflow-cache", "ovn-memlimit-lflow-cache-kb", "ovn-is-interconn",
+// otherConfigKeys are the external_ids that Chassis.other_config has, and what it
+// has where they are missing (ovn-controller(8), ovn-sb(5)). Some are settings of
+// ovn-controller's that mean nothing here; others read them.
+var otherConfigKeys = []struct{ id, key, missing string }{
+	{"ovn-bridge-mappings", "ovn-bridge-mappings", ""},
+	{"ovn-chassis-mac-mappings", "ovn-chassis-mac-mappings", ""},
+	{"ovn-cms-options", "ovn-cms-options", ""},
+	{"ovn-monitor-all", "ovn-monitor-all", "false"},
+	{"ovn-is-interconn", "is-interconn", "false"},
+	{"ovn-enable-lflow-cache", "ovn-enable-lflow-cache", "true"},
+	{"ovn-limit-lflow-cache", "ovn-limit-lflow-cache", ""},
+	{"ovn-memlimit-lflow-cache-kb", "ovn-memlimit-lflow-cache-kb", ""},
+	{"ovn-trim-limit-lflow-cache", "ovn-trim-limit-lflow-cache", ""},
+	{"ovn-trim-wmark-perc-lflow-cache", "ovn-trim-wmark-perc-lflow-cache", ""},
+	{"ovn-trim-timeout-ms", "ovn-trim-timeout-ms", ""},
 }
 
-// ParseConfig reads external_ids. Problems are texts that name the key; a
-// configuration with problems is incomplete and cannot be used to connect.
-func ParseConfig(ids map[string]string) (cfg *Config, problems []string) {
+// ParseConfig reads external_ids; ifaceTypes are the kinds of interfaces that Open
+// vSwitch has. Problems are texts that name the key; a configuration with problems
+// is incomplete and cannot be used to connect.
+func ParseConfig(ids map[string]string, ifaceTypes []string) (cfg *Config, problems []string) {
 	c := &Config{
 		SystemID:     ids["system-id"],
 		Hostname:     ids["hostname"],
@@ -97,14 +111,16 @@ func ParseConfig(ids map[string]string) (cfg *Config, problems []string) {
 		problems = append(problems, "external_ids:ovn-chassis-mac-mappings: "+err.Error())
 	}
 	c.MACMappings = macs
-	for _, key := range otherConfigKeys {
-		if v, ok := ids[key]; ok {
-			c.OtherConfig[key] = v
+	for _, k := range otherConfigKeys {
+		v, ok := ids[k.id]
+		if !ok {
+			v = k.missing
 		}
+		c.OtherConfig[k.key] = v
 	}
-	if c.DatapathType != "" {
-		c.OtherConfig["datapath-type"] = c.DatapathType
-	}
+	c.Interconn = c.OtherConfig["is-interconn"] == "true"
+	c.OtherConfig["iface-types"] = strings.Join(slices.Sorted(slices.Values(ifaceTypes)), ",")
+	c.OtherConfig["datapath-type"] = c.DatapathType
 	return c, problems
 }
 

@@ -10,6 +10,7 @@ type (
 	rootRow struct {
 		UUID        string
 		Bridges     []string
+		IfaceTypes  []string
 		ExternalIDs map[string]string
 	}
 	bridgeRow struct {
@@ -204,11 +205,11 @@ func (t *table) onBridge(uuid string, br *bridgeRow) *Interface {
 func (t *table) take() Delta {
 	d := Delta{Full: t.full, Interfaces: map[string]*Interface{}}
 	if t.rootDirty {
-		var ids map[string]string
+		var root rootRow
 		if t.root != nil {
-			ids = t.root.ExternalIDs
+			root = *t.root
 		}
-		cfg, problems := ParseConfig(ids)
+		cfg, problems := ParseConfig(root.ExternalIDs, root.IfaceTypes)
 		if t.full || !cfg.Equal(t.toldConfig) || !slices.Equal(problems, t.toldProblem) {
 			d.Config, d.Problems = cfg, problems
 			t.toldConfig, t.toldProblem = cfg, problems

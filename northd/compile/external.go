@@ -36,9 +36,14 @@ func (p *Program) newExternals(e *incr.Engine) {
 	}))
 }
 
+// hasLocalnet reports whether a switch has a port to a physical network.
+func (p *Program) hasLocalnet(c *incr.Ctx, ls ovsdb.UUID) bool {
+	return incr.Any(c, p.externals.localnets, incr.Hash(ls))
+}
+
 // provide notes what external ports of the switch have to do with.
 func (p *Program) provide(c *incr.Ctx, m topology.Member, port *topology.Port) {
-	localnet := port.Type == topology.TypeExternal && incr.Any(c, p.externals.localnets, incr.Hash(m.Row))
+	localnet := port.Type == topology.TypeExternal && p.hasLocalnet(c, m.Row)
 	if e, ok := p.Reader.ProviderProblem(c, port, localnet).(*topology.FieldError); ok {
 		p.warn(c, e)
 	}

@@ -281,7 +281,7 @@ func (p *Program) border(c *incr.Ctx, l Link, g *topology.Gateway) Link {
 // announce fills in what the chassis that hosts a router announces to the switch
 // of a port, and returns it for the port's row.
 func (p *Program) announce(c *incr.Ctx, port *topology.Port, item *proto.Port) ovsdb.Set {
-	all, err := p.Reader.NATAddresses(c, port)
+	all, err := p.Reader.NATAddresses(c, port, func() bool { return p.hasLocalnet(c, port.Switch) })
 	if e, ok := err.(*topology.FieldError); ok {
 		p.warn(c, e)
 	}

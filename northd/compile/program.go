@@ -211,6 +211,11 @@ func (p *Program) readPort(c *incr.Ctx, m topology.Member) (*topology.Port, erro
 	return port, err
 }
 
+// configTransit is the key of Logical_Switch:other_config, and of
+// Datapath_Binding:external_ids, that names the transit switch which a switch
+// stands for in its zone (ovn-nb(5)).
+const configTransit = "interconn-ts"
+
 // runDatapath emits the rows and the item of a switch, and walks its ports.
 func (p *Program) runDatapath(c *incr.Ctx, ls ovsdb.UUID) error {
 	p.ports.Each(c, ls, p.member)
@@ -221,11 +226,15 @@ func (p *Program) runDatapath(c *incr.Ctx, ls ovsdb.UUID) error {
 		return err
 	}
 	name := p.Reader.Str(c, p.c.LS.Name, ls)
+	xid := ovsdb.MapOf("logical-switch", ls.String(), "name", name)
+	if ts, ok := p.Reader.Option(c, p.c.LS.OtherConfig, ls, configTransit); ok {
+		xid = xid.With(configTransit, ts)
+	}
 	incr.Emit(c, p.Rows, RowKey{"Datapath_Binding", ls}, Row{[]Column{
 		{"tunnel_key", int64(key)},
 		{"type", ovsdb.NewSet("logical-switch")},
 		{"nb_uuid", ovsdb.NewSet(ls)},
-		{"external_ids", ovsdb.MapOf("logical-switch", ls.String(), "name", name)},
+		{"external_ids", xid},
 	}})
 	incr.Emit(c, p.Items, state.Key{Kind: proto.Kind_KIND_DATAPATH, Key: state.DatapathKey(key)}, Item{
 		Scope: Scope{Datapath: key},
@@ -330,10 +339,17 @@ func (p *Program) runBinding(c *incr.Ctx, m topology.Member) error {
 	if a, ok := p.Reader.Opt(c, p.c.PortBinding.Up, m.Elem); ok {
 		b.Up = a.(bool) && b.Chassis != ""
 	}
+	if port.Type == topology.TypeRemote { // its zone sees to it
+		b.Up = b.Chassis != ""
+	}
 	incr.Emit(c, p.Bindings, PortKey{port.Datapath, port.Key}, b)
 	incr.Emit(c, p.Up, m.Elem, b.Up)
 	return nil
 }
+
+// configRemote is the key of Chassis:other_config that tells that a chassis is of
+// another zone, and was written here by the interconnection (ovn-sb(5)).
+const configRemote = "is-remote"
 
 // runChassis emits how a chassis is reached.
 func (p *Program) runChassis(c *incr.Ctx, u ovsdb.UUID) error {
@@ -355,6 +371,8 @@ func (p *Program) runChassis(c *incr.Ctx, u ovsdb.UUID) error {
 		item.Encaps = append(item.Encaps, &proto.Encap{Type: p.Reader.Str(c, p.c.Encap.Type, e), Ip: ip, Options: options})
 	}
 	item.Macs = p.chassisMACs(c, u)
+	remote, _ := p.Reader.Option(c, h.OtherConfig, u, configRemote)
+	item.Remote = remote == "true"
 	slices.SortFunc(item.Encaps, func(a, b *proto.Encap) int { return strings.Compare(a.Type+a.Ip, b.Type+b.Ip) })
 	incr.Emit(c, p.Chassis, p.Reader.Str(c, h.Name, u), marshal(item))
 	return nil

@@ -88,6 +88,10 @@ func (p *Program) readRouterPort(c *incr.Ctx, m topology.Member) (*topology.Rout
 	}
 	port.Shape = r.RouterShape
 	port.BFD = p.hasBFD(c, port.Name)
+	if g := &port.Gateway; g.Redirect != "" || g.Reside != "" {
+		ls, ok := p.Reader.SwitchOf(c, port)
+		g.Localnet = ok && p.hasLocalnet(c, ls)
+	}
 	return port, nil
 }
 

@@ -30,13 +30,17 @@ var (
 )
 
 // answersAt is the chassisredirect port that has to be resident where a router
-// port answers for its addresses, "" if it does everywhere: its own one, or that
-// of the gateway where a switch with a physical network enters the router.
+// port answers for its addresses to a switch with a physical network: its own one,
+// or that of the gateway where the switch enters the router. It is "" where the
+// port answers everywhere.
 func answersAt(g *topology.Gateway) string {
-	if g.Redirect == "" && g.ResideLocalnet {
-		return g.Reside
+	switch {
+	case !g.Localnet:
+		return ""
+	case g.Redirect != "":
+		return g.Redirect
 	}
-	return g.Redirect
+	return g.Reside
 }
 
 // atGateway picks a template by whether a chassisredirect port has to be resident,

@@ -28,6 +28,7 @@ type wanted struct {
 	virtual   bool     // bound to where one of its parents is
 	parents   []string // of a virtual port: names of ports that may have its address
 	hosted    bool     // bound to the chassis that says it hosts it
+	remote    bool     // bound to a chassis of another zone, by a client
 	datapath  ovsdb.UUID
 }
 
@@ -59,6 +60,8 @@ func (r *Registry) wantedOf(row *ovsdb.Row) wanted {
 		w.virtual, w.parents = true, list(optionParents)
 	case hostedTypes[t]:
 		w.hosted = true
+	case t == topology.TypeRemote:
+		w.remote = true
 	default:
 		w.requested = list(optionRequested)
 	}
@@ -67,7 +70,7 @@ func (r *Registry) wantedOf(row *ovsdb.Row) wanted {
 
 func (w wanted) equal(o wanted) bool {
 	return w.iface == o.iface && w.bound == o.bound && w.gateway == o.gateway && slices.Equal(w.requested, o.requested) &&
-		w.virtual == o.virtual && w.datapath == o.datapath && w.hosted == o.hosted && slices.Equal(w.parents, o.parents)
+		w.virtual == o.virtual && w.datapath == o.datapath && w.hosted == o.hosted && w.remote == o.remote && slices.Equal(w.parents, o.parents)
 }
 
 // claimant is the chassis that a port is bound to: of those that have its
@@ -147,6 +150,9 @@ func (r *Registry) called(tx *ovsdb.Txn, name string, names []string) bool {
 func (r *Registry) rebind(tx *ovsdb.Txn, row *ovsdb.Row) {
 	b := &r.c.PortBinding
 	w := r.wantedOf(row)
+	if w.remote {
+		return
+	}
 	var now ovsdb.Set
 	more, parent := r.additional(tx, w, row), ovsdb.NewSet()
 	switch {
@@ -165,7 +171,8 @@ func (r *Registry) rebind(tx *ovsdb.Txn, row *ovsdb.Row) {
 			stays = row.Set(b.AdditionalChassis).Has(u)
 		}
 		if up, _ := row.Opt(b.Up); !stays || up == nil {
-			tx.SetColumn(b.Table, row.UUID(), "up", ovsdb.NewSet(false))
+			// Who hosts a port has what it takes: that is why it does.
+			tx.SetColumn(b.Table, row.UUID(), "up", ovsdb.NewSet(w.hosted && now.Len() > 0))
 		}
 	}
 	if !row.Set(b.AdditionalChassis).Equal(more) {

@@ -67,12 +67,13 @@ type Gateway struct {
 	Group HAGroupID
 	// Reside is the chassisredirect port of another port of the router, where
 	// what the switch behind this one sends enters the router
-	// (options:reside-on-redirect-chassis); ResideLocalnet tells that the switch
-	// has a physical network, by which it gets there.
+	// (options:reside-on-redirect-chassis).
 	Reside         string
 	ResideDatapath uint32
 	ResideKey      uint32
-	ResideLocalnet bool
+	// Localnet tells that the switch has a physical network, so that frames for
+	// the port may come to any chassis. It is set where one of the above is.
+	Localnet bool
 }
 
 // Errors of gateways.
@@ -153,12 +154,15 @@ func (r *Reader) readReside(c *incr.Ctx, p *RouterPort) {
 	}
 	g := &p.Gateway
 	g.Reside, g.ResideDatapath, g.ResideKey = RedirectName(r.Str(c, r.C.LRP.Name, at)), p.Datapath, key
+}
+
+// SwitchOf is the switch that a router port is attached to.
+func (r *Reader) SwitchOf(c *incr.Ctx, p *RouterPort) (ls ovsdb.UUID, ok bool) {
 	lsp, ok := r.AttachedTo(c, p.Name)
 	if !ok {
-		return
+		return ls, false
 	}
-	ls, _ := r.Holder(c, r.C.LS.Ports, lsp)
-	g.ResideLocalnet = r.hasLocalnet(c, ls)
+	return r.Holder(c, r.C.LS.Ports, lsp)
 }
 
 // gatewayPort is a distributed gateway port of a router, and how many it has.
@@ -293,8 +297,9 @@ func (r *Reader) GatewayProblem(c *incr.Ctx, p *RouterPort) error {
 
 // NATAddresses are the values of Port_Binding:nat_addresses of a switch port of
 // type router: what the chassis that hosts the router port announces to the
-// switch (ovn-sb(5)). The error is about options:nat-addresses.
-func (r *Reader) NATAddresses(c *incr.Ctx, p *Port) (addresses []Announced, err error) {
+// switch (ovn-sb(5)); localnet tells that the switch has a physical network. The
+// error is about options:nat-addresses.
+func (r *Reader) NATAddresses(c *incr.Ctx, p *Port, localnet func() bool) (addresses []Announced, err error) {
 	peer := p.Peer
 	if peer == nil {
 		return nil, nil
@@ -314,7 +319,7 @@ func (r *Reader) NATAddresses(c *incr.Ctx, p *Port) (addresses []Announced, err 
 		addresses = append(addresses, Announced{own, g.Redirect, peer.Datapath, g.RedirectKey})
 	case g.Reside != "":
 		addresses = append(addresses, Announced{own, g.Reside, g.ResideDatapath, g.ResideKey})
-	case g.Chassis != "" && r.hasLocalnet(c, p.Switch):
+	case g.Chassis != "" && localnet():
 		addresses = append(addresses, Announced{Addresses: own})
 	}
 	return addresses, nil
@@ -328,17 +333,6 @@ func orElse(err, other error) error {
 }
 
 var errNoIPv4 = errors.New("no IPv4 address")
-
-// hasLocalnet reports whether a switch has a physical network. It reads all of its
-// ports: for switches with a gateway router, which are few.
-func (r *Reader) hasLocalnet(c *incr.Ctx, ls ovsdb.UUID) bool {
-	for a := range r.Set(c, r.C.LS.Ports, ls).All() {
-		if r.Str(c, r.C.LSP.Type, a.(ovsdb.UUID)) == TypeLocalnet {
-			return true
-		}
-	}
-	return false
-}
 
 // Announced is an element of Port_Binding:nat_addresses: addresses that are
 // announced where a port is resident, or (no port) where the row's own is.
@@ -369,5 +363,5 @@ func (g *Gateway) appendHash(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, g.RedirectKey), g.ResideKey)
 	b = binary.BigEndian.AppendUint32(b, g.ResideDatapath)
 	b = append(append(b, byte(g.Group.Kind)), g.Group.Row[:]...)
-	return append(b, boolByte(g.Bridged), boolByte(g.ResideLocalnet))
+	return append(b, boolByte(g.Bridged), boolByte(g.Localnet))
 }

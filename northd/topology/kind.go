@@ -18,11 +18,12 @@ const (
 	TypeExternal  = "external"  // a machine on a physical network
 	TypeRouter    = "router"    // the peer of a router port
 	TypeSwitch    = "switch"    // the peer of a port of another switch
+	TypeRemote    = "remote"    // a port of a transit switch that is in another zone
 )
 
 // laterTypes are types of ovn-nb(5) that the compiler does not know yet.
 var laterTypes = map[string]bool{
-	"vtep": true, "remote": true,
+	"vtep": true,
 }
 
 // Errors of the type of a port.
@@ -40,10 +41,15 @@ const (
 )
 
 // Bound reports whether the port is bound to a chassis, because that claims its
-// interface or is named by its options. Other ports are wherever a chassis has
-// what they need.
+// interface, is named by its options, or is what a client wrote (the
+// interconnection, for ports of other zones). Other ports are wherever a chassis
+// has what they need.
 func (p *Port) Bound() bool {
-	return p.Type == TypeVIF || p.Type == TypeL2Gateway || p.Type == TypeVirtual || p.Type == TypeExternal
+	switch p.Type {
+	case TypeVIF, TypeL2Gateway, TypeVirtual, TypeExternal, TypeRemote:
+		return true
+	}
+	return false
 }
 
 // Physical reports whether the port stands for a physical network.
@@ -94,7 +100,7 @@ func (r *Reader) readKind(c *incr.Ctx, p *Port) error {
 		}
 	case TypeVirtual:
 		r.readVirtual(c, p)
-	case TypeLocalport:
+	case TypeLocalport, TypeRemote:
 	case TypeRouter:
 		p.RouterPort, _ = r.Option(c, l.Options, p.UUID, optionRouterPort)
 		if text, there := r.Option(c, l.Options, p.UUID, optionProxy); there {
