@@ -35,14 +35,19 @@ type announcing struct {
 func (c *controller) announce() {
 	now := time.Now()
 	want := map[announceKey]bool{}
+	c.announceAt = time.Time{}
 	for id, p := range c.host.Announcers() {
 		for _, a := range p.Announce {
 			at := id
 			if a.Datapath != 0 {
 				at = physical.PortID{Datapath: a.Datapath, Port: a.Port}
 			}
-			if p := c.host.Port(at); p != nil && len(p.HaGroup) > 0 && c.claimed[at] == nil {
-				continue // the others do not send here yet
+			if p := c.host.Port(at); p != nil && len(p.HaGroup) > 0 {
+				may, due := c.gw.announces(string(p.HaGroup), now)
+				c.announceAt = earlier(c.announceAt, due)
+				if !may {
+					continue // the others do not send here yet, or no longer
+				}
 			}
 			if c.placed[at].Where == physical.Here {
 				want[announceKey{id, a.Addresses}] = true
@@ -83,11 +88,18 @@ func (c *controller) announce() {
 }
 
 // announceDue is when the next announcement is; zero: never.
-func (c *controller) announceDue() (due time.Time) {
+func (c *controller) announceDue() time.Time {
+	due := c.announceAt
 	for _, a := range c.announcing {
-		if !a.next.IsZero() && (due.IsZero() || a.next.Before(due)) {
-			due = a.next
-		}
+		due = earlier(due, a.next)
 	}
 	return due
+}
+
+// earlier is the first of two times, of which zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }

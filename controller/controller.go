@@ -112,6 +112,7 @@ type controller struct {
 	gatewayClaims map[physical.PortID]bool // of claimed, those of HA groups
 	claimed       claimed
 	announcing    map[announceKey]*announcing
+	announceAt    time.Time // when one that is held back may be made
 
 	loaded  bool // the cache was read
 	again   bool // a round is due though nothing happened

@@ -25,9 +25,11 @@ const (
 )
 
 const (
-	// yieldDelay is how long a member goes on hosting after a better one came
-	// back: until the others send to that one, it is this one that they send to.
-	yieldDelay = time.Second
+	// moveSlack is what the others may take, beyond their BFD, to send to a member
+	// that took over from one that is alive; and yieldSlack how long that one goes
+	// on hosting after they were told by an announcement.
+	moveSlack  = 100 * time.Millisecond
+	yieldSlack = 500 * time.Millisecond
 	// readyDelay is how long BFD has to have been quiet before the others are told
 	// that they may send here, and readyLimit how long that may be put off by
 	// chassis that stay silent. Open vSwitch answers a change of its configuration
@@ -36,8 +38,9 @@ const (
 	readyDelay = 400 * time.Millisecond
 	readyLimit = 3 * time.Second
 	// pathDownDelay is how long the connection to Open vSwitch may be away
-	// before the others are told not to come back before the flows do.
-	pathDownDelay = 200 * time.Millisecond
+	// before the others are told not to come back before the flows do. An Open
+	// vSwitch that starts acts on what the database says then.
+	pathDownDelay = 100 * time.Millisecond
 )
 
 // gateways is what the controller knows of the ports that one of several chassis
@@ -48,11 +51,26 @@ const (
 //
 // Who sends to such a port decides without it: Open vSwitch takes the first
 // tunnel that BFD says is up (see physical.toFirst).
+//
+// # A port that moves between two that are alive
+//
+// Nothing is lost, whoever hears of it first, since both host the port for a while
+// and only one of them broadcasts:
+//
+//	new  flows in, cpath_down false ---- moveTime ----> announces
+//	old  BFD hears that: own traffic to the new one, no announcements
+//	     ----------------- moveTime + yieldSlack -----------------> hosts no more
+//
+// A broadcast from the router's address teaches the learning bridges on the way
+// where it is, the physical bridge of the other gateway among them, which then
+// sends nothing for that address to its own integration bridge. So the new one
+// announces when nobody uses the old one any more, and the old one not at all.
 type gateways struct {
 	watch   map[string]watched // tunnels with BFD by interface name
 	peers   map[string]*proto.Bfd
 	watched map[string]bool     // chassis whose tunnels buckets of OpenFlow groups watch
 	hosting map[string]*hosting // by HA group
+	active  map[string]string   // chassis that hosted an HA group when last looked at
 	ready   bool                // flows are in: others may send here
 	heardAt time.Time           // since when a chassis is heard, while not ready; zero: none is
 	quiet   time.Time           // when BFD changed last
@@ -69,12 +87,15 @@ type watched struct {
 
 // hosting is a group whose ports this chassis hosts.
 type hosting struct {
-	since int64     // unix milliseconds
-	until time.Time // not zero: a better member is back
+	since    int64     // unix milliseconds
+	until    time.Time // not zero: a better member is back
+	after    string    // chassis that hosted it before
+	returned bool      // this chassis was not ready when it began
+	announce time.Time // when that may be made known to the networks; zero: others do not send here yet
 }
 
 func newGateways() gateways {
-	return gateways{watch: map[string]watched{}, hosting: map[string]*hosting{}, dirty: true}
+	return gateways{watch: map[string]watched{}, hosting: map[string]*hosting{}, active: map[string]string{}, dirty: true}
 }
 
 // watchTunnel follows what BFD says of an interface; nil: it is gone.
@@ -108,17 +129,17 @@ func (c *controller) switchUp(fresh bool) {
 	g := &c.gw
 	g.dirty, g.lostAt = true, time.Time{}
 	if fresh {
-		g.ready = false
+		g.ready, c.chassisChanged = false, true
 		return
 	}
-	g.ready = true
+	g.ready, c.chassisChanged = true, true
 	for name, i := range c.ifaces {
 		c.watchTunnel(name, i)
 	}
 }
 
 func (c *controller) switchDown() {
-	c.gw.lostAt = time.Now()
+	c.gw.lostAt, c.gw.dirty = time.Now(), true
 	clear(c.gw.watch)
 }
 
@@ -130,6 +151,13 @@ func (g *gateways) seen() (up, forwarding map[string]bool) {
 		forwarding[w.chassis] = forwarding[w.chassis] || w.forwarding
 	}
 	return up, forwarding
+}
+
+// moveTime is how long the others may take to send to a member that says that it
+// forwards, which they hear with its next BFD message.
+func moveTime(bfd *proto.Bfd) time.Duration {
+	interval := max(cmp.Or(bfd.GetMinRx(), defaultBFDMinRx), cmp.Or(bfd.GetMinTx(), defaultBFDMinTx))
+	return 2*time.Duration(interval)*time.Millisecond + moveSlack
 }
 
 // decide brings the verdicts up to date.
@@ -162,13 +190,37 @@ func (c *controller) decide() {
 			continue
 		}
 		used[key] = true
-		c.settleGroup(key, p.Group, verdictOf(p.Group, c.self(), alone, forwarding), now)
+		v := verdictOf(p.Group, c.self(), alone, forwarding)
+		c.settleGroup(key, p.Group, v, now)
+		if v == here {
+			g.active[key] = c.self()
+		} else if other := firstOf(p.Group, forwarding); other != "" {
+			g.active[key] = other
+		}
 	}
 	for key := range g.hosting {
 		if !used[key] {
 			c.settleGroup(key, nil, elsewhere, now)
 		}
 	}
+	maps.DeleteFunc(g.active, func(key, _ string) bool { return !used[key] })
+}
+
+// byPriority are the members of a group, best first.
+func byPriority(group *proto.HAGroup) []*proto.HAMember {
+	members := slices.Clone(group.GetMembers())
+	slices.SortStableFunc(members, func(a, b *proto.HAMember) int { return -cmp.Compare(a.Priority, b.Priority) })
+	return members
+}
+
+// firstOf is the best member that may be sent to; "": none.
+func firstOf(group *proto.HAGroup, forwarding map[string]bool) string {
+	for _, m := range byPriority(group) {
+		if forwarding[m.Chassis] {
+			return m.Chassis
+		}
+	}
+	return ""
 }
 
 // verdict says who hosts the ports of an HA group.
@@ -183,8 +235,7 @@ const (
 // verdictOf is the verdict as a chassis sees it. One that sees nobody does not
 // host: it is more likely that it is cut off than that all others are gone.
 func verdictOf(group *proto.HAGroup, self string, alone bool, forwarding map[string]bool) verdict {
-	members := slices.Clone(group.GetMembers())
-	slices.SortStableFunc(members, func(a, b *proto.HAMember) int { return -cmp.Compare(a.Priority, b.Priority) })
+	members := byPriority(group)
 	at := slices.IndexFunc(members, func(m *proto.HAMember) bool { return m.Chassis == self })
 	switch {
 	case at < 0:
@@ -206,14 +257,14 @@ func (c *controller) settleGroup(key string, group *proto.HAGroup, v verdict, no
 	h := g.hosting[key]
 	switch {
 	case v == here && h == nil:
-		h = &hosting{since: now.UnixMilli()}
+		h = &hosting{since: now.UnixMilli(), after: g.active[key], returned: !g.ready}
 		g.hosting[key] = h
 		c.m.gateway.takeovers.Inc()
 		c.log.Info("this chassis hosts the ports of an HA group now", "group", group.GetName())
 	case v == here && !h.until.IsZero(): // the better one is away again
 		h.since, h.until = now.UnixMilli(), time.Time{}
 	case v == better && h != nil && h.until.IsZero():
-		h.until = now.Add(yieldDelay)
+		h.until = now.Add(moveTime(group.GetBfd()) + yieldSlack)
 	}
 	if h != nil && (v == elsewhere || v == better && !now.Before(h.until)) {
 		delete(g.hosting, key)
@@ -231,13 +282,19 @@ func (c *controller) settleGroup(key string, group *proto.HAGroup, v verdict, no
 // northd learns what this chassis hosts, and the networks where it is.
 func (c *controller) gatewaysInstalled() {
 	g := &c.gw
-	up, _ := g.seen()
+	up, forwarding := g.seen()
 	c.beReady(countUp(g.peers, up))
 	now := map[physical.PortID]bool{}
 	for _, p := range c.host.HAPorts() {
 		h := g.hosting[string(p.Port.HaGroup)]
 		if h != nil && (g.ready || len(p.Group.GetMembers()) < 2) {
 			now[p.ID] = true
+			if h.announce.IsZero() {
+				h.announce = time.Now()
+				if h.relieves(p.Group, forwarding) {
+					h.announce = h.announce.Add(moveTime(p.Group.Bfd))
+				}
+			}
 			c.hosts(p.ID, &proto.Claim{Datapath: p.ID.Datapath, Port: p.ID.Port, Since: h.since})
 		}
 	}
@@ -252,12 +309,30 @@ func (c *controller) gatewaysInstalled() {
 	c.m.gateway.up.Set(float64(countUp(g.peers, up)))
 }
 
+// relieves tells whether a member takes its ports from another one that is alive.
+func (h *hosting) relieves(group *proto.HAGroup, forwarding map[string]bool) bool {
+	return forwarding[h.after] || h.returned && firstOf(group, forwarding) != ""
+}
+
+// announces tells whether this chassis makes known to the networks that a port of
+// an HA group is here, or when that is to be looked at again.
+func (g *gateways) announces(group string, now time.Time) (bool, time.Time) {
+	h := g.hosting[group]
+	switch {
+	case h == nil || h.announce.IsZero() || !h.until.IsZero():
+		return false, time.Time{}
+	case now.Before(h.announce):
+		return false, h.announce
+	}
+	return true, time.Time{}
+}
+
 // beReady tells the others, once flows are in and some chassis are heard, that
 // they may send here.
 func (c *controller) beReady(heard int) {
 	g, now := &c.gw, time.Now()
 	switch {
-	case g.ready:
+	case g.ready || len(c.waiting) > 0: // a tunnel or a physical network is not there yet
 		return
 	case heard == 0:
 		g.heardAt = time.Time{}

@@ -188,8 +188,13 @@ func (h *Host) behind(c *incr.Ctx, port *proto.Port, p *Placement) {
 	key := string(port.HaGroup)
 	c.Read(cellSelf)
 	c.Read(cellHAGroup(key))
+	h.behindAny(c, h.in.haGroups[key].GetMembers(), p)
+}
+
+// behindAny places a port behind the tunnels to some chassis; false: there are none.
+func (h *Host) behindAny(c *incr.Ctx, members []*proto.HAMember, p *Placement) bool {
 	var ofports []string
-	for _, m := range h.in.haGroups[key].GetMembers() {
+	for _, m := range members {
 		if m.Chassis == h.in.self {
 			continue
 		}
@@ -203,6 +208,7 @@ func (h *Host) behind(c *incr.Ctx, port *proto.Port, p *Placement) {
 	if len(ofports) > 0 {
 		p.Where, p.Backups = Remote, strings.Join(ofports[1:], " ")
 	}
+	return len(ofports) > 0
 }
 
 // bridgedGateway places a chassisredirect port to which the physical network
@@ -248,6 +254,24 @@ func (b *builder) toNetwork(id PortID, p Placement) {
 func (b *builder) redirect(id PortID, distributed uint32) {
 	b.add(abi.TableLocalOutput, prioMatch, onOutport(id.Datapath, id.Port),
 		setReg(abi.RegOutport, distributed), setFlag(abi.FlagAllowLoopback), resubmit(abi.TableLocalOutput))
+}
+
+// relieved sends what starts here to the better members of the group already,
+// while this chassis goes on with what the others send: a port that moves away
+// must not be heard from two places at once.
+func (h *Host) relieved(c *incr.Ctx, b *builder, id PortID) {
+	port := h.in.ports[id]
+	key := string(port.HaGroup)
+	if c.Read(cellYielding(key)); !h.in.yielding[key] || port.Options[optionRedirectType] == "bridged" {
+		return
+	}
+	c.Read(cellSelf)
+	c.Read(cellHAGroup(key))
+	members := h.in.haGroups[key].GetMembers()
+	at := slices.IndexFunc(members, func(m *proto.HAMember) bool { return m.Chassis == h.in.self })
+	if p := (Placement{}); at > 0 && h.behindAny(c, members[:at], &p) {
+		b.sharedPort(id, p, h.option(c))
+	}
 }
 
 // sharedPort is the flow to a port that another chassis of its HA group hosts: to

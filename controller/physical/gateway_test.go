@@ -44,6 +44,15 @@ func TestRedirect(t *testing.T) {
 		t.Errorf("conntrack zones %v", zones)
 	}
 
+	// The port moves to gw1: what starts here goes there already.
+	const redirect = "table=38, priority=100,reg15=0x2,metadata=0x6 actions=set_field:0x1->reg15,set_field:0x1/0x1->reg10,resubmit(,38)"
+	c.h.SetYielding("g", true)
+	c.round()
+	c.expect(t, "cr-p", redirect+"\n"+keys+"bundle(eth_src,0,active_backup,ofport,members:11)")
+	c.h.SetYielding("g", false)
+	c.round()
+	c.expect(t, "cr-p", redirect)
+
 	c.h.SetHosting("g", false)
 	c.item(proto.Kind_KIND_HA_GROUP, "g", groupOf(nil, "gw2"))
 	c.round()

@@ -440,6 +440,7 @@ func (h *Host) port(c *incr.Ctx, id PortID) error {
 		if p.Kind == KindRedirect {
 			c.Read(cellPort(id))
 			b.redirect(id, h.in.ports[id].Distributed)
+			h.relieved(c, b, id)
 			break
 		}
 		c.Read(cellZone(p.Name))
