@@ -32,14 +32,13 @@ type codec struct {
 	conn    net.Conn
 	limits  jsonLimits
 	maxSize int
-	probe   time.Duration // 0: none
+	prober
 
 	buf      []byte // read but not consumed
 	scanned  int    // of buf, already looked at
 	depth    int
 	inString bool
 	escape   bool
-	probing  bool
 	current  request
 
 	// The send queue.
@@ -48,6 +47,7 @@ type codec struct {
 	queued   int
 	maxQueue int
 	closed   bool
+	last     bool // close when the queue is empty
 	wake     chan struct{}
 	reason   error // why the connection ends, if we decided it
 }
@@ -63,9 +63,6 @@ func newCodec(conn net.Conn, o *ServerOptions) *codec {
 		conn: conn, limits: jsonLimits{depth: o.MaxDepth, values: o.MaxMessage/16 + 1024}, maxSize: o.MaxMessage,
 		maxQueue: o.MaxBacklog, wake: make(chan struct{}, 1),
 	}
-	if _, unix := conn.(*net.UnixConn); !unix {
-		c.probe = o.ProbeInterval
-	}
 	return c
 }
 
@@ -75,24 +72,26 @@ func (c *codec) fill() error {
 		return fmt.Errorf("%w: longer than %d bytes", errMessage, c.maxSize)
 	}
 	c.buf = slices.Grow(c.buf, 4096)
-	for {
-		if c.probe > 0 {
-			if err := c.conn.SetReadDeadline(time.Now().Add(c.probe)); err != nil {
-				return err
-			}
+	for since := time.Now(); ; {
+		if err := c.arm(c.conn, since); err != nil {
+			return err
 		}
 		n, err := c.conn.Read(c.buf[len(c.buf):min(cap(c.buf), len(c.buf)+1<<20)])
 		if n > 0 {
 			c.buf = c.buf[:len(c.buf)+n]
-			c.probing = false
+			c.probing.Store(false)
 			return nil
 		}
-		if c.probe > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-			if c.probing {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			switch now := time.Now(); {
+			case !c.silent(now.Sub(since)): // the interval was changed meanwhile
+			case c.probing.Load():
 				return errProbe
+			default:
+				since = now
+				c.probing.Store(true)
+				c.send([]byte(`{"id":"echo","method":"echo","params":[]}`))
 			}
-			c.probing = true
-			c.send([]byte(`{"id":"echo","method":"echo","params":[]}`))
 			continue
 		}
 		if err == nil {
@@ -112,7 +111,7 @@ func (c *codec) message() (string, error) {
 				case ' ', '\t', '\r', '\n':
 					continue
 				}
-				return "", fmt.Errorf("%w: an object is expected, not %q", errMessage, b)
+				return "", fmt.Errorf("%w: %w", errMessage, badStart(b))
 			}
 			switch {
 			case c.escape:
@@ -277,7 +276,7 @@ func (c *codec) send(m []byte) {
 func (c *codec) write() {
 	for range c.wake {
 		c.mu.Lock()
-		batch, closed := c.queue, c.closed
+		batch, closed, last := c.queue, c.closed, c.last
 		c.queue = nil
 		c.mu.Unlock()
 		if closed {
@@ -295,5 +294,17 @@ func (c *codec) write() {
 		c.mu.Lock()
 		c.queued -= n
 		c.mu.Unlock()
+		if last {
+			c.Close()
+			return
+		}
 	}
+}
+
+// finish closes the connection when all that is queued has been sent.
+func (c *codec) finish() {
+	c.mu.Lock()
+	c.last = true
+	c.mu.Unlock()
+	c.signal()
 }

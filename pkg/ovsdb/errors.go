@@ -29,6 +29,7 @@ const (
 	ErrUnknownMutator  = "unknown mutator"
 	ErrUnknownFunction = "unknown function"
 	ErrInternal        = "internal error"
+	ErrNotAllowed      = "not allowed"
 )
 
 // Error is an error that clients see, as an object with these members.

@@ -112,7 +112,7 @@ func FuzzConnection(f *testing.F) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			srv.serve(context.Background(), there)
+			newRemote(srv, "fuzz", Address{}, remoteOptions{}).converse(context.Background(), there, "")
 		}()
 		read := make(chan struct{})
 		go func() {

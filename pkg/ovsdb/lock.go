@@ -11,6 +11,28 @@ import (
 type locks struct {
 	mu     sync.Mutex
 	queues map[string][]*session
+	stolen map[string]map[*session]bool // asked for by "steal"
+}
+
+// of lists the locks that a session owns, waits for, and has lost: got by a steal
+// and not owned any more.
+func (l *locks) of(s *session) (held, waiting, lost []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, q := range l.queues {
+		switch i := slices.Index(q, s); {
+		case i == 0:
+			held = append(held, name)
+		case i > 0 && l.stolen[name][s]:
+			lost = append(lost, name)
+		case i > 0:
+			waiting = append(waiting, name)
+		}
+	}
+	slices.Sort(held)
+	slices.Sort(waiting)
+	slices.Sort(lost)
+	return held, waiting, lost
 }
 
 // holds tells whether a session owns a lock.
@@ -38,6 +60,13 @@ func (l *locks) acquire(name string, s *session, steal bool) (owned, ok bool) {
 		if len(q) > 0 {
 			q[0].notifyLock("stolen", name)
 		}
+		if l.stolen == nil {
+			l.stolen = make(map[string]map[*session]bool)
+		}
+		if l.stolen[name] == nil {
+			l.stolen[name] = make(map[*session]bool)
+		}
+		l.stolen[name][s] = true
 		l.queues[name] = slices.Insert(q, 0, s)
 		return true, true
 	}
@@ -57,6 +86,9 @@ func (l *locks) remove(name string, s *session) bool {
 	i := slices.Index(q, s)
 	if i < 0 {
 		return false
+	}
+	if delete(l.stolen[name], s); len(l.stolen[name]) == 0 {
+		delete(l.stolen, name)
 	}
 	if q = slices.Delete(q, i, i+1); len(q) == 0 {
 		delete(l.queues, name)

@@ -102,7 +102,7 @@ func (s *session) transact(r *request) ([]byte, error) {
 		return nil, err
 	}
 	tr := &transaction{
-		store: s.store, db: db, ops: r.params[1:], who: OwnerClient,
+		store: s.store, db: db, ops: r.params[1:], who: OwnerClient, access: s.access(),
 		holds: func(lock string) bool { return s.srv.locks.holds(lock, s) },
 	}
 	if db.volatile {
@@ -140,6 +140,9 @@ func (s *session) cancel(r *request) ([]byte, error) {
 }
 
 func (s *session) lockParam(r *request) (string, error) {
+	if s.access().readOnly {
+		return "", errReadOnlyLock
+	}
 	if len(r.params) != 1 || r.params[0].kind != jsonString || !isID(r.params[0].text) {
 		return "", syntaxError(r.array(), r.method+" request params must be <id>")
 	}

@@ -2,16 +2,11 @@ package ovsdb
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,8 +18,8 @@ type ServerOptions struct {
 	// _Server is always served.
 	Databases []string
 	// ProbeInterval is after how much silence a peer that is not on a unix
-	// socket is probed; after another one it is dropped. Default 60 s; negative:
-	// never.
+	// socket is probed; after another one it is dropped. A Connection row may have
+	// its own. Default 5 s, as ovsdb-server's; negative: never.
 	ProbeInterval time.Duration
 	// MaxMessage is the size of the longest message accepted, in bytes.
 	// Default 64 MiB.
@@ -52,6 +47,10 @@ type Server struct {
 	dbs   map[string]*database
 	id    UUID
 	locks locks
+	// grumbles is what was logged about peers.
+	grumbles grumbles
+	// remotes are those that OpenRemotes opened last, for Remotes and metrics.
+	remotes atomic.Pointer[Remotes]
 }
 
 // NewServer returns a server. It panics if a database of the options is not in
@@ -67,7 +66,7 @@ func NewServer(s *Store, o ServerOptions) *Server {
 	set(&o.MaxBacklog, 64<<20)
 	set(&o.MaxBlocked, 1000)
 	if o.ProbeInterval == 0 {
-		o.ProbeInterval = time.Minute
+		o.ProbeInterval = defaultProbe
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -96,54 +95,13 @@ func (srv *Server) shows(r *Row) bool {
 // the listener and all connections it accepted, and waits for them. It may be
 // called for several listeners at once. The error is nil when ctx has ended.
 func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var sessions sync.WaitGroup
-	defer sessions.Wait()
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer stop()
-	defer l.Close()
-	for {
-		conn, err := l.Accept()
-		switch {
-		case err == nil:
-			sessions.Add(1)
-			go func() {
-				defer sessions.Done()
-				srv.serve(ctx, conn)
-			}()
-		case ctx.Err() != nil:
-			return nil
-		case isTemporary(err):
-			srv.log.Warn("a connection was not accepted", "listener", l.Addr().String(), "error", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(50 * time.Millisecond): // out of file descriptors
-			}
-		default:
-			return fmt.Errorf("ovsdb: accept on %s: %w", l.Addr(), err)
-		}
+	o := remoteOptions{}
+	if l.Addr().Network() != "unix" {
+		o.probe = max(0, srv.opts.ProbeInterval)
 	}
-}
-
-func isTemporary(err error) bool {
-	var op *net.OpError
-	var t interface{ Temporary() bool }
-	return errors.As(err, &op) && errors.As(op.Err, &t) && t.Temporary()
-}
-
-func (srv *Server) serve(ctx context.Context, conn net.Conn) {
-	s := newSession(srv, conn)
-	stop := context.AfterFunc(ctx, func() { s.codec.fail(context.Cause(ctx)) })
-	defer stop()
-	s.run()
-	log := srv.log.With("peer", peerName(conn))
-	switch err := s.codec.why(); {
-	case err == nil, errors.Is(err, io.EOF), errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):
-		log.Debug("connection closed")
-	default:
-		log.Warn("connection dropped", "error", err)
-	}
+	r := newRemote(srv, l.Addr().String(), Address{}, o)
+	r.listener = l
+	return r.accept(ctx)
 }
 
 func peerName(conn net.Conn) string {
@@ -151,58 +109,4 @@ func peerName(conn net.Conn) string {
 		return name
 	}
 	return conn.LocalAddr().String()
-}
-
-// ListenRemote listens on "ptcp:PORT[:IP]" or "punix:PATH", as ovsdb-server's
-// --remote. A stale socket file is replaced.
-func ListenRemote(remote string) (net.Listener, error) {
-	kind, rest, _ := strings.Cut(remote, ":")
-	switch kind {
-	case "ptcp":
-		port, ip, _ := strings.Cut(rest, ":")
-		if port == "" {
-			port = "6640"
-		}
-		ip = strings.TrimSuffix(strings.TrimPrefix(ip, "["), "]")
-		l, err := net.Listen("tcp", net.JoinHostPort(ip, port))
-		if err != nil {
-			return nil, fmt.Errorf("ovsdb: remote %q: %w", remote, err)
-		}
-		return l, nil
-	case "punix":
-		if rest == "" {
-			break
-		}
-		if err := removeStale(rest); err != nil {
-			return nil, fmt.Errorf("ovsdb: remote %q: %w", remote, err)
-		}
-		if err := os.MkdirAll(filepath.Dir(rest), 0o755); err != nil {
-			return nil, fmt.Errorf("ovsdb: remote %q: %w", remote, err)
-		}
-		l, err := net.Listen("unix", rest)
-		if err != nil {
-			return nil, fmt.Errorf("ovsdb: remote %q: %w", remote, err)
-		}
-		return l, nil
-	}
-	return nil, fmt.Errorf("ovsdb: remote %q: ptcp:PORT[:IP] or punix:PATH is expected", remote)
-}
-
-// removeStale removes a socket that nobody listens on.
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if info.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("%q exists and is no socket", path)
-	}
-	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		conn.Close()
-		return fmt.Errorf("%q is in use", path)
-	}
-	return os.Remove(path)
 }

@@ -28,10 +28,13 @@ import (
 // a monitor's initial rows and its updates fit together, and nobody is told
 // what a crash could take back.
 type session struct {
-	srv   *Server
-	store *Store
-	codec *codec
-	kick  chan struct{} // one token: steps or blocked have grown
+	srv    *Server
+	store  *Store
+	codec  *codec
+	remote *remote
+	peer   string        // the common name of its certificate, or ""
+	kick   chan struct{} // one token: steps or blocked have grown
+	busy   sync.Mutex    // held while a request is handled
 
 	mu       sync.Mutex
 	steps    []step
@@ -60,11 +63,13 @@ type blocked struct {
 	running  bool // at this moment, by the pump
 }
 
-func newSession(srv *Server, conn net.Conn) *session {
-	return &session{
-		srv: srv, store: srv.store, codec: newCodec(conn, &srv.opts),
+func newSession(r *remote, conn net.Conn, peer string) *session {
+	s := &session{
+		srv: r.srv, store: r.srv.store, codec: newCodec(conn, &r.srv.opts), remote: r, peer: peer,
 		kick: make(chan struct{}, 1), ids: make(map[string]*monitor),
 	}
+	s.codec.setProbe(conn, r.options.Load().probe)
+	return s
 }
 
 // run serves the connection until it closes.
@@ -107,7 +112,16 @@ func (s *session) handle(r *request) {
 			s.codec.fail(fmt.Errorf("internal error in %q", r.method))
 		}
 	}()
+	s.busy.Lock()
+	defer s.busy.Unlock()
 	s.dispatch(r)
+}
+
+// finish closes the connection once the request at hand is answered.
+func (s *session) finish() {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	s.later(s.store.Snapshot().revision, s.codec.finish)
 }
 
 func (s *session) wake() {

@@ -20,6 +20,7 @@ type transaction struct {
 	// shows hides rows from clients; nil: none.
 	shows func(*Row) bool
 	who   Owner
+	access
 	// durable is set by run when a "commit" operation asks for it.
 	durable bool
 }
@@ -123,6 +124,9 @@ func (x *executor) all(commit func() (uint64, error)) outcome {
 		}
 		mark := len(x.out)
 		err := x.operation(&x.ops[i])
+		if err == nil {
+			err = x.allowed(&x.ops[i])
+		}
 		if err == errBlocked {
 			return outcome{blocked: true, timeout: x.timeout}
 		}
@@ -292,11 +296,20 @@ func (x *executor) insert(f *fields) error {
 	if err != nil {
 		return err
 	}
+	rule, err := x.rule(t, "row insertion into")
+	if err != nil {
+		return err
+	}
 	if err := x.txn.insert(t, u, values); err != nil {
 		if uuid != nil && errors.Is(err, &Error{Kind: ErrDuplicateUUID}) {
 			return &Error{Kind: ErrDuplicateUUID, Details: asError(err).Details, Syntax: uuid.short()}
 		}
 		return err
+	}
+	if rule != nil {
+		if err := rule.insertsOrDeletes(x.txn.Row(t, u)); err != nil {
+			return err
+		}
 	}
 	x.out = append(u.append(append(x.out, `{"uuid":["uuid","`...)), `"]}`...)
 	return nil
@@ -370,6 +383,7 @@ func (x *executor) update(f *fields) error {
 	if err != nil {
 		return err
 	}
+	var written []*ColumnSchema
 	for i, c := range t.Columns {
 		if values[i] != nil && !c.Mutable {
 			fixed = c
@@ -377,9 +391,19 @@ func (x *executor) update(f *fields) error {
 		if c = fixed; c != nil {
 			return &Error{Kind: ErrConstraint, Details: fmt.Sprintf("Cannot update immutable column %s in table %s.", c.Name, t.Name), Syntax: f.v.short()}
 		}
+		if values[i] != nil {
+			written = append(written, c)
+		}
+	}
+	rule, err := x.rule(t, "modification of")
+	if err != nil {
+		return err
 	}
 	n := 0
 	err = x.matching(t, where, func(r *Row) error {
+		if err := rule.changes(r, written); err != nil {
+			return err
+		}
 		touched, err := x.touchRow(t, r)
 		if err != nil {
 			return err
@@ -425,8 +449,19 @@ func (x *executor) mutate(f *fields) error {
 			return err
 		}
 	}
+	var written []*ColumnSchema
+	for i := range mutations {
+		written = append(written, mutations[i].column)
+	}
+	rule, err := x.rule(t, "mutate operation on")
+	if err != nil {
+		return err
+	}
 	n := 0
-	err := x.matching(t, where, func(r *Row) error {
+	err = x.matching(t, where, func(r *Row) error {
+		if err := rule.changes(r, written); err != nil {
+			return err
+		}
 		touched, err := x.touchRow(t, r)
 		if err != nil {
 			return err
@@ -456,8 +491,15 @@ func (x *executor) remove(f *fields) error {
 	if err := f.done(); err != nil {
 		return err
 	}
+	rule, err := x.rule(t, "row deletion from")
+	if err != nil {
+		return err
+	}
 	n := 0
-	err := x.matching(t, where, func(r *Row) error {
+	err = x.matching(t, where, func(r *Row) error {
+		if err := rule.insertsOrDeletes(r); err != nil {
+			return err
+		}
 		if _, err := x.touchRow(t, r); err != nil {
 			return err
 		}

@@ -1,0 +1,345 @@
+package ovsdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"govn/pkg/certs"
+)
+
+// RemotesOptions of Server.OpenRemotes.
+type RemotesOptions struct {
+	// Remotes are connection methods (see Address), and
+	// "db:DATABASE,TABLE,COLUMN" for those that a column has: they come and go with
+	// its contents.
+	Remotes []string
+	// Keys are the files for ssl and pssl. A name may be
+	// "db:DATABASE,TABLE,COLUMN" too; see KeysFrom.
+	Keys certs.Files
+}
+
+// Remotes are the ways by which peers reach a server.
+//
+//	flags ----------------------.
+//	Connection rows --commits--> wanted --difference--> remotes: listeners, active ones
+//	SSL rows -------------------> certs.Loader            | every 2.5 s
+//	Connection:is_connected,status <----------------------'
+type Remotes struct {
+	srv    *Server
+	o      RemotesOptions
+	log    *slog.Logger
+	refs   []columnRef // of o.Remotes
+	keys   *certs.Loader
+	sub    *Subscription
+	fixed  []string // of o.Remotes, those without "db:"
+	ending sync.WaitGroup
+
+	// Used by OpenRemotes, then by Run only, but for what mu guards.
+	rows    []connectionRow
+	wanted  map[string]remoteOptions
+	failing map[string]error // remotes that cannot be opened, and why
+
+	mu     sync.Mutex
+	active map[string]*remote // by name
+}
+
+// statusInterval is how often status columns are brought up to date, as
+// ovsdb-server does, and how often a remote that cannot be opened is tried again.
+const statusInterval = 2500 * time.Millisecond
+
+// OpenRemotes opens what the options name. A remote that is named itself and
+// cannot be opened is an error; one from the database is logged and tried again.
+// Run must be called, or Close.
+func (srv *Server) OpenRemotes(o RemotesOptions) (*Remotes, error) {
+	rs := &Remotes{
+		srv: srv, o: o, log: srv.log, failing: make(map[string]error), active: make(map[string]*remote),
+	}
+	for _, name := range o.Remotes {
+		ref, ok, err := parseColumnRef(name)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("ovsdb: remote: %w", err)
+		case ok:
+			rs.refs = append(rs.refs, ref)
+		default:
+			if _, err := ParseAddress(name); err != nil {
+				return nil, fmt.Errorf("ovsdb: remote: %w", err)
+			}
+			rs.fixed = append(rs.fixed, name)
+		}
+	}
+	snapshot, sub := srv.store.SubscribeSnapshot()
+	for _, ref := range rs.refs {
+		if _, err := ref.find(snapshot); err != nil {
+			sub.Close()
+			return nil, fmt.Errorf("ovsdb: remote %q: %w", "db:"+ref.db+","+ref.table+","+ref.column, err)
+		}
+	}
+	rs.sub = sub
+	files, err := keyFiles(snapshot, o.Keys)
+	if err != nil {
+		sub.Close()
+		return nil, fmt.Errorf("ovsdb: TLS: %w", err)
+	}
+	rs.keys = certs.NewLoader(files, rs.log)
+	rs.plan(snapshot)
+	for name := range rs.wanted {
+		err := rs.open(name)
+		// Without keys in the database yet, what needs them waits for them.
+		if err != nil && slices.Contains(rs.fixed, name) && !(errors.Is(err, certs.ErrNotConfigured) && o.Keys != files) {
+			rs.Close()
+			return nil, err
+		}
+		if err != nil {
+			rs.failed(name, err)
+		}
+	}
+	srv.remotes.Store(rs)
+	return rs, nil
+}
+
+// Close ends what OpenRemotes opened where Run is not called.
+func (rs *Remotes) Close() {
+	rs.sub.Close()
+	for _, r := range rs.list() {
+		rs.drop(r)
+	}
+	rs.ending.Wait()
+}
+
+func (rs *Remotes) list() []*remote {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return slices.Collect(maps.Values(rs.active))
+}
+
+// defaults are the options of a remote about which no row says anything.
+func (rs *Remotes) defaults(a Address) remoteOptions {
+	o := remoteOptions{maxBackoff: greatestBackoff}
+	if !a.Local() {
+		o.probe = max(0, rs.srv.opts.ProbeInterval)
+	}
+	return o
+}
+
+// plan reads what is wanted.
+func (rs *Remotes) plan(sn *Snapshot) {
+	rs.wanted, rs.rows = make(map[string]remoteOptions), nil
+	for _, name := range rs.fixed {
+		a, _ := ParseAddress(name)
+		rs.wanted[name] = rs.defaults(a)
+	}
+	for _, ref := range rs.refs {
+		rows, err := ref.connections(sn, rs.defaults)
+		if err != nil {
+			rs.srv.complain(rs.log, "remotes of the database cannot be read", ref.db, err)
+		}
+		for _, row := range rows {
+			rs.wanted[row.target] = row.options
+		}
+		rs.rows = append(rs.rows, rows...)
+	}
+}
+
+// open begins a remote that is wanted.
+func (rs *Remotes) open(name string) error {
+	a, err := ParseAddress(name)
+	if err != nil {
+		return fmt.Errorf("ovsdb: remote: %w", err)
+	}
+	o := rs.wanted[name]
+	r := newRemote(rs.srv, name, a, o)
+	if r.keys = rs.keys; a.TLS() {
+		if err := rs.keys.Check(); err != nil {
+			return fmt.Errorf("ovsdb: remote %q: %w", name, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.stop = cancel
+	run := r.call
+	if a.Passive() {
+		if r.listener, err = a.listen(o.dscp); err != nil {
+			cancel()
+			return fmt.Errorf("ovsdb: remote %q: %w", name, err)
+		}
+		run = func(ctx context.Context) {
+			if err := r.accept(ctx); err != nil {
+				r.log.Error("the listener ended", "error", err)
+			}
+		}
+		r.log.Info("listening", "addr", r.listener.Addr().String())
+	} else {
+		r.connect = func(ctx context.Context) (net.Conn, error) { return a.dial(ctx, r.options.Load().dscp) }
+	}
+	go func() {
+		defer close(r.done)
+		run(ctx)
+	}()
+	rs.mu.Lock()
+	rs.active[name] = r
+	rs.mu.Unlock()
+	return nil
+}
+
+// drop ends a remote; its last answers are sent by and by.
+func (rs *Remotes) drop(r *remote) {
+	rs.mu.Lock()
+	delete(rs.active, r.name)
+	rs.mu.Unlock()
+	r.leave()
+	rs.ending.Go(r.close)
+}
+
+// failed notes that a remote cannot be opened, and logs it when that is new.
+func (rs *Remotes) failed(name string, err error) {
+	if before := rs.failing[name]; before == nil || before.Error() != err.Error() {
+		rs.log.Error("a remote cannot be opened", "remote", name, "error", err)
+	}
+	rs.failing[name] = err
+}
+
+// apply makes the remotes those that are wanted. What did not change is not
+// touched, nor are its connections.
+func (rs *Remotes) apply() {
+	for _, r := range rs.list() {
+		o, ok := rs.wanted[r.name]
+		switch {
+		case !ok:
+			r.log.Info("remote deconfigured")
+			rs.drop(r)
+		case o.dscp != r.options.Load().dscp:
+			rs.drop(r) // a socket is marked when it is made
+		default:
+			r.set(o)
+		}
+	}
+	maps.DeleteFunc(rs.failing, func(name string, _ error) bool { _, ok := rs.wanted[name]; return !ok })
+	rs.retry()
+}
+
+// retry opens what is wanted and not open.
+func (rs *Remotes) retry() {
+	for _, name := range slices.Sorted(maps.Keys(rs.wanted)) {
+		rs.mu.Lock()
+		open := rs.active[name] != nil
+		rs.mu.Unlock()
+		if open {
+			continue
+		}
+		if err := rs.open(name); err != nil {
+			rs.failed(name, err)
+		} else {
+			delete(rs.failing, name)
+		}
+	}
+}
+
+// Run serves until ctx ends, then closes all remotes and their connections.
+func (rs *Remotes) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var follower sync.WaitGroup
+	defer follower.Wait()
+	defer cancel()
+	changed := make(chan struct{}, 1)
+	follower.Go(func() { rs.follow(ctx, changed) })
+	t := time.NewTicker(statusInterval)
+	defer t.Stop()
+	for {
+		if len(rs.rows)+len(rs.failing) == 0 {
+			t.Stop() // nothing to tell and nothing to try
+		}
+		select {
+		case <-ctx.Done():
+			for _, r := range rs.list() {
+				r.stop()
+			}
+			rs.Close()
+			return nil
+		case <-changed:
+			sn := rs.srv.store.Snapshot()
+			files, err := keyFiles(sn, rs.o.Keys)
+			if err != nil {
+				rs.srv.complain(rs.log, "TLS", "", err)
+			}
+			rs.keys.Set(files)
+			rs.plan(sn)
+			rs.apply()
+			t.Reset(statusInterval)
+		case <-t.C:
+			rs.retry()
+			rs.writeStatus(ctx)
+		}
+	}
+}
+
+// follow tells of commits that change a table in which remotes or keys are.
+func (rs *Remotes) follow(ctx context.Context, changed chan<- struct{}) {
+	known := make(map[*TableSchema]bool)
+	reads := func(t *TableSchema) bool {
+		yes, ok := known[t]
+		if !ok {
+			yes = rs.reads(t)
+			known[t] = yes
+		}
+		return yes
+	}
+	for {
+		commits, err := rs.sub.Next(ctx)
+		if err != nil {
+			return
+		}
+		if slices.ContainsFunc(commits, func(c Commit) bool { return concerns(c, reads) }) {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// concerns tells whether a commit may change what is wanted, which is in some
+// tables. Our own status is none of it.
+func concerns(c Commit, reads func(*TableSchema) bool) bool {
+	return slices.ContainsFunc(c.Changes, func(ch Change) bool {
+		if !reads(ch.Table) {
+			return false
+		}
+		for _, col := range ch.Table.Columns {
+			if !isStatus(col) && (ch.Old == nil || ch.New == nil || !ValuesEqual(ch.Old.Get(col), ch.New.Get(col))) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// reads tells whether remotes or keys are in a table.
+func (rs *Remotes) reads(t *TableSchema) bool {
+	for _, ref := range rs.refs {
+		if t.DB.Name != ref.db {
+			continue
+		}
+		if t.Name == ref.table {
+			return true
+		}
+		for _, r := range t.referrers {
+			if r.column.Table.Name == ref.table && r.column.Name == ref.column {
+				return true
+			}
+		}
+	}
+	k := &rs.o.Keys
+	for _, name := range []string{k.PrivateKey, k.Certificate, k.CACert, k.PeerCACert, k.Protocols, k.Ciphers} {
+		if ref, ok, _ := parseColumnRef(name); ok && t.DB.Name == ref.db && t.Name == ref.table {
+			return true
+		}
+	}
+	return false
+}
