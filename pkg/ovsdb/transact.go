@@ -392,7 +392,7 @@ func (x *executor) update(f *fields) error {
 			return &Error{Kind: ErrConstraint, Details: fmt.Sprintf("Cannot update immutable column %s in table %s.", c.Name, t.Name), Syntax: f.v.short()}
 		}
 		if values[i] != nil {
-			written = append(written, c)
+			written = append(written, t.Columns[i])
 		}
 	}
 	rule, err := x.rule(t, "modification of")
