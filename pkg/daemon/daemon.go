@@ -48,28 +48,13 @@ func envOr(name, def string) string {
 	return def
 }
 
-// How much the heap grows, in percent of what is in use, before garbage is
-// collected. A daemon that starts fills its heap, and would collect it again and
-// again while nearly all of it stays; one that has started idles most of the
-// time and pays for growth with memory.
-const (
-	gcStarting = 200
-	gcRunning  = 50
-)
-
-// collect sets how garbage is collected, unless GOGC in the environment does.
-func collect(percent int) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
-	}
-}
-
 // Daemon is a running daemon.
 type Daemon struct {
 	Logger   *slog.Logger
 	Registry *prometheus.Registry // served at Options.Metrics
 	RunDir   string
 
+	started     chan struct{} // closed by Ready
 	opts        Options
 	log         *log
 	ctl         *ctl
@@ -105,7 +90,7 @@ func Run(o Options, fn func(context.Context, *Daemon) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, lg.Close()) }()
 
-	d := &Daemon{Logger: lg.logger, Registry: newRegistry(o), RunDir: o.RunDir, opts: o, log: lg, readyPipe: pipe}
+	d := &Daemon{Logger: lg.logger, Registry: newRegistry(o), RunDir: o.RunDir, opts: o, log: lg, readyPipe: pipe, started: make(chan struct{})}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	// From the first signal on, the default action holds again.
@@ -136,6 +121,16 @@ func Run(o Options, fn func(context.Context, *Daemon) error) (err error) {
 		d.metricsAddr = m.addr()
 		defer m.close()
 	}
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-d.started:
+			newKeeper().run(ctx)
+		}
+	})
+	defer keeping.Wait()
+	defer d.exit()
 	d.Logger.Info("started", "program", o.Program, "version", o.Version, "pid", os.Getpid())
 	if err := fn(ctx, d); err != nil {
 		d.Logger.Error("failed", "err", err)
@@ -178,6 +173,7 @@ func (d *Daemon) Ready() {
 		}
 		collect(gcRunning)
 		debug.FreeOSMemory()
+		close(d.started)
 	})
 }
 
