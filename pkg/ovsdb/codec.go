@@ -24,7 +24,8 @@ type request struct {
 // within limits, and queues what is to be sent:
 //
 //	conn -> scanner -> parseJSON -> request -> rpc2 -> handler -> session
-//	conn <- writer goroutine <- bounded queue <- session
+//	conn <- writer goroutine <- bounded queue <- session, what the socket does not take
+//	conn <--------------------------------------- session, what it takes at once
 //
 // Replies are not written by rpc2, since ids may be any JSON value, errors are
 // objects, and a reply may have to wait; the session sends them.
@@ -41,7 +42,8 @@ type codec struct {
 	escape   bool
 	current  request
 
-	// The send queue.
+	// The send queue, for what the socket does not take at once.
+	direct   *direct
 	mu       sync.Mutex
 	queue    [][]byte
 	queued   int
@@ -61,7 +63,7 @@ var (
 func newCodec(conn net.Conn, o *ServerOptions) *codec {
 	c := &codec{
 		conn: conn, limits: jsonLimits{depth: o.MaxDepth, values: o.MaxMessage/16 + 1024}, maxSize: o.MaxMessage,
-		maxQueue: o.MaxBacklog, wake: make(chan struct{}, 1),
+		maxQueue: o.MaxBacklog, wake: make(chan struct{}, 1), direct: newDirect(conn),
 	}
 	return c
 }
@@ -265,6 +267,12 @@ func (c *codec) send(m []byte) {
 		c.mu.Unlock()
 		c.fail(fmt.Errorf("%w: %d bytes are queued", errSlow, c.queued))
 		return
+	}
+	if c.queued == 0 {
+		if m = c.direct.write(m); len(m) == 0 {
+			c.mu.Unlock()
+			return
+		}
 	}
 	c.queue = append(c.queue, m)
 	c.queued += len(m)

@@ -136,11 +136,29 @@ func (s *session) later(revision uint64, run func()) {
 	s.queue(step{revision, !s.srv.opts.Relaxed, run})
 }
 
+// queue takes a step at once when nothing is before it and nothing is left to
+// wait for, and otherwise leaves it to the pump.
 func (s *session) queue(st step) {
 	s.mu.Lock()
+	if len(s.steps) == 0 && s.waitless(st) {
+		defer s.mu.Unlock()
+		s.updateTo(st.revision)
+		monitors := len(s.monitors)
+		if st.run(); len(s.monitors) != monitors {
+			s.wake() // the pump waits for something else now
+		}
+		return
+	}
 	s.steps = append(s.steps, st)
 	s.mu.Unlock()
 	s.wake()
+}
+
+func (s *session) waitless(st step) bool {
+	if s.store.durable.failed() != nil {
+		return false
+	}
+	return !st.durable || st.revision <= s.store.durable.upTo()
 }
 
 // reply sends a result, which is JSON, or an error, to a request; notifications
