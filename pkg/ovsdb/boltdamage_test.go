@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -197,7 +198,8 @@ func TestFormat1(t *testing.T) {
 	if err := db.Update(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket([]byte(boltMeta))
 		for _, name := range []string{boltCluster, boltSnapshot} {
-			if err := meta.Put([]byte(name), metaValue(tx, name)); err != nil {
+			v := meta.Get([]byte(name))
+			if err := meta.Put([]byte(name), slices.Clone(v[:len(v)-4])); err != nil {
 				return err
 			}
 		}

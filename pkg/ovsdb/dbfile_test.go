@@ -373,3 +373,98 @@ func FuzzReadFile(f *testing.F) {
 		}
 	})
 }
+
+// TestWriteText: a table is printed as ovsdb-client dump prints it.
+func TestWriteText(t *testing.T) {
+	s := ovnStore(t)
+	sock := serve(t, s, ServerOptions{})
+	runNB(t, sock, nbScript...)
+	runNB(t, sock, "set Logical_Switch sw0 other_config:x='\"a b\"' external_ids:true=false -- ls-add 10 -- lsp-add sw0 'pé'")
+	d := s.dbs[0].Schema
+	c := s.Snapshot().Contents(d)
+	sorted := func(s string) string { return anonymous(s) }
+	for _, table := range d.tables {
+		var b strings.Builder
+		if err := c.WriteText(&b, table); err != nil {
+			t.Fatal(err)
+		}
+		if want := command(t, "ovsdb-client", "dump", "unix:"+sock, d.Name, table.Name); sorted(b.String()) != sorted(want) {
+			t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+		}
+	}
+}
+
+// TestUnlisted: a store does not open a log that has rows of a database which
+// is not asked for, because it would lose them.
+func TestUnlisted(t *testing.T) {
+	d := testSchema(t)
+	path := filepath.Join(t.TempDir(), "db")
+	nb := ovnSchema(t, "ovn-nb")
+	open := func(dbs ...Database) (*Store, error) {
+		e, err := OpenBolt(path, BoltOptions{NoSync: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Open(context.Background(), e, dbs, Options{Logger: quiet()})
+	}
+	s, err := open(Database{Schema: d}, Database{Schema: nb})
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(t, s, d, func(tx *Txn) { tx.Insert(d.Table("Switch"), UUID{}, nil) })
+	for range 2 { // in the log, and in the snapshot
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open(Database{Schema: nb}); !errors.Is(err, ErrUnlisted) || errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), `"Test"`) {
+			t.Errorf("without it: %v", err)
+		}
+		if s, err = open(Database{Schema: d}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Compact(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReadOnly: an engine that is open for reading writes nothing.
+func TestReadOnly(t *testing.T) {
+	d := testSchema(t)
+	file, want := damageFile(t, d)
+	path := filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(path, file, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		e, err := OpenBolt(path, BoltOptions{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close() // two readers at a time
+		s, err := Open(context.Background(), e, []Database{{Schema: d}}, Options{Logger: quiet()})
+		if err != nil || dumpOf(s.Snapshot(), d) != want {
+			t.Fatal("other contents", err)
+		}
+		if err := s.Compact(context.Background()); err == nil {
+			t.Error("compacted")
+		}
+		rev, err := s.Update(context.Background(), d, OwnerNorthd, func(tx *Txn) error {
+			tx.Insert(d.Table("Flow"), UUID{}, nil)
+			return nil
+		})
+		if err == nil {
+			err = s.WaitDurable(context.Background(), rev)
+		}
+		if err == nil {
+			t.Error("a transaction was stored")
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != string(file) {
+			t.Error("the file was changed", err)
+		}
+		defer s.Close()
+	}
+}

@@ -27,6 +27,8 @@ type BoltOptions struct {
 	LockTimeout time.Duration
 	// MustExist makes it an error that there is no file.
 	MustExist bool
+	// ReadOnly writes nothing, and lets others read; Append and Compact fail.
+	ReadOnly bool
 	// Logger; the default is slog.Default().
 	Logger *slog.Logger
 }
@@ -47,9 +49,11 @@ type BoltOptions struct {
 // other one is the state before. So that damage to one of them loses nothing
 // while nobody writes, Open and Close write both.
 type boltEngine struct {
-	db   *bbolt.DB
-	path string
-	log  *slog.Logger
+	db       *bbolt.DB
+	path     string
+	log      *slog.Logger
+	readOnly bool
+	cluster  []byte // the stored identity
 
 	last     atomic.Uint64 // as in meta
 	snapshot atomic.Uint64
@@ -97,8 +101,8 @@ func openBolt(path string, o BoltOptions) (*boltEngine, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	e := &boltEngine{path: path, log: o.Logger}
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && !o.MustExist {
+	e := &boltEngine{path: path, log: o.Logger, readOnly: o.ReadOnly}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && !o.MustExist && !o.ReadOnly {
 		if err := createBolt(path, o.NoSync); err != nil {
 			return nil, fmt.Errorf("%q: %w", path, err)
 		}
@@ -106,7 +110,7 @@ func openBolt(path string, o BoltOptions) (*boltEngine, error) {
 	var layout boltLayout
 	err := e.guard("open", func() (err error) {
 		e.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			NoSync: o.NoSync, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
+			NoSync: o.NoSync, ReadOnly: o.ReadOnly, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
 			OpenFile: func(path string, flag int, _ os.FileMode) (*os.File, error) {
 				f, err := openLocked(path, flag&^os.O_CREATE, o.LockTimeout)
 				if err != nil {
@@ -129,6 +133,10 @@ func openBolt(path string, o BoltOptions) (*boltEngine, error) {
 	}
 	e.last.Store(layout.last)
 	e.snapshot.Store(layout.snapshot)
+	e.cluster = layout.meta[boltCluster]
+	if o.ReadOnly {
+		return e, nil
+	}
 	if err := e.prepare(layout); err != nil {
 		return nil, errors.Join(err, e.db.Close())
 	}
@@ -191,6 +199,9 @@ func (e *boltEngine) wrap(err error) error {
 // update runs one transaction of bbolt. After one that failed in writing no
 // other one begins: what the system has lost of it, it does not tell again.
 func (e *boltEngine) update(what string, fn func(*bbolt.Tx) error) error {
+	if e.readOnly {
+		return e.wrap(errors.New("it is open for reading only"))
+	}
 	e.mu.Lock()
 	err := e.broken
 	e.mu.Unlock()
@@ -212,14 +223,6 @@ func (e *boltEngine) update(what string, fn func(*bbolt.Tx) error) error {
 	return err
 }
 
-// metaValue returns a value of bucket meta, or nil.
-func metaValue(tx *bbolt.Tx, name string) []byte {
-	if v := tx.Bucket([]byte(boltMeta)).Get([]byte(name)); len(v) > 4 {
-		return v[:len(v)-4]
-	}
-	return nil
-}
-
 func putMeta(tx *bbolt.Tx, name string, value []byte) error {
 	return tx.Bucket([]byte(boltMeta)).Put([]byte(name), boltSeal(name, value))
 }
@@ -229,15 +232,15 @@ func (e *boltEngine) putLast(tx *bbolt.Tx, last uint64) error {
 }
 
 func (e *boltEngine) Identity(_ context.Context, proposed UUID) (id UUID, err error) {
-	err = e.update("identity", func(tx *bbolt.Tx) error {
-		if stored := metaValue(tx, boltCluster); stored != nil {
-			copy(id[:], stored)
-			return nil
-		}
-		id = proposed
-		return putMeta(tx, boltCluster, id[:])
-	})
-	return id, err
+	if e.cluster != nil {
+		copy(id[:], e.cluster)
+		return id, nil
+	}
+	err = e.update("identity", func(tx *bbolt.Tx) error { return putMeta(tx, boltCluster, proposed[:]) })
+	if err == nil {
+		e.cluster = proposed[:]
+	}
+	return proposed, err
 }
 
 func (e *boltEngine) Load(ctx context.Context, part func(uint64, []byte) error, entry func(Entry) error) error {
@@ -420,6 +423,9 @@ func (e *boltEngine) deleteUpTo(ctx context.Context, revision uint64) error {
 }
 
 func (e *boltEngine) Close() error {
+	if e.readOnly {
+		return e.guard("close", e.db.Close)
+	}
 	err := e.update("close", func(*bbolt.Tx) error { return nil })
 	return errors.Join(err, e.guard("close", e.db.Close))
 }

@@ -3,6 +3,7 @@ package ovsdb
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -24,6 +25,10 @@ type loader struct {
 	complete bool // the last part was there
 	entries  bool // the parts are through
 }
+
+// ErrUnlisted is returned by Open when the log has rows of a database that is
+// not among those to be opened: the next snapshot would lose them.
+var ErrUnlisted = errors.New("ovsdb: the log has a database that is not among those to be opened")
 
 func (s *Store) load(ctx context.Context, empty *Snapshot) (*Snapshot, error) {
 	l := &loader{store: s, state: empty}
@@ -57,7 +62,9 @@ func (l *loader) find(name string) (int, *database) {
 
 func (l *loader) part(revision uint64, data []byte) error {
 	l.parts++
-	if err := l.readPart(revision, data); err != nil {
+	if err := l.readPart(revision, data); errors.Is(err, ErrUnlisted) {
+		return err
+	} else if err != nil {
 		return fmt.Errorf("%w: snapshot of revision %d, part %d: %w", ErrCorrupt, revision, l.parts, err)
 	}
 	return nil
@@ -76,15 +83,19 @@ func (l *loader) readPart(revision uint64, data []byte) error {
 		l.state.revision, l.state.txid = revision, r.uuid()
 		return r.err
 	case kindRows:
-		i, d := l.find(r.text())
-		var schema *DatabaseSchema
-		if d != nil {
-			schema = d.Schema
+		name := r.text()
+		i, d := l.find(name)
+		if d == nil && r.err == nil {
+			return fmt.Errorf("%w: %q", ErrUnlisted, name)
+		}
+		if r.err != nil {
+			return r.err
 		}
 		absent := func(*TableSchema, UUID) *Row { return nil }
 		counted := *r // rows of unknown tables count too
 		l.total += counted.countRows()
-		return r.rows(schema, revision, true, absent, func(row loadedRow) {
+		l.store.snapped.Add(int64(len(data)))
+		return r.rows(d.Schema, revision, true, absent, func(row loadedRow) {
 			l.rows[i][row.table.id][row.uuid] = row.row
 		})
 	case kindFoot:
@@ -191,7 +202,9 @@ func (l *loader) entry(e Entry) error {
 	if err := l.endParts(); err != nil {
 		return err
 	}
-	if err := l.readEntry(e); err != nil {
+	if err := l.readEntry(e); errors.Is(err, ErrUnlisted) {
+		return err
+	} else if err != nil {
 		return fmt.Errorf("%w: entry of revision %d: %w", ErrCorrupt, e.Revision, err)
 	}
 	l.store.logged.Add(int64(len(e.Data)))
@@ -208,10 +221,14 @@ func (l *loader) readEntry(e Entry) error {
 	case e.Revision != l.state.revision+1:
 		return fmt.Errorf("revision %d comes before it", l.state.revision)
 	}
-	i, d := l.find(r.text())
+	name := r.text()
+	i, d := l.find(name)
 	l.state = &Snapshot{revision: e.Revision, txid: nextTxnID(l.state.txid, e.Data), dbs: l.state.dbs}
 	if d == nil {
-		return r.rows(nil, e.Revision, false, nil, nil)
+		if tables := *r; tables.count() > 0 {
+			return fmt.Errorf("%w: %q", ErrUnlisted, name)
+		}
+		return r.rows(nil, e.Revision, false, nil, nil) // of a volatile database
 	}
 	tables := l.rows[i]
 	old := func(t *TableSchema, u UUID) *Row { return tables[t.id][u] }
