@@ -17,13 +17,13 @@ func (c *Contents) WriteText(w io.Writer, t *TableSchema, columns ...*ColumnSche
 	widths := make([]int, len(columns))
 	for i, column := range columns {
 		lines[0][i] = column.Name
-		widths[i] = utf8.RuneCountInString(column.Name)
+		widths[i] = len(column.Name)
 	}
 	for r := range c.Rows(t) {
 		line := make([]string, len(columns))
 		for i, column := range columns {
 			line[i] = column.Type.text(r.Get(column))
-			widths[i] = max(widths[i], utf8.RuneCountInString(line[i]))
+			widths[i] = max(widths[i], len(line[i]))
 		}
 		lines = append(lines, line)
 	}
@@ -36,7 +36,7 @@ func (c *Contents) WriteText(w io.Writer, t *TableSchema, columns ...*ColumnSche
 		for i, cell := range line {
 			out.WriteString(cell)
 			if i < len(line)-1 {
-				out.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+1))
+				out.WriteString(strings.Repeat(" ", widths[i]-len(cell)+1))
 			}
 		}
 		out.WriteByte('\n')
