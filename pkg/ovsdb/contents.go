@@ -135,7 +135,7 @@ func (t *ColumnType) fit(v Value) (Value, error) {
 		}
 	}
 	if !t.fits(v) {
-		return nil, errorf(ErrConstraint, "%s where %s is expected", valueText(v), t.describe())
+		return nil, errorf(ErrConstraint, "%d elements where %s is expected", valueLen(v), t.describe())
 	}
 	return v, t.check(v)
 }
@@ -240,7 +240,7 @@ func (c *Contents) selected(t *TableSchema, v *jsonValue) error {
 	for i := 0; i < len(v.list); i += 2 {
 		column := t.lookup(v.list[i].text)
 		if column == nil {
-			return unknownColumn(t, &v.list[i])
+			return unknownColumn(t, v.list[i].text, v)
 		}
 		value, err := column.Type.parseValue(&v.list[i+1], nil)
 		switch {

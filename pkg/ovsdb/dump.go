@@ -43,13 +43,3 @@ func (c *Contents) WriteText(w io.Writer, t *TableSchema, columns ...*ColumnSche
 	}
 	return out.Flush()
 }
-
-// text prints a value as the OVSDB tools do: one that is there at most once
-// without brackets.
-func (t *ColumnType) text(v Value) string {
-	s := valueText(v)
-	if t.Max == 1 && !t.IsScalar() && valueLen(v) == 1 {
-		return s[1 : len(s)-1]
-	}
-	return s
-}
