@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 
 	"govn/nbctl/ctl"
 	"govn/nbctl/idl"
@@ -14,7 +13,7 @@ import (
 
 // aclCommands are about access control lists of switches and port groups.
 var aclCommands = []ctl.Command{
-	{Name: "acl-add", Min: 5, Max: 5, Args: "{SWITCH|PORTGROUP} DIRECTION PRIORITY MATCH ACTION",
+	{Name: "acl-add", Min: 5, Max: 6, Args: "{SWITCH|PORTGROUP} DIRECTION PRIORITY MATCH ACTION",
 		Options: "--log,--may-exist,--type=,--name=,--severity=,--meter=,--label=,--apply-after-lb", Needs: needACLs, Run: aclAdd},
 	{Name: "acl-del", Min: 1, Max: 4, Args: "{SWITCH|PORTGROUP} [DIRECTION [PRIORITY MATCH]]", Options: "--type=", Needs: needACLs, Run: aclDel},
 	{Name: "acl-list", Min: 1, Max: 1, Args: "{SWITCH|PORTGROUP}", Options: "--type=", Needs: needACLs, Run: aclList},
@@ -63,8 +62,8 @@ func aclOwner(c *ctl.Context) (*idl.Row, error) {
 const maxPriority = 32767
 
 func parsePriority(s string) (int64, error) {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 || n > maxPriority {
+	n, ok := scanInt(s, 10)
+	if !ok || n < 0 || n > maxPriority {
 		return 0, fmt.Errorf("%s: priority must in range 0...%d", s, maxPriority)
 	}
 	return n, nil
@@ -83,8 +82,8 @@ func parseDirection(s, what string) (string, error) {
 
 // parseUint reads an integer from low to 2^32-1.
 func parseUint(s string, low uint64) (int64, bool) {
-	n, err := strconv.ParseUint(s, 10, 32)
-	return int64(n), err == nil && n >= low
+	n, ok := scanInt(s, 10)
+	return n, ok && n >= int64(low) && n <= math.MaxUint32
 }
 
 var (

@@ -107,10 +107,18 @@ func lbAdd(c *ctl.Context) error {
 	}
 	name, vip, ips, template := c.Args[1], c.Args[2], c.Args[3], c.Has("--template")
 	protocol := c.Arg(4)
-	if protocol != "" && protocol != "tcp" && protocol != "udp" && protocol != "sctp" {
+	if len(c.Args) > 4 && protocol != "tcp" && protocol != "udp" && protocol != "sctp" {
 		return fmt.Errorf("%s: protocol must be one of \"tcp\", \"udp\",  or \"sctp\".", protocol)
 	}
-	if !template {
+	if template {
+		parts := strings.FieldsFunc(vip, func(r rune) bool { return r == ':' })
+		switch {
+		case len(parts) == 0 || len(parts) > 2:
+			return fmt.Errorf("%s: should be a template of the form: '^vip_variable[:^port_variable|:port]'.", vip)
+		case len(parts) == 1 && protocol != "":
+			return errors.New("Protocol is unnecessary when no port of vip is given.")
+		}
+	} else {
 		v, backends, hasPort, err := parseVIP(vip, ips)
 		if err != nil {
 			return err

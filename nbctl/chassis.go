@@ -91,11 +91,14 @@ func haGroupAddChassis(c *ctl.Context) error {
 }
 
 func haGroupSetPriority(c *ctl.Context) error {
-	_, m, err := mustMember(c)
-	if err != nil {
+	if _, err := lookupHAGroup(c); err != nil {
 		return err
 	}
 	priority, err := parsePriority(c.Args[3])
+	if err != nil {
+		return err
+	}
+	_, m, err := mustMember(c)
 	if err == nil {
 		m.Set("priority", idl.Int(priority))
 	}

@@ -85,11 +85,11 @@ func coppList(c *ctl.Context) error {
 // coppUse makes a switch or router use a policy.
 func coppUse(lookup func(*ctl.Context, string, bool) (*idl.Row, error)) func(*ctl.Context) error {
 	return func(c *ctl.Context) error {
-		copp, err := c.Named("Copp", c.Args[1], "copp", "", true)
+		row, err := lookup(c, c.Args[2], true)
 		if err != nil {
 			return err
 		}
-		row, err := lookup(c, c.Args[2], true)
+		copp, err := c.Named("Copp", c.Args[1], "copp", "", true)
 		if err == nil {
 			row.Set("copp", idl.Refs(copp))
 		}

@@ -2,6 +2,7 @@ package nbctl
 
 import (
 	"fmt"
+	"regexp"
 
 	"govn/nbctl/ctl"
 	"govn/nbctl/idl"
@@ -30,8 +31,12 @@ func lookupDHCP(c *ctl.Context, s string, must bool) (*idl.Row, error) {
 	return nil, nil
 }
 
+// leadingZeros are those of numbers in an IPv4 address, which the stock program
+// accepts here.
+var leadingZeros = regexp.MustCompile(`(^|\.)0+(\d)`)
+
 func dhcpCreate(c *ctl.Context) error {
-	if _, err := parsePrefix(c.Args[1]); err != nil {
+	if _, err := parsePrefix(leadingZeros.ReplaceAllString(c.Args[1], "$1$2")); err != nil {
 		return fmt.Errorf("Invalid cidr format '%s'", c.Args[1])
 	}
 	c.Txn.Insert("DHCP_Options").Set("cidr", idl.String(c.Args[1])).Set("external_ids", pairs(c.Args[2:]))

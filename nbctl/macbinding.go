@@ -80,6 +80,9 @@ func macBindingList(c *ctl.Context) error {
 	for _, row := range c.DB.Rows("Static_MAC_Binding") {
 		lines = append(lines, fmt.Sprintf("%-25s%-25s%s\n", row.Str("logical_port"), row.Str("ip"), row.Str("mac")))
 	}
+	if len(lines) == 0 {
+		return nil
+	}
 	slices.Sort(lines)
 	c.Printf("%-25s%-25s%s\n%s", "LOGICAL_PORT", "IP", "MAC", joined(lines, ""))
 	return nil

@@ -19,13 +19,15 @@ var meterCommands = []ctl.Command{
 
 func meterAdd(c *ctl.Context) error {
 	name, unit := c.Args[1], c.Args[4]
+	var meter *idl.Row
 	for _, m := range c.DB.Rows("Meter") {
-		if m.Str("name") == name {
-			if c.Has("--may-exist") {
-				return nil
-			}
+		if m.Str("name") != name {
+			continue
+		}
+		if !c.Has("--may-exist") {
 			return fmt.Errorf("meter with name \"%s\" already exists", name)
 		}
+		meter = m
 	}
 	if strings.HasPrefix(name, "__") {
 		return errors.New(`meter names that begin with "__" are reserved`)
@@ -50,10 +52,10 @@ func meterAdd(c *ctl.Context) error {
 		Set("action", idl.String("drop")).
 		Set("rate", idl.Int(rate)).
 		Set("burst_size", idl.Int(burst))
-	meter := c.Txn.Insert("Meter").
-		Set("name", idl.String(name)).
-		Set("unit", idl.String(unit)).
-		Set("bands", idl.Refs(band))
+	if meter == nil {
+		meter = c.Txn.Insert("Meter").Set("name", idl.String(name))
+	}
+	meter.Set("unit", idl.String(unit)).Set("bands", idl.Refs(band))
 	if c.Has("--fair") {
 		meter.Set("fair", idl.Bool(true))
 	}

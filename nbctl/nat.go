@@ -312,12 +312,12 @@ func lrNATUpdateExternal(c *ctl.Context) error {
 	if err := checkNATType(kind); err != nil {
 		return err
 	}
-	if _, err := parsePrefix(ip); err != nil {
-		return fmt.Errorf("%s: Invalid IP address or CIDR", ip)
-	}
 	set, err := c.Named("Address_Set", c.Args[4], "Address Set", "Address Sets", true)
 	if err != nil {
 		return err
+	}
+	if _, err := parsePrefix(ip); err != nil {
+		return fmt.Errorf("%s: Invalid IP address or CIDR", ip)
 	}
 	column := choose(kind == "snat", "logical_ip", "external_ip")
 	for _, nat := range lr.Refs("nat") {

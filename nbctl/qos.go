@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"govn/nbctl/ctl"
@@ -39,10 +38,6 @@ func numbers(m map[string]int64, names ...string) (d idl.Datum) {
 }
 
 func qosAdd(c *ctl.Context) error {
-	ls, err := lookupSwitch(c, c.Args[1], true)
-	if err != nil {
-		return err
-	}
 	direction, err := parseDirection(c.Args[2], "direction")
 	if err != nil {
 		return err
@@ -51,13 +46,17 @@ func qosAdd(c *ctl.Context) error {
 	if err != nil {
 		return err
 	}
+	ls, err := lookupSwitch(c, c.Args[1], true)
+	if err != nil {
+		return err
+	}
 	limits := map[string]int64{}
 	for _, arg := range c.Args[5:] {
 		name, value, _ := strings.Cut(arg, "=")
 		switch name {
 		case "dscp":
-			n, err := strconv.ParseInt(value, 10, 64)
-			if err != nil || n < 0 || n > maxDSCP {
+			n, ok := scanInt(value, 10)
+			if !ok || n < 0 || n > maxDSCP {
 				return fmt.Errorf("%s: dscp must be in the range 0...%d", value, maxDSCP)
 			}
 			limits[name] = n

@@ -86,11 +86,14 @@ func parseRoute(c *ctl.Context) (w wantedRoute, err error) {
 	w.prefix = normalPrefix(prefix)
 	w.nexthop = c.Args[3]
 	if w.nexthop != discard {
-		a, err := normalAddress(w.nexthop)
-		if err != nil || a.Is4() != prefix.Addr().Is4() {
+		if a, err := normalAddress(w.nexthop); err == nil && a.Is4() == prefix.Addr().Is4() {
+			w.nexthop = a.String()
+		} else if lrp, err := lookupRouterPort(c, w.nexthop, false); err == nil && lrp != nil {
+			// The destinations are on the link of the port.
+			w.nexthop, w.port = "", lrp.Str("name")
+		} else {
 			return w, fmt.Errorf("bad %s nexthop argument: %s", choose(prefix.Addr().Is4(), "IPv4", "IPv6"), c.Args[3])
 		}
-		w.nexthop = a.String()
 	}
 	if len(c.Args) > 4 {
 		if w.nexthop == discard {

@@ -106,6 +106,9 @@ func lrpAdd(c *ctl.Context) error {
 	if len(networks) == 0 {
 		return fmt.Errorf("%s: router port requires specifying a network", name)
 	}
+	if _, ok := ethernet(mac); !ok {
+		return fmt.Errorf("%s: invalid mac address %s", name, mac)
+	}
 	lrp, err := lookupRouterPort(c, name, false)
 	if err != nil {
 		return err
@@ -115,9 +118,6 @@ func lrpAdd(c *ctl.Context) error {
 			return fmt.Errorf("%s: a port with this name already exists", name)
 		}
 		return lrpAgrees(c, lrp, lr, mac, networks, settings)
-	}
-	if _, ok := ethernet(mac); !ok {
-		return fmt.Errorf("%s: invalid mac address %s", name, mac)
 	}
 	for _, n := range networks {
 		if _, err := parsePrefix(n); err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"govn/nbctl/ctl"
@@ -112,7 +111,8 @@ func lspAdd(c *ctl.Context) error {
 	case 4:
 		return errors.New("lsp-add with parent must also specify a tag")
 	case 5:
-		if tag, err = strconv.ParseInt(c.Args[4], 10, 32); err != nil || tag < 0 || tag > maxTag {
+		var ok bool
+		if tag, ok = scanInt(c.Args[4], 0); !ok || tag < 0 || tag > maxTag {
 			return fmt.Errorf("%s: invalid tag (must be in range 0 to %d)", c.Args[4], maxTag)
 		}
 	}

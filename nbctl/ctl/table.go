@@ -116,10 +116,17 @@ func (t *Table) texts(s Style) [][]string {
 func (t *Table) table(b *strings.Builder, s Style) {
 	lines := t.texts(s)
 	widths := make([]int, len(t.Headings))
+	if !s.NoHeadings {
+		for x, heading := range t.Headings {
+			widths[x] = utf8.RuneCountInString(heading)
+		}
+	}
 	for y, line := range lines {
 		for x, cell := range line {
 			if y > 0 || s.NoHeadings {
-				cell = cut(cell, s.MaxWidth)
+				if s.MaxWidth > 0 { // a heading is never cut
+					cell = cut(cell, max(s.MaxWidth, widths[x]))
+				}
 				line[x] = cell
 			}
 			widths[x] = max(widths[x], utf8.RuneCountInString(cell))
@@ -148,9 +155,9 @@ func (t *Table) table(b *strings.Builder, s Style) {
 	}
 }
 
-// cut returns the first n characters of a text, all of it if n is 0.
+// cut returns the first n characters of a text.
 func cut(s string, n int) string {
-	if n <= 0 || utf8.RuneCountInString(s) <= n {
+	if utf8.RuneCountInString(s) <= n {
 		return s
 	}
 	return string([]rune(s)[:n])

@@ -162,10 +162,15 @@ var orderPattern = regexp.MustCompile(`First row, with UUID .*?\.  Second row, w
 // uuidStartPattern is the beginning of a UUID as lflow-list --uuid prints it.
 var uuidStartPattern = regexp.MustCompile(`uuid=0x[0-9a-f]{8}\b`)
 
+// enumPattern lists the allowed values: govn's schema is that of a later version
+// of OVN, and its server names the column as well.
+var enumPattern = regexp.MustCompile(`is not one of the allowed values \(\[.*?\]\)( \(column .*?\))?`)
+
 // normal hides what differs between two runs of one program.
 func normal(s string) string {
 	s = uuidPattern.ReplaceAllString(s, "<uuid>")
 	s = uuidStartPattern.ReplaceAllString(s, "uuid=<start>")
+	s = enumPattern.ReplaceAllString(s, "is not one of the allowed values")
 	s = orderPattern.ReplaceAllString(s, "...")
 	return namePattern.ReplaceAllString(s, "${2}ctl")
 }
@@ -175,10 +180,10 @@ var warningPattern = regexp.MustCompile(`(?m)^\w+ctl: (warning: |terminating wit
 
 // unordered sorts what has no order: blocks separated by empty lines, and lines, each with the lines below it that are indented further.
 func unordered(s string) string {
-	blocks := strings.Split(strings.TrimSuffix(s, "\n"), "\n\n")
+	blocks := slices.DeleteFunc(strings.Split(strings.Trim(s, "\n"), "\n\n"), func(b string) bool { return strings.TrimSpace(b) == "" })
 	if len(blocks) > 1 {
 		for i, b := range blocks {
-			blocks[i] = strings.Join(sortTree(strings.SplitAfter(b+"\n", "\n")), "")
+			blocks[i] = strings.Join(sortTree(strings.SplitAfter(strings.Trim(b, "\n")+"\n", "\n")), "")
 		}
 		slices.Sort(blocks)
 		return strings.Join(blocks, "\n\n") + "\n"
