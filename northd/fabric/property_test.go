@@ -318,7 +318,7 @@ func drawBatch(t *rapid.T, m *model) Batch {
 		}
 	}
 	after := *m
-	after.items, after.bodies = maps.Clone(m.items), maps.Clone(m.bodies)
+	after.items, after.bodies, after.published = maps.Clone(m.items), maps.Clone(m.bodies), maps.Clone(m.published)
 	after.apply(Batch{Items: b.Items, Bodies: b.Bodies})
 	b.Bodies = append(b.Bodies, after.unusedBodies()...)
 	return b
