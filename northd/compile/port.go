@@ -130,11 +130,12 @@ func (p *Program) join(c *incr.Ctx, port *topology.Port) []uint32 {
 }
 
 func (p *Program) portBinding(c *incr.Ctx, port *topology.Port) Row {
-	xid := p.Reader.Map(c, p.c.LSP.XID, port.UUID)
+	columns := p.Reader.Row(c, p.c.LSP.Table, port.UUID)
+	xid := columns.Map(p.c.LSP.XID)
 	if name, ok := xid.Get("neutron:port_name"); ok {
 		xid = xid.With("name", name)
 	}
-	options := p.Reader.Map(c, p.c.LSP.Options, port.UUID)
+	options := columns.Map(p.c.LSP.Options)
 	if port.Passthru {
 		options = options.With(optionPassthru, "true")
 	}

@@ -327,17 +327,19 @@ func (p *Program) runBinding(c *incr.Ctx, m topology.Member) error {
 		incr.Emit(c, p.Up, m.Elem, true) // what it leads to is everywhere
 		return nil
 	}
-	if a, ok := p.Reader.Opt(c, p.c.PortBinding.Chassis, m.Elem); ok && port.Bound() {
-		b.Chassis = p.Reader.Str(c, p.c.Chassis.Name, a.(ovsdb.UUID))
-	}
-	for a := range p.Reader.Set(c, p.c.PortBinding.AdditionalChassis, m.Elem).All() {
-		if name := p.Reader.Str(c, p.c.Chassis.Name, a.(ovsdb.UUID)); name != "" && port.Bound() {
-			b.Additional = append(b.Additional, name)
+	if row := p.Reader.Row(c, p.c.PortBinding.Table, m.Elem); row != nil {
+		if a, ok := row.Opt(p.c.PortBinding.Chassis); ok && port.Bound() {
+			b.Chassis = p.Reader.Str(c, p.c.Chassis.Name, a.(ovsdb.UUID))
 		}
-	}
-	slices.Sort(b.Additional)
-	if a, ok := p.Reader.Opt(c, p.c.PortBinding.Up, m.Elem); ok {
-		b.Up = a.(bool) && b.Chassis != ""
+		for a := range row.Set(p.c.PortBinding.AdditionalChassis).All() {
+			if name := p.Reader.Str(c, p.c.Chassis.Name, a.(ovsdb.UUID)); name != "" && port.Bound() {
+				b.Additional = append(b.Additional, name)
+			}
+		}
+		slices.Sort(b.Additional)
+		if a, ok := row.Opt(p.c.PortBinding.Up); ok {
+			b.Up = a.(bool) && b.Chassis != ""
+		}
 	}
 	if port.Type == topology.TypeRemote { // its zone sees to it
 		b.Up = b.Chassis != ""

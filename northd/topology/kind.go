@@ -83,28 +83,29 @@ func (p *Port) Interface() string {
 }
 
 // readKind reads the type of a port and the columns that only some types have.
-func (r *Reader) readKind(c *incr.Ctx, p *Port) error {
+func (r *Reader) readKind(c *incr.Ctx, p *Port, row *ovsdb.Row) error {
 	l := &r.C.LSP
 	p.Passthru = r.Passthru(c, p.Switch)
 	switch p.Type {
 	case TypeVIF:
-		if v, there := r.Opt(c, l.ParentName, p.UUID); there {
+		if v, there := row.Opt(l.ParentName); there {
 			p.Parent = v.(string)
 		}
-		p.readTag(r, c)
+		p.readTag(r, row)
 	case TypeLocalnet, TypeL2Gateway:
-		return r.readProvider(c, p)
+		return r.readProvider(p, row)
 	case TypeExternal:
-		if u, there := r.Opt(c, l.HAChassisGroup, p.UUID); there {
+		if u, there := row.Opt(l.HAChassisGroup); there {
 			p.HAGroup = HAGroupID{HAGroupRow, u.(ovsdb.UUID)}
 		}
 	case TypeVirtual:
 		r.readVirtual(c, p)
 	case TypeLocalport, TypeRemote:
 	case TypeRouter:
-		p.RouterPort, _ = r.Option(c, l.Options, p.UUID, optionRouterPort)
-		if text, there := r.Option(c, l.Options, p.UUID, optionProxy); there {
-			p.Proxy, _ = ParseProxy(text) // lint says what is wrong with it
+		options := row.Map(l.Options)
+		p.RouterPort = options.Str(optionRouterPort)
+		if text, there := options.Get(optionProxy); there {
+			p.Proxy, _ = ParseProxy(text.(string)) // lint says what is wrong with it
 		}
 	case TypeSwitch:
 		p.Crossing = r.peerOfSwitchPort(c, p)
@@ -117,8 +118,8 @@ func (r *Reader) readKind(c *incr.Ctx, p *Port) error {
 	return nil
 }
 
-func (p *Port) readTag(r *Reader, c *incr.Ctx) {
-	if v, there := r.Opt(c, r.C.LSP.Tag, p.UUID); there {
+func (p *Port) readTag(r *Reader, row *ovsdb.Row) {
+	if v, there := row.Opt(r.C.LSP.Tag); there {
 		p.Tag = uint32(v.(int64))
 	}
 }

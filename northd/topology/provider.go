@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"govn/pkg/incr"
+	"govn/pkg/ovsdb"
 )
 
 // Option keys of ports on physical networks (ovn-nb(5), Logical_Switch_Port).
@@ -23,13 +24,9 @@ const (
 
 // readProvider reads what a port of a physical network is: its network, VLAN
 // and kind of tag, and the chassis of an l2gateway port.
-func (r *Reader) readProvider(c *incr.Ctx, p *Port) error {
-	l := &r.C.LSP
-	p.readTag(r, c)
-	option := func(key string) string {
-		v, _ := r.Option(c, l.Options, p.UUID, key)
-		return v
-	}
+func (r *Reader) readProvider(p *Port, row *ovsdb.Row) error {
+	p.readTag(r, row)
+	option := row.Map(r.C.LSP.Options).Str
 	if p.Network = option(optionNetwork); p.Network == "" {
 		return r.fieldError(p, "options", fmt.Errorf("a %s port needs %s", p.Type, optionNetwork))
 	}

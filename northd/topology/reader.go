@@ -3,6 +3,7 @@ package topology
 import (
 	"hash/maphash"
 	"iter"
+	"math"
 	"slices"
 
 	"govn/pkg/incr"
@@ -25,6 +26,7 @@ type Reader struct {
 	lists  map[*ovsdb.ColumnSchema]*List
 	rows   map[*ovsdb.TableSchema]*incr.Collection[ovsdb.UUID]
 	fault  Fault
+	whole  map[*ovsdb.ColumnSchema]bool // columns that Row is for
 
 	routing routing
 	keyed   bool // every owner has a key: for checks of what is too new to have one
@@ -55,6 +57,7 @@ func NewReader(e *incr.Engine, c *Columns, sn *ovsdb.Snapshot) *Reader {
 		C: c, engine: e, snap: sn, seed: maphash.MakeSeed(),
 		lists: make(map[*ovsdb.ColumnSchema]*List),
 		rows:  make(map[*ovsdb.TableSchema]*incr.Collection[ovsdb.UUID]),
+		whole: wholeColumns(c),
 
 		lookups: newLookups(c),
 	}
@@ -162,6 +165,34 @@ func (r *Reader) keyCell(col *ovsdb.ColumnSchema, u ovsdb.UUID, key string) incr
 func (r *Reader) Has(c *incr.Ctx, t *ovsdb.TableSchema, u ovsdb.UUID) bool {
 	c.Read(mix(u, 0, tableNumber(t)))
 	return r.snap.Row(t, u) != nil
+}
+
+// wholeColumns are the columns that queries read all of, for each of very many
+// rows: with a cell for each of them, most of the engine's nodes would be cells of
+// ports. Columns that northd or a chassis writes on their own account are not
+// among those of the northbound database.
+func wholeColumns(c *Columns) map[*ovsdb.ColumnSchema]bool {
+	l, b := &c.LSP, &c.PortBinding
+	whole := make(map[*ovsdb.ColumnSchema]bool)
+	for _, col := range []*ovsdb.ColumnSchema{
+		l.Name, l.Type, l.Options, l.ParentName, l.Tag, l.Addresses, l.DynamicAddresses, l.PortSecurity, l.Enabled, l.XID, l.HAChassisGroup,
+		b.Chassis, b.AdditionalChassis, b.Up,
+	} {
+		whole[col] = true
+	}
+	return whole
+}
+
+// Row is a row of which a query reads several columns, nil if it does not exist:
+// one read, that any of wholeColumns touches. Other columns must not be taken
+// from it.
+func (r *Reader) Row(c *incr.Ctx, t *ovsdb.TableSchema, u ovsdb.UUID) *ovsdb.Row {
+	c.Read(rowCell(t, u))
+	return r.snap.Row(t, u)
+}
+
+func rowCell(t *ovsdb.TableSchema, u ovsdb.UUID) incr.Cell {
+	return mix(u, math.MaxUint64, tableNumber(t))
 }
 
 func (r *Reader) row(c *incr.Ctx, col *ovsdb.ColumnSchema, u ovsdb.UUID) *ovsdb.Row {
@@ -372,6 +403,9 @@ func (r *Reader) touchColumn(col *ovsdb.ColumnSchema, ch *ovsdb.Change) {
 		r.touchName(col, old, new)
 	}
 	r.engine.Touch(cell(col, ch.UUID))
+	if r.whole[col] && col != r.fault.DropRead {
+		r.engine.Touch(rowCell(col.Table, ch.UUID))
+	}
 }
 
 // cmpValue is whichever of the two is there.

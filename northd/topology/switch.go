@@ -80,25 +80,26 @@ func (e *FieldError) Unwrap() error { return e.Err }
 func (r *Reader) ReadPort(c *incr.Ctx, m Member, datapath uint32) (p *Port, ok bool, err error) {
 	l := &r.C.LSP
 	u := m.Elem
-	if !r.Has(c, l.Table, u) {
+	row := r.Row(c, l.Table, u)
+	if row == nil {
 		return nil, false, nil
 	}
 	key, ok := r.Key(c, KindPort, m.Row, u)
 	if !ok {
 		if _, waits := r.Key(c, KindWaiting, m.Row, u); waits {
-			return nil, false, r.fieldError(&Port{UUID: u, Name: r.Str(c, l.Name, u)}, "tunnel_key", ErrExhausted)
+			return nil, false, r.fieldError(&Port{UUID: u, Name: row.Str(l.Name)}, "tunnel_key", ErrExhausted)
 		}
 		return nil, false, nil
 	}
 	p = &Port{UUID: u, Switch: m.Row, Datapath: datapath, Key: key, Enabled: true,
-		Name: r.Str(c, l.Name, u), Type: r.Str(c, l.Type, u)}
-	if v, there := r.Opt(c, l.Enabled, u); there {
+		Name: row.Str(l.Name), Type: row.Str(l.Type)}
+	if v, there := row.Opt(l.Enabled); there {
 		p.Enabled = v.(bool)
 	}
-	if err := r.readKind(c, p); err != nil {
+	if err := r.readKind(c, p, row); err != nil {
 		return nil, false, err
 	}
-	for a := range r.Set(c, l.Addresses, u).All() {
+	for a := range row.Set(l.Addresses).All() {
 		text := a.(string)
 		p.Mac = append(p.Mac, text)
 		if strings.TrimSpace(text) == "unknown" {
@@ -112,7 +113,7 @@ func (r *Reader) ReadPort(c *incr.Ctx, m Member, datapath uint32) (p *Port, ok b
 		if _, asks, err := ParseDynamic(text); err != nil {
 			return nil, false, r.fieldError(p, "addresses", err)
 		} else if asks {
-			if err := r.readDynamic(c, p); err != nil {
+			if err := r.readDynamic(p, row); err != nil {
 				return nil, false, err
 			}
 			continue
@@ -123,7 +124,7 @@ func (r *Reader) ReadPort(c *incr.Ctx, m Member, datapath uint32) (p *Port, ok b
 		}
 		p.Addresses = append(p.Addresses, addr)
 	}
-	for a := range r.Set(c, l.PortSecurity, u).All() {
+	for a := range row.Set(l.PortSecurity).All() {
 		text := a.(string)
 		p.Security = append(p.Security, text)
 		addr, err := ParseAddresses(text)
@@ -137,8 +138,8 @@ func (r *Reader) ReadPort(c *incr.Ctx, m Member, datapath uint32) (p *Port, ok b
 
 // readDynamic adds the addresses that the port was given, if it was. A port that
 // asks twice is given them once.
-func (r *Reader) readDynamic(c *incr.Ctx, p *Port) error {
-	v, there := r.Opt(c, r.C.LSP.DynamicAddresses, p.UUID)
+func (r *Reader) readDynamic(p *Port, row *ovsdb.Row) error {
+	v, there := row.Opt(r.C.LSP.DynamicAddresses)
 	if !there || p.Dynamic != "" {
 		return nil
 	}
