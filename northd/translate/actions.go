@@ -140,13 +140,12 @@ func (c *compiler) set(a *logical.Set) error {
 		c.add(openflow.SetUint(f, uint64(key)))
 		return nil
 	}
-	value := a.Value.Value.Shl(low)
 	mask := logical.Ones(a.Field.Bits)
 	if a.Value.Masked {
 		mask = a.Value.Mask
 	}
-	mask = mask.Shl(low)
-	c.add(openflow.SetBytes(f, rightmost(value.Bytes(), f), rightmost(mask.Bytes(), f)))
+	v, m := a.Value.Value.Shl(low).Bytes(), mask.Shl(low).Bytes()
+	c.add(openflow.SetBytes(f, rightmost(&v, f), rightmost(&m, f)))
 	return nil
 }
 

@@ -66,21 +66,23 @@ type security struct {
 }
 
 func (s *security) in(table uint8, priority uint16, acts []openflow.Action, more func(*openflow.Match)) {
-	var m openflow.Match
+	m := openflow.NewMatch(8)
+	m.Set(openflow.FieldMetadata, 0)
 	m.Set(openflow.FieldReg(abi.RegInport), uint64(s.port.Key))
 	if more != nil {
-		more(&m)
+		more(m)
 	}
-	s.out = append(s.out, Extra{Stage: pipeline.LSInCheckPortSec, Table: table, Priority: priority, Match: m, Actions: acts})
+	s.out = append(s.out, Extra{Stage: pipeline.LSInCheckPortSec, Table: table, Priority: priority, Match: m.Done(), Actions: acts})
 }
 
 func (s *security) outFlow(priority uint16, acts []openflow.Action, more func(*openflow.Match)) {
-	var m openflow.Match
+	m := openflow.NewMatch(5)
+	m.Set(openflow.FieldMetadata, 0)
 	m.Set(openflow.FieldReg(abi.RegOutport), uint64(s.port.Key))
 	if more != nil {
-		more(&m)
+		more(m)
 	}
-	s.out = append(s.out, Extra{Stage: pipeline.LSOutCheckPortSec, Table: abi.TableOutPortSec, Priority: priority, Match: m, Actions: acts})
+	s.out = append(s.out, Extra{Stage: pipeline.LSOutCheckPortSec, Table: abi.TableOutPortSec, Priority: priority, Match: m.Done(), Actions: acts})
 }
 
 func ethType(m *openflow.Match, t uint64) { m.Set(openflow.FieldEthType, t) }

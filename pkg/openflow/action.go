@@ -59,7 +59,11 @@ const maxActionDepth = 64
 // EncodeActions returns the actions as they stand in an apply-actions
 // instruction; no actions, which drops the packet, are no bytes.
 func EncodeActions(actions []Action) []byte {
-	var b []byte
+	return AppendActions(nil, actions)
+}
+
+// AppendActions appends what EncodeActions returns.
+func AppendActions(b []byte, actions []Action) []byte {
 	for _, a := range actions {
 		b = a.AppendTo(b)
 	}

@@ -15,7 +15,7 @@ const maxValue = 16
 type Match struct {
 	fields []fieldMatch // by Field.order, then unknown ones by their bytes
 	err    error        // the first bad Set
-	owned  bool         // fields is not shared with a copy, while it is parsed
+	owned  bool         // fields is not shared with a copy, see NewMatch
 }
 
 // fieldMatch is one field of a match.
@@ -40,6 +40,23 @@ func fullMask(f *Field) (m [maxValue]byte) {
 	}
 	return m
 }
+
+// NewMatch returns an empty match with room for n fields. Until Done it changes in
+// place, and must not be copied.
+func NewMatch(n int) *Match {
+	return &Match{owned: true, fields: make([]fieldMatch, 0, n)}
+}
+
+// Reset makes m match everything. One of NewMatch keeps its room.
+func (m *Match) Reset() {
+	*m = Match{owned: m.owned, fields: m.fields[:0]}
+	if !m.owned {
+		m.fields = nil
+	}
+}
+
+// Done is the match that NewMatch began, which is not to be used any more.
+func (m *Match) Done() Match { return Match{fields: m.fields, err: m.err} }
 
 // Set matches all bits of the field: its value must be value. Fields wider than
 // 64 bits have zeros in front.
@@ -165,11 +182,17 @@ func compareFields(a, b fieldMatch) int {
 }
 
 func (m *Match) put(e fieldMatch) {
-	if n := len(m.fields); m.owned && (n == 0 || compareFields(m.fields[n-1], e) < 0) {
-		m.fields = append(m.fields, e)
+	i, found := slices.BinarySearchFunc(m.fields, e, compareFields)
+	switch {
+	case found && e.f != nil && m.fields[i].value == e.value && m.fields[i].mask == e.mask:
+		return
+	case found && m.owned:
+		m.fields[i] = e
+		return
+	case m.owned:
+		m.fields = slices.Insert(m.fields, i, e)
 		return
 	}
-	i, found := slices.BinarySearchFunc(m.fields, e, compareFields)
 	n := make([]fieldMatch, 0, len(m.fields)+1)
 	n = append(append(n, m.fields[:i]...), e)
 	if found {
@@ -247,8 +270,8 @@ func (m *Match) Validate() error {
 	if m.err != nil {
 		return m.err
 	}
-	for _, e := range m.fields {
-		if e.f != nil && !m.meets(e.f.needs) {
+	for i := range m.fields {
+		if e := &m.fields[i]; e.f != nil && !m.meets(e.f.needs) {
 			return fmt.Errorf("%w: field %q", ErrPrerequisite, e.f.Name)
 		}
 	}
@@ -345,8 +368,8 @@ func (m *Match) hasConnection() bool {
 // Encode returns the match as OXM TLVs in canonical order.
 func (m *Match) Encode() []byte {
 	n := 0
-	for _, e := range m.fields {
-		if e.f == nil {
+	for i := range m.fields {
+		if e := &m.fields[i]; e.f == nil {
 			n += len(e.raw)
 		} else {
 			n += 4 + 2*e.f.size
@@ -387,14 +410,18 @@ func appendOXM(b []byte, f *Field, value, mask []byte, exact bool) []byte {
 // written later.
 func (m Match) EncodeRelocatable() (b []byte, metadataValueOffset int) {
 	m.Set(FieldMetadata, 0)
-	return m.Encode(), 4
+	return m.Encode(), MetadataAt
 }
+
+// MetadataAt is the offset of the value of an exact metadata in the encoding of a
+// canonical match that has one: it is the first field.
+const MetadataAt = 4
 
 // MetadataOffset is the offset of the value of an exact metadata in an encoded
 // canonical match, or -1 when the match has none.
 func MetadataOffset(encoded []byte) int {
 	if len(encoded) >= 12 && binary.BigEndian.Uint32(encoded) == FieldMetadata.Header() {
-		return 4
+		return MetadataAt
 	}
 	return -1
 }
@@ -402,7 +429,7 @@ func MetadataOffset(encoded []byte) int {
 // ParseMatch decodes OXM TLVs. Fields that it does not know, and known ones of
 // another length, are kept as they are. It does not check prerequisites.
 func ParseMatch(b []byte) (Match, error) {
-	m := Match{owned: true, fields: make([]fieldMatch, 0, 8)}
+	m := NewMatch(8)
 	for len(b) > 0 {
 		if len(b) < 4 {
 			return Match{}, malformed("match: %d bytes of an OXM header", len(b))
@@ -417,8 +444,7 @@ func ParseMatch(b []byte) (Match, error) {
 		}
 		b = b[n:]
 	}
-	m.owned = false
-	return m, nil
+	return m.Done(), nil
 }
 
 // shorter tells whether a value of n bytes is one of the field that lacks its

@@ -266,3 +266,34 @@ func BenchmarkBundle50k(b *testing.B) {
 		}
 	})
 }
+
+// TestMatchInPlace makes matches field by field in any order, in place and by
+// copies: they are the same, and what Done gave out does not change any more.
+func TestMatchInPlace(t *testing.T) {
+	steps := []struct {
+		f    *Field
+		v, k uint64
+	}{
+		{FieldIPv4Dst, 0x0a000001, ^uint64(0)}, {FieldEthType, ethTypeIPv4, ^uint64(0)}, {FieldMetadata, 7, ^uint64(0)},
+		{FieldReg(14), 3, 0xff}, {FieldIPv4Dst, 0x0a000002, ^uint64(0)}, {FieldReg(14), 0, 0}, {FieldVLANTCI, 0x1005, 0x1fff}, {FieldMetadata, 7, ^uint64(0)},
+	}
+	var copied Match
+	m := NewMatch(2)
+	for i, s := range steps {
+		copied.SetMasked(s.f, s.v, s.k)
+		m.SetMasked(s.f, s.v, s.k)
+		if !bytes.Equal(m.Encode(), copied.Encode()) {
+			t.Fatalf("after step %d: %s in place, %s by copies", i, m, &copied)
+		}
+	}
+	done := m.Done()
+	before := done.Encode()
+	again := done
+	again.Set(FieldIPProto, protoTCP)
+	if !bytes.Equal(done.Encode(), before) {
+		t.Errorf("a copy of a match changed the match to %s", &done)
+	}
+	if m.Reset(); !m.Empty() {
+		t.Errorf("a match that was reset is %s", m)
+	}
+}
