@@ -69,7 +69,12 @@ func newRecorder() *recorder {
 func (r *recorder) Apply(b fabric.Batch) {
 	r.batches++
 	r.revision = b.Revision
+	named := make(map[[16]byte]bool)
 	for _, c := range b.Bodies {
+		if named[c.Hash] {
+			panic(fmt.Sprintf("body %x comes and goes in one batch", c.Hash))
+		}
+		named[c.Hash] = true
 		if c.Value == nil {
 			delete(r.bodies, c.Hash)
 		} else {

@@ -381,7 +381,8 @@ func (z *Zone) publish(done *Round) {
 	sn := z.program.Reader.Snapshot()
 	done.Revision = sn.Revision()
 	b := fabric.Batch{Revision: sn.Revision(), NbCfg: z.nbCfgOf(sn)}
-	units := z.program.Units.Drain()
+	units, items := z.program.Units.Drain(), z.program.Items.Drain()
+	b.Items = make([]fabric.ItemChange, 0, len(units)+len(items))
 	z.flows.Apply(units)
 	for _, u := range units {
 		id := u.Key.ID()
@@ -393,11 +394,13 @@ func (z *Zone) publish(done *Round) {
 			ch.Scope = fabric.Scope((*u.Old).Scope)
 		}
 		b.Items = append(b.Items, ch)
+	}
+	for _, u := range units { // last: a body may go from one unit to another
 		if u.Old != nil {
 			z.bodies.drop((*u.Old).Body, &b)
 		}
 	}
-	for _, i := range z.program.Items.Drain() {
+	for _, i := range items {
 		ch := fabric.ItemChange{Key: i.Key, Critical: !learned(i.Key.Kind)}
 		if i.New != nil {
 			ch.Scope, ch.Value = fabric.Scope(i.New.Scope), i.New.Value
