@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"slices"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -13,7 +14,8 @@ import (
 	"govn/proto/state"
 )
 
-// item is one item as it is sent. It is immutable.
+// item is one item as it is sent. It is immutable, but for what it says of a
+// shared one.
 type item struct {
 	key      Key
 	value    []byte
@@ -21,6 +23,18 @@ type item struct {
 	critical bool
 	body     Key // of a unit: its body; the zero Key otherwise
 	ha       Key // of a port: its HA group; the zero Key otherwise
+
+	first *cell       // of a shared item: the first cell that had it; with Server.mu held
+	many  atomic.Bool // of a shared item: some other cell has had it, too
+}
+
+// in notes that a cell has a shared item.
+func (it *item) in(c *cell) {
+	if it.first == nil {
+		it.first = c
+	} else if it.first != c {
+		it.many.Store(true)
+	}
 }
 
 func newItem(key Key, value []byte, critical bool) *item {
@@ -99,6 +113,57 @@ func (itemOps) Equal(a, b *item) bool { return a.digest == b.digest && a.critica
 
 type tree = treap.Tree[Key, *item, itemOps]
 
+// draft is a tree while a batch is applied. That of a new cell is a map until it is
+// published first: the tree is built at once then, without the copies that each
+// element of its own would cost.
+type draft struct {
+	tree  tree
+	young map[Key]*item // the contents, if not nil
+}
+
+func (d *draft) get(k Key) (*item, bool) {
+	if d.young != nil {
+		it, ok := d.young[k]
+		return it, ok
+	}
+	return d.tree.Get(k)
+}
+
+func (d *draft) put(k Key, it *item) {
+	if d.young != nil {
+		d.young[k] = it
+	} else {
+		d.tree = d.tree.With(k, it)
+	}
+}
+
+func (d *draft) remove(k Key) {
+	if d.young != nil {
+		delete(d.young, k)
+	} else {
+		d.tree = d.tree.Without(k)
+	}
+}
+
+func (d *draft) len() int {
+	if d.young != nil {
+		return len(d.young)
+	}
+	return d.tree.Len()
+}
+
+// done is the tree.
+func (d *draft) done() tree {
+	if d.young != nil {
+		elements := make([]treap.Element[Key, *item], 0, len(d.young))
+		for k, it := range d.young {
+			elements = append(elements, treap.Element[Key, *item]{Key: k, Value: it})
+		}
+		d.tree, d.young = treap.Build[Key, *item, itemOps](elements), nil
+	}
+	return d.tree
+}
+
 // group is what is sent together. It is immutable.
 type group struct {
 	seq    uint64 // of all groups, unique
@@ -126,8 +191,8 @@ type cell struct {
 	chassis  string // empty: for all chassis where the datapath is local
 
 	group  *group
-	items  tree
-	shared tree
+	items  draft
+	shared draft
 	refs   map[Key]int // users of shared items; those that are not known yet, too
 
 	dirty   bool
@@ -147,11 +212,12 @@ type logEntry struct {
 func (c *cell) publish(seq uint64, logLimit int) bool {
 	changed := c.changed
 	c.dirty, c.changed = false, nil
-	if c.items.Equal(c.group.items) && c.shared.Equal(c.group.shared) {
+	items, shared := c.items.done(), c.shared.done()
+	if items.Equal(c.group.items) && shared.Equal(c.group.shared) {
 		return false
 	}
 	from := c.group.seq
-	c.group = &group{seq: seq, items: c.items, shared: c.shared}
+	c.group = &group{seq: seq, items: items, shared: shared}
 	if c.chassis != "" {
 		return true // small: the trees are compared
 	}

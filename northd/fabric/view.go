@@ -235,6 +235,33 @@ func diffGroups(old, now *group, visit func(Key)) {
 // addShared notes the shared items among keys that come, go or change. An item
 // that a datapath outside next has, has not changed.
 func (d *differ) addShared(sent view, next map[uint32]step, dirty []uint32, keys []Key) {
+	type pair struct {
+		key Key
+		change
+	}
+	var common []pair // those that datapaths outside next may have
+	for _, k := range keys {
+		if _, done := d.index[k]; done {
+			continue
+		}
+		var c change
+		for _, dp := range dirty {
+			if l, ok := sent[dp]; ok && c.old == nil {
+				c.old = l.sharedItem(k)
+			}
+			if c.new == nil {
+				c.new = next[dp].now.sharedItem(k)
+			}
+		}
+		if c.old != nil && c.old.many.Load() || c.new != nil && c.new.many.Load() {
+			common = append(common, pair{k, c})
+		} else {
+			d.add(k, c.old, c.new)
+		}
+	}
+	if len(common) == 0 {
+		return
+	}
 	var rest []tree
 	total := 0
 	for dp, l := range sent {
@@ -256,7 +283,7 @@ func (d *differ) addShared(sent view, next map[uint32]step, dirty []uint32, keys
 		}
 		return false
 	}
-	if len(rest) > 1 && len(keys) > total/len(rest) { // one pass over rest is cheaper
+	if len(rest) > 1 && len(common) > total/len(rest) { // one pass over rest is cheaper
 		all := make(map[Key]struct{}, total)
 		for _, t := range rest {
 			for k := range t.All() {
@@ -265,19 +292,9 @@ func (d *differ) addShared(sent view, next map[uint32]step, dirty []uint32, keys
 		}
 		elsewhere = func(k Key) bool { _, ok := all[k]; return ok }
 	}
-	for _, k := range keys {
-		if _, done := d.index[k]; done || elsewhere(k) {
-			continue
+	for _, p := range common {
+		if !elsewhere(p.key) {
+			d.add(p.key, p.old, p.new)
 		}
-		var old, now *item
-		for _, dp := range dirty {
-			if l, ok := sent[dp]; ok && old == nil {
-				old = l.sharedItem(k)
-			}
-			if now == nil {
-				now = next[dp].now.sharedItem(k)
-			}
-		}
-		d.add(k, old, now)
 	}
 }

@@ -80,6 +80,7 @@ type chassis struct {
 	bound   map[uint32]int // ports bound to it, by datapath
 	present map[*datapath]struct{}
 	local   map[uint32]struct{}
+	reach   reach // during apply
 	session session
 	awaited uint64 // revision whose acknowledgement brings a port up
 }
@@ -106,7 +107,9 @@ func (z *zone) datapath(key uint32) *datapath {
 
 func (z *zone) newCell(d *datapath, chassis string) *cell {
 	z.seq++
-	return &cell{datapath: d, chassis: chassis, group: &group{seq: z.seq}, refs: map[Key]int{}}
+	c := &cell{datapath: d, chassis: chassis, group: &group{seq: z.seq}, refs: map[Key]int{}}
+	c.items.young, c.shared.young = map[Key]*item{}, map[Key]*item{}
+	return c
 }
 
 // setOwn is set in the cell of what only one chassis has of a datapath.
@@ -161,14 +164,14 @@ func (z *zone) touch(c *cell, k Key) {
 
 // set puts an item into a cell, or takes it out where it is nil.
 func (z *zone) set(c *cell, k Key, it *item) {
-	old, had := c.items.Get(k)
+	old, had := c.items.get(k)
 	switch {
 	case it == nil && !had, it != nil && had && (itemOps{}).Equal(old, it):
 		return
 	case it == nil:
-		c.items = c.items.Without(k)
+		c.items.remove(k)
 	default:
-		c.items = c.items.With(k, it)
+		c.items.put(k, it)
 		if it.body != (Key{}) {
 			z.ref(c, it.body)
 		}
@@ -224,18 +227,22 @@ func (z *zone) unref(c *cell, k Key) (last bool) {
 // share puts a shared item into a cell, or takes it out where it is nil.
 func (z *zone) share(c *cell, k Key, it *item) {
 	if it == nil {
-		if _, had := c.shared.Get(k); !had {
+		if _, had := c.shared.get(k); !had {
 			return
 		}
-		c.shared = c.shared.Without(k)
+		c.shared.remove(k)
 	} else {
-		c.shared = c.shared.With(k, it)
+		c.shared.put(k, it)
+		it.in(c)
 	}
 	z.touch(c, k)
 }
 
 // putBody makes a body known.
 func (z *zone) putBody(it *item) {
+	if z.bodies[it.key] != nil {
+		return // the key says what is in it
+	}
 	z.bodies[it.key] = it
 	for c := range z.missing[it.key] {
 		z.share(c, it.key, it)
@@ -426,9 +433,15 @@ func (z *zone) reside(name string, datapath uint32, n int) {
 	if c.bound[datapath] = before + n; before+n == 0 {
 		delete(c.bound, datapath)
 	}
-	if (before == 0) != (before+n == 0) {
-		z.moved[c] = struct{}{}
+	switch {
+	case before == 0 && n > 0:
+		c.reach.from = append(c.reach.from, datapath)
+	case before > 0 && before+n == 0:
+		c.reach.lost = append(c.reach.lost, datapath)
+	default:
+		return
 	}
+	z.moved[c] = struct{}{}
 }
 
 // putChassis makes the change of what the others know of a chassis.
