@@ -26,6 +26,10 @@ import (
 //   - the rows of a select are sorted, unless inOrder is set;
 //   - reals are compared by 15 digits, which is all that ovsdb-server prints,
 //     where we print as many as it takes to read the same number; its -0 is 0;
+//   - transaction ids, which a standalone ovsdb-server does not have;
+//   - a "modify" without columns, which ovsdb-server sends when a column that is
+//     only in the condition changed, is left out;
+//   - the order of the updates of several monitors of one client for one commit;
 //   - an error of ours may say more: what is in parentheses at the end of the
 //     details, the column and the table, is cut off.
 type beside struct {
@@ -85,6 +89,9 @@ func (b *beside) as(who, method, params string) string {
 	b.t.Helper()
 	run := func(p *party) (message, []any) {
 		c := p.client(b.t, who)
+		if b.t.Failed() {
+			b.t.Logf("%s: %s %s", p.name, method, params) // should it crash
+		}
 		m := c.call(method, params)
 		return m, p.conversation(b.t, c.notes, &m, b.inOrder)
 	}
@@ -167,12 +174,55 @@ func lay(who string, all []any) string {
 // conversation is what a client received, ready to be compared.
 func (p *party) conversation(t testing.TB, notes []message, reply *message, inOrder bool) (all []any) {
 	for _, m := range notes {
-		all = append(all, map[string]any{"method": m.Method, "params": p.parse(t, m.Params, inOrder)})
+		params := p.parse(t, m.Params, inOrder)
+		if list, ok := params.([]any); ok && strings.HasPrefix(m.Method, "update") {
+			if m.Method == "update3" {
+				list[1] = "<txid>"
+			}
+			updates := list[len(list)-1].(map[string]any)
+			if withoutEmpty(updates); len(updates) == 0 {
+				continue
+			}
+		}
+		all = append(all, map[string]any{"method": m.Method, "params": params})
 	}
+	slices.SortStableFunc(all, func(a, b any) int { return strings.Compare(monitorOf(a), monitorOf(b)) })
 	if reply != nil {
-		all = append(all, map[string]any{"result": p.parse(t, reply.Result, inOrder), "error": p.parse(t, reply.Error, inOrder)})
+		result := p.parse(t, reply.Result, inOrder)
+		if list, ok := result.([]any); ok && len(list) == 3 {
+			if _, since := list[0].(bool); since {
+				list[1] = "<txid>"
+			}
+		}
+		all = append(all, map[string]any{"result": result, "error": p.parse(t, reply.Error, inOrder)})
 	}
 	return all
+}
+
+// monitorOf is the id of the monitor that an update is of.
+func monitorOf(note any) string {
+	n := note.(map[string]any)
+	if list, ok := n["params"].([]any); ok && strings.HasPrefix(n["method"].(string), "update") {
+		j, _ := json.Marshal(list[0])
+		return string(j)
+	}
+	return ""
+}
+
+// withoutEmpty removes rows whose "modify" says nothing.
+func withoutEmpty(updates map[string]any) {
+	for name, table := range updates {
+		rows, _ := table.(map[string]any)
+		for u, row := range rows {
+			r, _ := row.(map[string]any)
+			if change, ok := r["modify"].(map[string]any); ok && len(change) == 0 {
+				delete(rows, u)
+			}
+		}
+		if len(rows) == 0 {
+			delete(updates, name)
+		}
+	}
 }
 
 func (p *party) parse(t testing.TB, raw json.RawMessage, inOrder bool) any {

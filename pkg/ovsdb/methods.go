@@ -182,8 +182,8 @@ func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := len(r.params); n != 3 && !(kind == monitorV3 && n == 4) {
-		return nil, syntaxError(r.array(), r.method+" request has the wrong number of params")
+	if n := len(r.params); n < 3 || kind == monitorV3 && n != 4 {
+		return nil, syntaxError(r.array(), "invalid parameters")
 	}
 	m, err := parseMonitor(db, kind, &r.params[1], &r.params[2])
 	if err != nil {
@@ -193,7 +193,7 @@ func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
 		m.shows = s.srv.shows
 	}
 	var since UUID
-	if kind == monitorV3 && len(r.params) == 4 {
+	if kind == monitorV3 {
 		if r.params[3].kind != jsonString {
 			return nil, syntaxError(&r.params[3], "last-txn-id must be string")
 		}
@@ -201,9 +201,9 @@ func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
 			return nil, syntaxError(&r.params[3], "last-txn-id must be UUID format.")
 		}
 	}
-	key := m.id.String()
+	key := m.id.canonical()
 	if s.ids[key] != nil {
-		return nil, syntaxError(r.array(), "duplicate monitor ID")
+		return nil, syntaxError(&r.params[1], "duplicate monitor ID")
 	}
 	s.ids[key] = m
 	for _, tm := range m.tables {
@@ -283,28 +283,28 @@ func (s *session) sendVirtual(m *monitor, changes []Change) {
 
 func (s *session) monitorChange(r *request) ([]byte, error) {
 	if len(r.params) != 3 {
-		return nil, syntaxError(r.array(), "monitor_cond_change request must have 3 params")
+		return nil, syntaxError(r.array(), "invalid parameters")
 	}
-	m := s.ids[r.params[0].String()]
+	m := s.ids[r.params[0].canonical()]
 	if m == nil || m.kind == monitorV1 {
-		return nil, plainError("unknown monitor session")
+		return nil, syntaxError(&r.params[0], "unknown monitor session")
 	}
-	key := r.params[1].String()
+	key := r.params[1].canonical()
 	if s.ids[key] != nil && s.ids[key] != m {
-		return nil, syntaxError(r.array(), "duplicate monitor ID")
+		return nil, syntaxError(&r.params[1], "duplicate monitor ID")
 	}
 	conditions, err := m.parseConditions(&r.params[2])
 	if err != nil {
 		return nil, err
 	}
-	delete(s.ids, r.params[0].String())
+	delete(s.ids, r.params[0].canonical())
 	s.ids[key] = m
 	snapshot, id, next := s.store.Snapshot(), r.id, r.params[1]
 	s.later(snapshot.revision, func() {
+		m.id = next
 		if b := m.changeConditions(conditions, snapshot); b != nil {
 			s.codec.send(b)
 		}
-		m.id = next
 		s.reply(&id, []byte("{}"), nil)
 	})
 	return nil, nil
@@ -312,9 +312,9 @@ func (s *session) monitorChange(r *request) ([]byte, error) {
 
 func (s *session) monitorCancel(r *request) ([]byte, error) {
 	if len(r.params) != 1 {
-		return nil, syntaxError(r.array(), "monitor_cancel request must have 1 param")
+		return nil, plainError("invalid parameters")
 	}
-	key := r.params[0].String()
+	key := r.params[0].canonical()
 	m := s.ids[key]
 	if m == nil {
 		return nil, plainError("unknown monitor")

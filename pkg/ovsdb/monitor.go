@@ -1,9 +1,6 @@
 package ovsdb
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // monitorKind is the method that made a monitor, which decides the format of
 // its updates.
@@ -83,7 +80,7 @@ func parseMonitor(db *database, kind monitorKind, id, requests *jsonValue) (*mon
 		name, v := requests.list[i].text, &requests.list[i+1]
 		t := db.Schema.Tables[name]
 		if t == nil {
-			return nil, syntaxError(&requests.list[i], "no table named "+name)
+			return nil, errorf(ErrSyntax, "no table named %s", name)
 		}
 		tm := &tableMonitor{table: t}
 		list := []jsonValue{*v}
@@ -113,7 +110,7 @@ func (tm *tableMonitor) add(kind monitorKind, v *jsonValue) (anyOf, error) {
 	columns, sel := f.get("columns", jsonArray), f.get("select", jsonObject)
 	var where *jsonValue
 	if kind != monitorV1 {
-		where = f.get("where", jsonArray, jsonBool)
+		where = f.get("where", jsonArray)
 	}
 	if err := f.done(); err != nil {
 		return nil, err
@@ -135,9 +132,14 @@ func (tm *tableMonitor) add(kind monitorKind, v *jsonValue) (anyOf, error) {
 		}
 	}
 	for i, c := range r.columns {
-		if slices.Contains(r.columns[:i], c) || slices.ContainsFunc(tm.requests, func(o monitorRequest) bool { return slices.Contains(o.columns, c) }) {
-			return nil, syntaxError(v, fmt.Sprintf("column %s mentioned more than once", c.Name))
+		if !slices.Contains(r.columns[:i], c) && !slices.ContainsFunc(tm.requests, func(o monitorRequest) bool { return slices.Contains(o.columns, c) }) {
+			continue
 		}
+		err := errorf(ErrSyntax, "column %s mentioned more than once", c.Name)
+		if columns != nil {
+			err.Syntax = columns.short()
+		}
+		return nil, err
 	}
 	if sel != nil {
 		s := newFields(sel, "table "+tm.table.Name+" select")
@@ -374,21 +376,21 @@ func (m *monitor) applyVirtual(changes []Change, txid UUID) []byte {
 // monitor_cond_change into new conditions by table.
 func (m *monitor) parseConditions(v *jsonValue) (map[*tableMonitor]anyOf, error) {
 	if v.kind != jsonObject {
-		return nil, syntaxError(v, "monitor-cond-change-requests must be object")
+		return nil, errorf(ErrSyntax, "monitor-cond-change-requests must be object")
 	}
 	conditions := make(map[*tableMonitor]anyOf)
 	for i := 0; i < len(v.list); i += 2 {
-		name, list := v.list[i].text, []jsonValue{v.list[i+1]}
+		name, list := v.list[i].text, v.list[i+1].list
 		t := m.db.Schema.Tables[name]
-		var tm *tableMonitor
-		if t != nil {
-			tm = m.find(t)
+		if t == nil {
+			return nil, errorf(ErrSyntax, "no table named %s", name)
 		}
+		tm := m.find(t)
 		if tm == nil {
-			return nil, syntaxError(&v.list[i], fmt.Sprintf("no table named %s in monitor session", name))
+			return nil, errorf(ErrSyntax, "no table named %s in monitor session", name)
 		}
-		if list[0].kind == jsonArray {
-			list = list[0].list
+		if v.list[i+1].kind != jsonArray {
+			return nil, errorf(ErrSyntax, "table %s no monitor-cond-change JSON array", name)
 		}
 		var where anyOf
 		all := false

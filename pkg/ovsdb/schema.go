@@ -121,7 +121,7 @@ type fields struct {
 func newFields(v *jsonValue, what string) *fields {
 	f := &fields{v: v, what: what, used: make(map[string]bool)}
 	if v.kind != jsonObject {
-		f.fail(syntaxError(v, "Object expected parsing "+what+"."))
+		f.fail(errorf(ErrSyntax, "Parsing %s failed: Object expected.", what))
 	}
 	return f
 }

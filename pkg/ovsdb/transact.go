@@ -163,9 +163,6 @@ func inOperation(err error, i, of int) *Error {
 
 // operation runs one <operation> and appends its result.
 func (x *executor) operation(v *jsonValue) error {
-	if v.kind != jsonObject {
-		return errorf(ErrSyntax, "Parsing ovsdb operation failed: Object expected.")
-	}
 	f := newFields(v, "ovsdb operation")
 	op := f.need("op", jsonString)
 	if op == nil {
