@@ -91,7 +91,7 @@ func (s *session) echo(r *request) ([]byte, error) { return r.array().append(nil
 // server runs.
 func (s *session) setDBChangeAware(r *request) ([]byte, error) {
 	if len(r.params) != 1 || r.params[0].kind != jsonBool {
-		return nil, syntaxError(r.array(), "true or false parameter expected")
+		return nil, syntaxError(r.array(), "set_db_change_aware: true or false parameter expected")
 	}
 	return []byte("{}"), nil
 }
@@ -112,7 +112,7 @@ func (s *session) transact(r *request) ([]byte, error) {
 	duplicate := slices.ContainsFunc(s.blocked, func(b *blocked) bool { return sameJSON(&b.id, &r.id) })
 	s.mu.Unlock()
 	if duplicate {
-		return nil, plainError("duplicate request ID")
+		return nil, syntaxError(r.array(), "transact: duplicate request ID")
 	}
 	s.attempt(&blocked{id: r.id, tr: tr, since: time.Now()})
 	return nil, nil
@@ -170,7 +170,7 @@ func (s *session) unlock(r *request) ([]byte, error) {
 		return nil, err
 	}
 	if !s.srv.locks.release(name, s) {
-		return nil, syntaxError(r.array(), "\"unlock\" without \"lock\" or \"steal\"")
+		return nil, syntaxError(r.array(), "unlock: \"unlock\" without \"lock\" or \"steal\"")
 	}
 	return []byte("{}"), nil
 }

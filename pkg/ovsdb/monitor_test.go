@@ -179,7 +179,7 @@ func TestMonitorCondChange(t *testing.T) {
 		t.Fatal(got)
 	}
 	c.result("monitor_cond_change", `["m","n",{"Switch":[{"where":[["name","==","b"]]}]}]`)
-	want := `["m",{"Switch":{"` + swA + `":{"delete":null},"` + swB + `":{"insert":{"name":"b"}}}}]`
+	want := `["n",{"Switch":{"` + swA + `":{"delete":null},"` + swB + `":{"insert":{"name":"b"}}}}]`
 	if len(c.notes) != 1 || string(c.notes[0].Params) != want {
 		t.Fatalf("notes %s, want %s", c.notes, want)
 	}
