@@ -200,12 +200,12 @@ func idle(note any) bool {
 	return len(tables) == 0
 }
 
-var milliseconds = regexp.MustCompile(`\d+ ms`)
+var waitTimes = regexp.MustCompile(`\d+ ms`)
 
 func (b *beside) compare(what string, got, want []any) {
 	b.t.Helper()
 	if b.ignoreTimes {
-		if milliseconds.ReplaceAllString(lay("", got), "ms") == milliseconds.ReplaceAllString(lay("", want), "ms") {
+		if waitTimes.ReplaceAllString(lay("", got), "ms") == waitTimes.ReplaceAllString(lay("", want), "ms") {
 			return
 		}
 	}
