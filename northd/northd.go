@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -65,20 +64,6 @@ func OpenStore(ctx context.Context, e ovsdb.Engine, s topology.Schemas, flows ov
 	}, ovsdb.Options{Logger: log})
 }
 
-func openEngine(store string) (ovsdb.Engine, error) {
-	kind, rest, _ := strings.Cut(store, ":")
-	switch {
-	case kind == "memory":
-		return ovsdb.NewMemoryEngine(), nil
-	case kind == "bbolt" && rest != "":
-		if err := os.MkdirAll(filepath.Dir(rest), 0o750); err != nil {
-			return nil, err
-		}
-		return ovsdb.OpenBolt(rest, ovsdb.BoltOptions{})
-	}
-	return nil, fmt.Errorf("store %q: want bbolt:FILE or memory", store)
-}
-
 // term is the leader's: there is one northd.
 const term = 1
 
@@ -94,7 +79,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	columns := topology.NewColumns(schemas)
 	flows := compile.NewFlowTable(columns.LogicalFlow)
-	engine, err := openEngine(o.Store)
+	engine, err := ovsdb.OpenEngine(o.Store)
 	if err != nil {
 		return err
 	}

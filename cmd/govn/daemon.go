@@ -9,9 +9,18 @@ import (
 	"govn/pkg/daemon"
 )
 
+// programOf names a daemon as files and logs do: govn-northd, govn-ic-server. Its
+// command has its parents only when it runs; Annotations tell before.
+func programOf(c *cobra.Command) string {
+	if name, ok := c.Annotations["program"]; ok {
+		return name
+	}
+	return "govn-" + c.Name()
+}
+
 // addDaemonFlags adds the flags that every daemon has.
 func addDaemonFlags(c *cobra.Command) {
-	p := "govn-" + c.Name()
+	p := programOf(c)
 	fs := c.Flags()
 	fs.SortFlags = false
 	fs.String("pidfile", "", "write the pid to `FILE`")
@@ -31,7 +40,7 @@ func runDaemon(c *cobra.Command, fn func(context.Context, *daemon.Daemon, *setti
 		return err
 	}
 	return daemon.Run(daemon.Options{
-		Program:  "govn-" + c.Name(),
+		Program:  programOf(c),
 		Version:  versionString(),
 		Pidfile:  s.str("pidfile"),
 		Detach:   s.boolean("detach"),

@@ -74,6 +74,7 @@ func newRootCommand() *cobra.Command {
 		newDBCommand(),
 		newExplainCommand(),
 		newFlowsCommand(),
+		newICCommand(),
 		newLabCommand(),
 		newLintCommand(),
 		newDecodeCommand(),

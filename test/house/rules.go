@@ -14,6 +14,7 @@ var rows = []row{
 	{"pkg", nil},
 	{"northd", []string{"schema", "proto", "pkg"}},
 	{"controller", []string{"schema", "proto", "pkg"}},
+	{"ic", []string{"schema", "proto", "pkg"}},
 	{"nbctl", []string{"schema", "pkg"}},
 	{"sim", []string{"*"}},
 	{"test", []string{"*"}},

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"govn/ic/server"
+	"govn/pkg/daemon"
+)
+
+func newICCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "ic",
+		Short: "Link zones by transit switches",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newICServerCommand())
+	return c
+}
+
+func newICServerCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:         "server",
+		Short:       "Serve the databases by which zones find each other",
+		Annotations: map[string]string{"program": "govn-ic-server"},
+		Args:        cobra.NoArgs,
+		RunE:        func(c *cobra.Command, _ []string) error { return runDaemon(c, runICServer) },
+	}
+	run := daemon.RunDir()
+	fs := c.Flags()
+	fs.SortFlags = false
+	fs.String("data-dir", "/var/lib/govn", "`DIR` of the databases")
+	fs.String("store", "", "bbolt:FILE or memory (default bbolt:DIR/govn-ic.db in the data directory)")
+	fs.String("ic-nb-listen", "ptcp:6645:127.0.0.1,punix:"+filepath.Join(run, "ovn_ic_nb_db.sock"),
+		"`LIST` of ptcp:PORT[:IP] and punix:PATH that serve OVN_IC_Northbound")
+	fs.String("ic-sb-listen", "ptcp:6646:127.0.0.1,punix:"+filepath.Join(run, "ovn_ic_sb_db.sock"),
+		"`LIST` of ptcp:PORT[:IP] and punix:PATH that serve OVN_IC_Southbound")
+	addDaemonFlags(c)
+	return c
+}
+
+func runICServer(ctx context.Context, d *daemon.Daemon, s *settings) error {
+	nb, err1 := s.list("ic-nb-listen")
+	sb, err2 := s.list("ic-sb-listen")
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	store := s.str("store")
+	if store == "" {
+		store = "bbolt:" + filepath.Join(s.str("data-dir"), "govn-ic.db")
+	}
+	// The default sockets live there; other directories are the operator's.
+	if err := os.MkdirAll(d.RunDir, 0o755); err != nil && !errors.Is(err, os.ErrPermission) {
+		return err
+	}
+	return server.Run(ctx, server.Options{Store: store, NBListen: nb, SBListen: sb, Logger: d.Logger, Ready: d.Ready})
+}

@@ -1,0 +1,104 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"golang.org/x/sync/errgroup"
+
+	"govn/pkg/certs"
+	"govn/pkg/ovsdb"
+	"govn/schema"
+)
+
+// Options are the options of Run.
+type Options struct {
+	// Store is "bbolt:FILE" or "memory". Required.
+	Store string
+	// NBListen and SBListen are remotes of the databases: connection methods, and
+	// "db:DATABASE,TABLE,COLUMN" for those of a column (ovsdb-server(1)).
+	NBListen, SBListen []string
+	// Keys are for ssl and pssl. Optional.
+	Keys certs.Files
+
+	Logger *slog.Logger // optional: slog.Default()
+	Ready  func()       // optional: called when all listeners accept
+}
+
+// Databases are those that the server keeps.
+func Databases() ([]ovsdb.Database, error) {
+	var list []ovsdb.Database
+	for _, d := range []*schema.Database{schema.ICNorthbound(), schema.ICSouthbound()} {
+		parsed, err := ovsdb.ParseSchema(d.JSON())
+		if err != nil {
+			return nil, fmt.Errorf("schema of %s: %w", d.Name, err)
+		}
+		list = append(list, ovsdb.Database{Schema: parsed})
+	}
+	return list, nil
+}
+
+// Run serves until the context ends. It returns nil then, and an error when
+// something that cannot be mended ended it before.
+func Run(ctx context.Context, o Options) (err error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	dbs, err := Databases()
+	if err != nil {
+		return err
+	}
+	engine, err := ovsdb.OpenEngine(o.Store)
+	if err != nil {
+		return err
+	}
+	store, err := ovsdb.Open(ctx, engine, dbs, ovsdb.Options{Logger: o.Logger})
+	if err != nil {
+		return errors.Join(fmt.Errorf("opening %s: %w", o.Store, err), engine.Close())
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	for i, table := range []string{"IC_NB_Global", "IC_SB_Global"} {
+		if err := prepare(ctx, store, dbs[i].Schema, table); err != nil {
+			return err
+		}
+	}
+	var remotes []*ovsdb.Remotes
+	for i, listen := range [][]string{o.NBListen, o.SBListen} {
+		name := dbs[i].Schema.Name
+		srv := ovsdb.NewServer(store, ovsdb.ServerOptions{Logger: o.Logger.With("db", name), Databases: []string{name}})
+		r, err := srv.OpenRemotes(ovsdb.RemotesOptions{Remotes: listen, Keys: o.Keys})
+		if err != nil {
+			for _, r := range remotes {
+				r.Close()
+			}
+			return err
+		}
+		remotes = append(remotes, r)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, r := range remotes {
+		g.Go(func() error { return r.Run(ctx) })
+	}
+	if o.Ready != nil {
+		o.Ready()
+	}
+	return g.Wait()
+}
+
+// prepare gives a database the row that its table has one of.
+func prepare(ctx context.Context, store *ovsdb.Store, db *ovsdb.DatabaseSchema, table string) error {
+	_, err := store.Update(ctx, db, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
+		t := db.Table(table)
+		for range tx.Rows(t) {
+			return nil
+		}
+		tx.Insert(t, ovsdb.UUID{}, nil)
+		return tx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("preparing %s: %w", db.Name, err)
+	}
+	return nil
+}
