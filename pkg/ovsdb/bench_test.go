@@ -139,7 +139,7 @@ func BenchmarkMonitorInitial(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	m, err := parseMonitor(s.database(d), monitorV2, &jsonValue{}, &v)
+	m, err := parseMonitor(s.database(d), d, monitorV2, &jsonValue{}, &v)
 	if err != nil {
 		b.Fatal(err)
 	}

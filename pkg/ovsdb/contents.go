@@ -24,8 +24,10 @@ func NewContents(d *DatabaseSchema) *Contents {
 	return c
 }
 
-// Contents returns the stored rows of a database.
+// Contents returns the stored rows of a database, with the schema that they
+// have.
 func (s *Snapshot) Contents(d *DatabaseSchema) *Contents {
+	d = s.db(d).schema
 	c := NewContents(d)
 	for _, t := range d.tables {
 		for r := range s.Rows(t) {
@@ -144,7 +146,7 @@ func (t *ColumnType) fit(v Value) (Value, error) {
 // else; rows that both have keep what does not change. c.Schema must be that of
 // the database.
 func (t *Txn) Replace(c *Contents) {
-	if c.Schema != t.db.Schema {
+	if c.Schema != t.state.schema {
 		t.fail(errors.New("ovsdb: replace: the contents are of another schema"))
 		return
 	}

@@ -58,7 +58,7 @@ func ReadFile(r io.Reader) (*Contents, error) {
 			return f.c, nil
 		case err == nil && f.record == 0:
 			var d *DatabaseSchema
-			if d, err = parseSchemaValue(v); err == nil {
+			if d, err = parseSchemaValue(v, nil); err == nil {
 				f.c = NewContents(d)
 			}
 		case err == nil:

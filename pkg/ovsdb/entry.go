@@ -14,9 +14,12 @@ import (
 // its length and its bytes.
 //
 //	entry    'E' 1 revision database tables crc32c(4)
+//	schema   'C' 1 revision database schema tables crc: the database takes on the
+//	         schema, its rows are converted, then changed
 //	snapshot 'H' 1 revision txid(16) crc      first part
+//	         'D' 1 revision database schema crc   before the rows of each
 //	         'S' 1 revision database tables crc   any number of parts
-//	         'F' 1 revision number-of-rows crc    last part
+//	         'F' 1 revision number crc            last part: of rows and 'D' parts
 //	tables   number { name, number { column }, number { row } }
 //	row      uuid(16) op(1)
 //	         op insert: [snapshot only: revision] number { column, value }
@@ -29,6 +32,8 @@ import (
 // can read the log: what it does not know, it skips.
 const (
 	kindEntry  = 'E'
+	kindSchema = 'C'
+	kindTables = 'D'
 	kindHead   = 'H'
 	kindRows   = 'S'
 	kindFoot   = 'F'
@@ -207,9 +212,19 @@ func encodeEntry(c *Commit, volatile bool) []byte {
 	if volatile {
 		return seal(binary.AppendUvarint(b, 0))
 	}
+	return seal(appendChanges(b, c.Changes))
+}
+
+// encodeSchemaEntry encodes changes with the schema that the database takes on.
+func encodeSchemaEntry(revision uint64, d *DatabaseSchema, changes []Change) []byte {
+	b := appendText(header(kindSchema, revision), d.Name)
+	return seal(appendChanges(appendText(b, string(d.json)), changes))
+}
+
+func appendChanges(b []byte, changes []Change) []byte {
 	var tables []*tableWriter
-	for i := range c.Changes {
-		ch := &c.Changes[i]
+	for i := range changes {
+		ch := &changes[i]
 		if len(tables) == 0 || tables[len(tables)-1].table != ch.Table {
 			tables = append(tables, newTableWriter(ch.Table))
 		}
@@ -231,7 +246,7 @@ func encodeEntry(c *Commit, volatile bool) []byte {
 	for _, w := range tables {
 		b = w.append(b)
 	}
-	return seal(b)
+	return b
 }
 
 // snapshotPart is about how large a part of a snapshot is, in bytes.
@@ -245,11 +260,17 @@ func (s *Store) snapshotChunks(snapshot *Snapshot) iter.Seq[[]byte] {
 			return
 		}
 		total := 0
-		for _, d := range s.dbs {
+		for i, d := range s.dbs {
 			if d.volatile {
 				continue
 			}
-			for _, t := range d.Schema.tables {
+			schema := snapshot.dbs[i].schema
+			part := appendText(header(kindTables, snapshot.revision), schema.Name)
+			if !yield(seal(appendText(part, string(schema.json)))) {
+				return
+			}
+			total++
+			for _, t := range schema.tables {
 				w := newTableWriter(t)
 				flush := func() bool {
 					if w.n == 0 {

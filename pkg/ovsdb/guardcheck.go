@@ -219,7 +219,7 @@ func (c *checker) result(out []byte, a *asked, v *jsonValue) ([]byte, error) {
 		}
 		return v.append(out), nil
 	case "get_schema":
-		schema, err := parseSchemaValue(v)
+		schema, err := parseSchemaValue(v, nil)
 		if err != nil {
 			return nil, refuse("schema: %w", err)
 		}

@@ -19,6 +19,8 @@ import (
 type loader struct {
 	store    *Store
 	state    *Snapshot         // revision and transaction id so far; trees in the end
+	schemas  []*DatabaseSchema // that rows have by now, by database
+	recorded []bool            // the log says so
 	rows     [][]map[UUID]*Row // by database and table
 	parts    int
 	total    uint64
@@ -33,12 +35,10 @@ var ErrUnlisted = errors.New("ovsdb: the log has a database that is not among th
 func (s *Store) load(ctx context.Context, empty *Snapshot) (*Snapshot, error) {
 	l := &loader{store: s, state: empty}
 	for _, d := range s.dbs {
-		tables := make([]map[UUID]*Row, len(d.Schema.tables))
-		for i := range tables {
-			tables[i] = make(map[UUID]*Row)
-		}
-		l.rows = append(l.rows, tables)
+		l.schemas = append(l.schemas, d.Schema)
+		l.rows = append(l.rows, noRows(d.Schema))
 	}
+	l.recorded = make([]bool, len(s.dbs))
 	if err := s.engine.Load(ctx, l.part, l.entry); err != nil {
 		return nil, err
 	}
@@ -48,7 +48,60 @@ func (s *Store) load(ctx context.Context, empty *Snapshot) (*Snapshot, error) {
 	if err := l.build(); err != nil {
 		return nil, err
 	}
+	for i, d := range s.dbs {
+		d.now.Store(l.schemas[i])
+		d.recorded = l.recorded[i]
+	}
 	return l.state, nil
+}
+
+func noRows(d *DatabaseSchema) []map[UUID]*Row {
+	tables := make([]map[UUID]*Row, len(d.tables))
+	for i := range tables {
+		tables[i] = make(map[UUID]*Row)
+	}
+	return tables
+}
+
+// adopt reads a schema and converts the rows of a database that are there to it.
+// Constraints are not checked: what came of them, the log says.
+func (l *loader) adopt(i int, text string, revision uint64) error {
+	before := l.schemas[i]
+	base := l.store.dbs[i].Schema
+	v, err := parseJSON(text, defaultJSONLimits)
+	if err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
+	next, err := parseSchemaValue(&v, base)
+	if err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
+	if next.Name != base.Name {
+		return fmt.Errorf("the schema of %q is that of %q", base.Name, next.Name)
+	}
+	l.recorded[i] = true
+	switch string(next.json) {
+	case string(before.json):
+		return nil
+	case string(base.json):
+		next = base
+	}
+	rows := noRows(next)
+	for _, old := range before.tables {
+		t := next.Tables[old.Name]
+		if t == nil {
+			continue
+		}
+		columns := newColumnConversions(old, t)
+		for u, r := range l.rows[i][old.id] {
+			if rows[t.id][u], err = columns.row(r, revision); err != nil {
+				return err
+			}
+		}
+	}
+	l.schemas[i], l.rows[i] = next, rows
+	l.store.history.clear()
+	return nil
 }
 
 func (l *loader) find(name string) (int, *database) {
@@ -82,6 +135,14 @@ func (l *loader) readPart(revision uint64, data []byte) error {
 	case kindHead:
 		l.state.revision, l.state.txid = revision, r.uuid()
 		return r.err
+	case kindTables:
+		l.total++
+		i, d := l.find(r.text())
+		text := r.text()
+		if r.err != nil || d == nil {
+			return r.err
+		}
+		return l.adopt(i, text, revision)
 	case kindRows:
 		name := r.text()
 		i, d := l.find(name)
@@ -95,7 +156,7 @@ func (l *loader) readPart(revision uint64, data []byte) error {
 		counted := *r // rows of unknown tables count too
 		l.total += counted.countRows()
 		l.store.snapped.Add(int64(len(data)))
-		return r.rows(d.Schema, revision, true, absent, func(row loadedRow) {
+		return r.rows(l.schemas[i], revision, true, absent, func(row loadedRow) {
 			l.rows[i][row.table.id][row.uuid] = row.row
 		})
 	case kindFoot:
@@ -136,7 +197,9 @@ func (l *loader) endParts() error {
 func (l *loader) build() error {
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, db := range l.state.dbs {
+	for i, schema := range l.schemas {
+		db := newDBState(schema)
+		l.state.dbs[i] = db
 		for _, t := range db.schema.tables {
 			g.Go(func() (err error) {
 				db.tables[t.id], err = buildTable(t, l.rows[i][t.id])
@@ -216,7 +279,7 @@ func (l *loader) readEntry(e Entry) error {
 	switch {
 	case err != nil:
 		return err
-	case kind != kindEntry:
+	case kind != kindEntry && kind != kindSchema:
 		return fmt.Errorf("an entry of kind %q", kind)
 	case e.Revision != l.state.revision+1:
 		return fmt.Errorf("revision %d comes before it", l.state.revision)
@@ -225,15 +288,27 @@ func (l *loader) readEntry(e Entry) error {
 	i, d := l.find(name)
 	l.state = &Snapshot{revision: e.Revision, txid: nextTxnID(l.state.txid, e.Data), dbs: l.state.dbs}
 	if d == nil {
+		if kind == kindSchema {
+			r.text()
+		}
 		if tables := *r; tables.count() > 0 {
 			return fmt.Errorf("%w: %q", ErrUnlisted, name)
 		}
 		return r.rows(nil, e.Revision, false, nil, nil) // of a volatile database
 	}
+	if kind == kindSchema {
+		text := r.text()
+		if r.err != nil {
+			return r.err
+		}
+		if err := l.adopt(i, text, e.Revision); err != nil {
+			return err
+		}
+	}
 	tables := l.rows[i]
 	old := func(t *TableSchema, u UUID) *Row { return tables[t.id][u] }
 	var changes []Change
-	if err := r.rows(d.Schema, e.Revision, false, old, func(row loadedRow) {
+	if err := r.rows(l.schemas[i], e.Revision, false, old, func(row loadedRow) {
 		if row.row == nil {
 			delete(tables[row.table.id], row.uuid)
 		} else {

@@ -29,6 +29,7 @@ func init() {
 		"unlock":              (*session).unlock,
 		"echo":                (*session).echo,
 		"set_db_change_aware": (*session).setDBChangeAware,
+		"convert":             (*session).convert,
 	}
 }
 
@@ -78,7 +79,7 @@ func (s *session) getSchema(r *request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return db.Schema.JSON(), nil
+	return db.now.Load().JSON(), nil
 }
 
 func (s *session) getServerID(*request) ([]byte, error) {
@@ -87,12 +88,15 @@ func (s *session) getServerID(*request) ([]byte, error) {
 
 func (s *session) echo(r *request) ([]byte, error) { return r.array().append(nil), nil }
 
-// setDBChangeAware has no effect yet: databases do not come or go while the
-// server runs.
+// setDBChangeAware tells whether the client understands that a database is
+// converted under it (ovsdb-server(7), 4.1.18).
 func (s *session) setDBChangeAware(r *request) ([]byte, error) {
 	if len(r.params) != 1 || r.params[0].kind != jsonBool {
 		return nil, syntaxError(r.array(), "set_db_change_aware: true or false parameter expected")
 	}
+	s.mu.Lock()
+	s.aware = r.params[0].text == "true"
+	s.mu.Unlock()
 	return []byte("{}"), nil
 }
 
@@ -185,10 +189,14 @@ func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
 	if n := len(r.params); n < 3 || kind == monitorV3 && n != 4 {
 		return nil, syntaxError(r.array(), "invalid parameters")
 	}
-	m, err := parseMonitor(db, kind, &r.params[1], &r.params[2])
+	s.store.publish.Lock()
+	snapshot, tail := s.store.current.Load(), s.store.tail
+	s.store.publish.Unlock()
+	m, err := parseMonitor(db, snapshot.db(db.Schema).schema, kind, &r.params[1], &r.params[2])
 	if err != nil {
 		return nil, err
 	}
+	m.from = snapshot.revision
 	if db.volatile {
 		m.shows = s.srv.shows
 	}
@@ -202,10 +210,13 @@ func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
 		}
 	}
 	key := m.id.canonical()
+	s.mu.Lock()
 	if s.ids[key] != nil {
+		s.mu.Unlock()
 		return nil, syntaxError(&r.params[1], "duplicate monitor ID")
 	}
 	s.ids[key] = m
+	s.mu.Unlock()
 	for _, tm := range m.tables {
 		hub := db.virtual[tm.table.Name]
 		if hub == nil {
@@ -221,10 +232,7 @@ func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
 		m.virtual[tm.table] = shown
 		s.mu.Unlock()
 	}
-	s.store.publish.Lock()
-	snapshot, tail := s.store.current.Load(), s.store.tail
-	past, found := s.store.history.since(since)
-	s.store.publish.Unlock()
+	past, found := s.store.pastSince(since, snapshot)
 	id := r.id
 	s.later(snapshot.revision, func() { s.startMonitor(m, &id, snapshot, tail, since, past, found) })
 	return nil, nil
@@ -262,6 +270,9 @@ func (s *session) startMonitor(m *monitor, id *jsonValue, snapshot *Snapshot, ta
 		s.sendVirtual(m, changes)
 	}
 	m.early = nil
+	if s.convertedAt[m.db] > m.from {
+		s.cancelMonitors(m.db)
+	}
 }
 
 // virtualChanges follows a virtual table; it is called by its hub.
@@ -285,6 +296,8 @@ func (s *session) monitorChange(r *request) ([]byte, error) {
 	if len(r.params) != 3 {
 		return nil, syntaxError(r.array(), "invalid parameters")
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	m := s.ids[r.params[0].canonical()]
 	if m == nil || m.kind == monitorV1 {
 		return nil, syntaxError(&r.params[0], "unknown monitor session")
@@ -293,20 +306,27 @@ func (s *session) monitorChange(r *request) ([]byte, error) {
 	if s.ids[key] != nil && s.ids[key] != m {
 		return nil, syntaxError(&r.params[1], "duplicate monitor ID")
 	}
+	snapshot, id, next := s.store.Snapshot(), r.id, r.params[1]
+	if snapshot.db(m.db.Schema).schema != m.schema {
+		return nil, syntaxError(&r.params[0], "unknown monitor session") // its database was converted
+	}
 	conditions, err := m.parseConditions(&r.params[2])
 	if err != nil {
 		return nil, err
 	}
 	delete(s.ids, r.params[0].canonical())
 	s.ids[key] = m
-	snapshot, id, next := s.store.Snapshot(), r.id, r.params[1]
-	s.later(snapshot.revision, func() {
+	s.take(step{snapshot.revision, !s.srv.opts.Relaxed, func() {
+		if !slices.Contains(s.monitors, m) { // canceled meanwhile
+			s.reply(&id, nil, syntaxError(&r.params[0], "unknown monitor session"))
+			return
+		}
 		m.id = next
 		if b := m.changeConditions(conditions, snapshot); b != nil {
 			s.codec.send(b)
 		}
 		s.reply(&id, []byte("{}"), nil)
-	})
+	}})
 	return nil, nil
 }
 
@@ -315,11 +335,13 @@ func (s *session) monitorCancel(r *request) ([]byte, error) {
 		return nil, plainError("invalid parameters")
 	}
 	key := r.params[0].canonical()
+	s.mu.Lock()
 	m := s.ids[key]
+	delete(s.ids, key)
+	s.mu.Unlock()
 	if m == nil {
 		return nil, plainError("unknown monitor")
 	}
-	delete(s.ids, key)
 	id := r.id
 	s.later(s.store.Snapshot().revision, func() {
 		s.monitors = slices.DeleteFunc(s.monitors, func(o *monitor) bool { return o == m })

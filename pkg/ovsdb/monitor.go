@@ -49,6 +49,8 @@ type monitor struct {
 	id     jsonValue
 	kind   monitorKind
 	db     *database
+	schema *DatabaseSchema // of the database when the monitor began,
+	from   uint64          // at this revision
 	tables []*tableMonitor // in the order of names
 	// live is set when the reply with the initial rows was queued; changes of
 	// virtual tables that come before are kept in early.
@@ -63,7 +65,7 @@ type monitor struct {
 
 func (m *monitor) find(t *TableSchema) *tableMonitor {
 	for _, tm := range m.tables {
-		if tm.table == t {
+		if tm.table == t || tm.table.base == t {
 			return tm
 		}
 	}
@@ -71,14 +73,14 @@ func (m *monitor) find(t *TableSchema) *tableMonitor {
 }
 
 // parseMonitor reads <monitor-requests>.
-func parseMonitor(db *database, kind monitorKind, id, requests *jsonValue) (*monitor, error) {
+func parseMonitor(db *database, schema *DatabaseSchema, kind monitorKind, id, requests *jsonValue) (*monitor, error) {
 	if requests.kind != jsonObject {
 		return nil, syntaxError(requests, "monitor-requests must be object")
 	}
-	m := &monitor{id: *id, kind: kind, db: db, virtual: make(map[*TableSchema]map[UUID]*Row)}
+	m := &monitor{id: *id, kind: kind, db: db, schema: schema, virtual: make(map[*TableSchema]map[UUID]*Row)}
 	for i := 0; i < len(requests.list); i += 2 {
 		name, v := requests.list[i].text, &requests.list[i+1]
-		t := db.Schema.Tables[name]
+		t := schema.Tables[name]
 		if t == nil {
 			return nil, errorf(ErrSyntax, "no table named %s", name)
 		}
@@ -363,7 +365,7 @@ func (m *monitor) rows(s *Snapshot, t *TableSchema, yield func(*Row)) {
 func (m *monitor) applyVirtual(changes []Change, txid UUID) []byte {
 	for i := range changes {
 		c := &changes[i]
-		if rows := m.virtual[c.Table]; c.New != nil {
+		if rows := m.virtual[m.find(c.Table).table]; c.New != nil {
 			rows[c.UUID] = c.New
 		} else {
 			delete(rows, c.UUID)
@@ -381,7 +383,7 @@ func (m *monitor) parseConditions(v *jsonValue) (map[*tableMonitor]anyOf, error)
 	conditions := make(map[*tableMonitor]anyOf)
 	for i := 0; i < len(v.list); i += 2 {
 		name, list := v.list[i].text, v.list[i+1].list
-		t := m.db.Schema.Tables[name]
+		t := m.schema.Tables[name]
 		if t == nil {
 			return nil, errorf(ErrSyntax, "no table named %s", name)
 		}

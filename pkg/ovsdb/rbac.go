@@ -71,7 +71,7 @@ type rule struct {
 // rule finds what the connection may do in a table. what ends the error, such as
 // "row insertion into". Roles are read as they were before the transaction.
 func (x *executor) rule(t *TableSchema, what string) (*rule, error) {
-	roles := x.db.Schema.Tables["RBAC_Role"]
+	roles := x.txn.state.schema.Tables["RBAC_Role"]
 	if x.role == "" || roles == nil {
 		return nil, nil
 	}

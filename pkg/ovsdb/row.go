@@ -20,7 +20,7 @@ type Row struct {
 func (r *Row) UUID() UUID { return r.uuid }
 
 // Table is the table that the row is in.
-func (r *Row) Table() *TableSchema { return r.table }
+func (r *Row) Table() *TableSchema { return r.table.public() }
 
 // Revision is that of the last change of the row; of a virtual row a hash.
 func (r *Row) Revision() uint64 { return r.rev }
@@ -37,7 +37,7 @@ func (r *Row) Version() UUID {
 
 // Get returns the value of a column, also of _uuid and _version.
 func (r *Row) Get(c *ColumnSchema) Value {
-	if c.Table != r.table {
+	if c.Table != r.table && c.Table.public() != r.table.public() {
 		panic(fmt.Sprintf("ovsdb: column %s of a row of table %q", c, r.table.Name))
 	}
 	switch c.Index {
@@ -45,6 +45,9 @@ func (r *Row) Get(c *ColumnSchema) Value {
 		return r.uuid
 	case -2:
 		return r.Version()
+	}
+	if c.Index >= len(r.values) { // the row is older than the column
+		return c.Table.defaults[c.Index]
 	}
 	return r.values[c.Index]
 }
@@ -125,7 +128,7 @@ func (r *Row) appendColumns(b []byte, columns []*ColumnSchema, omitDefaults bool
 	first := true
 	for _, c := range columns {
 		v := r.Get(c)
-		if omitDefaults && c.Index >= 0 && ValuesEqual(v, r.table.defaults[c.Index]) {
+		if omitDefaults && c.Index >= 0 && ValuesEqual(v, c.Table.defaults[c.Index]) {
 			continue
 		}
 		if !first {

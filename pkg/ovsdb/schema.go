@@ -13,15 +13,19 @@ type DatabaseSchema struct {
 	Name, Version, Cksum string
 	Tables               map[string]*TableSchema
 	json                 []byte
-	// tables is in the order of names; a table's position is its id.
+	// tables is in the order of names, unless laid out on base; a table's position
+	// is its id.
 	tables []*TableSchema
+	// base is the program's schema of a database that was converted to this one.
+	base *DatabaseSchema
 }
 
 // TableSchema is one table.
 type TableSchema struct {
 	DB   *DatabaseSchema
 	Name string
-	// Columns is in the order of names; Column.Index is the position.
+	// Columns is in the order of names, in a schema that a database was converted
+	// to with those that it had before in front; Column.Index is the position.
 	Columns []*ColumnSchema
 	// Indexes are the sets of columns whose values are unique among the rows.
 	Indexes [][]*ColumnSchema
@@ -30,7 +34,9 @@ type TableSchema struct {
 	// IsRoot tells whether rows stay without anybody referring to them.
 	IsRoot bool
 
-	id      int
+	id int
+	// base is the program's schema of the table, if this one is laid out on it.
+	base    *TableSchema
 	columns map[string]*ColumnSchema
 	// refs are where this table's rows refer to rows; referrers are where rows
 	// of any table refer to this table's rows.
@@ -103,7 +109,7 @@ func ParseSchema(b []byte) (*DatabaseSchema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ovsdb: schema: %w", err)
 	}
-	d, err := parseSchemaValue(&v)
+	d, err := parseSchemaValue(&v, nil)
 	if err != nil {
 		return nil, fmt.Errorf("ovsdb: schema: %w", err)
 	}
@@ -186,7 +192,8 @@ func (f *fields) done() error {
 	return syntaxError(f.v, fmt.Sprintf("Parsing %s failed: Member '%s' %s present but not allowed here.", f.what, first, what))
 }
 
-func parseSchemaValue(v *jsonValue) (*DatabaseSchema, error) {
+// parseSchemaValue reads a schema that may follow on base, which may be nil.
+func parseSchemaValue(v *jsonValue, base *DatabaseSchema) (*DatabaseSchema, error) {
 	f := newFields(v, "database schema")
 	name, version, cksum := f.need("name", jsonString), f.get("version", jsonString), f.get("cksum", jsonString)
 	tables := f.need("tables", jsonObject)
@@ -194,7 +201,7 @@ func parseSchemaValue(v *jsonValue) (*DatabaseSchema, error) {
 	if err := f.done(); err != nil {
 		return nil, err
 	}
-	d := &DatabaseSchema{Name: strings.Clone(name.text), Tables: make(map[string]*TableSchema), json: v.append(nil)}
+	d := &DatabaseSchema{Name: strings.Clone(name.text), Tables: make(map[string]*TableSchema), json: v.append(nil), base: base}
 	if version != nil {
 		d.Version = strings.Clone(version.text)
 	}
@@ -215,11 +222,12 @@ func parseSchemaValue(v *jsonValue) (*DatabaseSchema, error) {
 		d.tables = append(d.tables, t)
 		anyRoot = anyRoot || t.IsRoot
 	}
-	slices.SortFunc(d.tables, func(a, b *TableSchema) int { return strings.Compare(a.Name, b.Name) })
-	for i, t := range d.tables {
-		t.id = i
+	for _, t := range d.tables {
 		// Without any root table, all are (RFC 7047, isRoot).
 		t.IsRoot = t.IsRoot || !anyRoot
+	}
+	d.layOut(base)
+	for _, t := range d.tables {
 		for _, c := range t.Columns {
 			if err := c.link(); err != nil {
 				return nil, err
@@ -277,11 +285,6 @@ func parseTable(d *DatabaseSchema, name string, v *jsonValue) (*TableSchema, err
 		}
 		t.Columns = append(t.Columns, c)
 		t.columns[name] = c
-	}
-	slices.SortFunc(t.Columns, func(a, b *ColumnSchema) int { return strings.Compare(a.Name, b.Name) })
-	for i, c := range t.Columns {
-		c.Index = i
-		t.defaults = append(t.defaults, c.Type.Default())
 	}
 	uuidType := ColumnType{Key: NewBaseType(TypeUUID), Min: 1, Max: 1}
 	t.uuidCol = &ColumnSchema{Table: t, Name: "_uuid", Index: -1, Type: uuidType}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -51,6 +52,9 @@ type Server struct {
 	grumbles grumbles
 	// remotes are those that OpenRemotes opened last, for Remotes and metrics.
 	remotes atomic.Pointer[Remotes]
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
 }
 
 // NewServer returns a server. It panics if a database of the options is not in
@@ -71,7 +75,7 @@ func NewServer(s *Store, o ServerOptions) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	srv := &Server{store: s, opts: o, log: o.Logger, dbs: make(map[string]*database), id: NewUUID()}
+	srv := &Server{store: s, opts: o, log: o.Logger, dbs: make(map[string]*database), sessions: make(map[*session]struct{}), id: NewUUID()}
 	for _, d := range s.dbs {
 		name := d.Schema.Name
 		if d.volatile || !d.Private && len(o.Databases) == 0 || slices.Contains(o.Databases, name) {
@@ -83,6 +87,7 @@ func NewServer(s *Store, o ServerOptions) *Server {
 			panic(fmt.Sprintf("ovsdb: database %q is not in the store", name))
 		}
 	}
+	s.onConvert(srv.databaseConverted)
 	return srv
 }
 

@@ -28,11 +28,9 @@ func (s *Store) addServerDatabase() error {
 		if db.Private {
 			continue
 		}
-		// The same row in every process of the same store.
-		id := UUID(hashOf(append(s.cluster[:], db.Schema.Name...))).asV4()
-		t.Insert(schema.Table("Database"), id, map[string]Value{
+		t.Insert(schema.Table("Database"), s.serverRow(db), map[string]Value{
 			"name": db.Schema.Name, "model": "standalone", "connected": true, "leader": true,
-			"schema": string(db.Schema.JSON()),
+			"schema": string(db.now.Load().JSON()),
 		})
 	}
 	state, _, err := t.build(snapshot.revision)
@@ -42,4 +40,23 @@ func (s *Store) addServerDatabase() error {
 	snapshot.dbs[len(snapshot.dbs)-1] = state
 	s.current.Store(&snapshot)
 	return nil
+}
+
+// serverRow is the UUID of a database's row in _Server, which is the same in
+// every process of one store.
+func (s *Store) serverRow(d *database) UUID {
+	return UUID(hashOf(append(s.cluster[:], d.Schema.Name...))).asV4()
+}
+
+// announceSchema puts the schema that a database has now into its row in
+// _Server. s.writing is held.
+func (s *Store) announceSchema(d *database) error {
+	if d.Private {
+		return nil
+	}
+	server := s.dbs[len(s.dbs)-1]
+	t := newTxn(s.current.Load(), server, OwnerNorthd)
+	t.SetColumn(server.Schema.Table("Database"), s.serverRow(d), "schema", string(d.now.Load().JSON()))
+	_, err := s.commit(t)
+	return err
 }

@@ -43,6 +43,12 @@ type session struct {
 	cursor   *commitNode         // updates are sent up to here
 	txid     UUID                // of the last durable revision seen
 	blocked  []*blocked
+	aware    bool // set_db_change_aware
+	// convertedAt are the revisions at which databases were converted while the
+	// connection was there.
+	convertedAt map[*database]uint64
+	converting  bool     // by a request of this session
+	stops       []func() // of canceled monitors, to be called without s.mu
 }
 
 // step is an answer that waits for a revision.
@@ -66,7 +72,7 @@ type blocked struct {
 func newSession(r *remote, conn net.Conn, peer string) *session {
 	s := &session{
 		srv: r.srv, store: r.srv.store, codec: newCodec(conn, &r.srv.opts), remote: r, peer: peer,
-		kick: make(chan struct{}, 1), ids: make(map[string]*monitor),
+		kick: make(chan struct{}, 1), ids: make(map[string]*monitor), convertedAt: make(map[*database]uint64),
 	}
 	s.codec.setProbe(conn, r.options.Load().probe)
 	return s
@@ -79,6 +85,7 @@ func (s *session) run() {
 	workers.Add(2)
 	go func() { defer workers.Done(); s.codec.write() }()
 	go func() { defer workers.Done(); s.pump(ctx) }()
+	s.srv.attend(s)
 	client := rpc2.NewClientWithCodec(s.codec)
 	client.SetBlocking(true)
 	client.Handle(rpcMethod, func(_ *rpc2.Client, in *any, _ *any) error {
@@ -89,10 +96,12 @@ func (s *session) run() {
 	})
 	client.Run()
 	s.codec.Close()
+	s.srv.dismiss(s)
 	cancel()
 	workers.Wait()
 	s.srv.locks.drop(s)
-	for _, m := range s.monitors {
+	s.stopMonitors()
+	for _, m := range s.ids { // also what has not begun yet
 		m.stop()
 	}
 }
@@ -140,17 +149,26 @@ func (s *session) later(revision uint64, run func()) {
 // wait for, and otherwise leaves it to the pump.
 func (s *session) queue(st step) {
 	s.mu.Lock()
-	if len(s.steps) == 0 && s.waitless(st) {
-		defer s.mu.Unlock()
-		s.updateTo(st.revision)
-		monitors := len(s.monitors)
-		if st.run(); len(s.monitors) != monitors {
-			s.wake() // the pump waits for something else now
-		}
+	defer s.mu.Unlock()
+	s.take(st)
+}
+
+// take is queue with s.mu held.
+func (s *session) take(st step) {
+	if len(s.steps) > 0 || !s.waitless(st) {
+		s.enqueue(st)
 		return
 	}
+	s.updateTo(st.revision)
+	monitors := len(s.monitors)
+	if st.run(); len(s.monitors) != monitors {
+		s.wake() // the pump waits for something else now
+	}
+}
+
+// enqueue leaves a step to the pump. s.mu is held.
+func (s *session) enqueue(st step) {
 	s.steps = append(s.steps, st)
-	s.mu.Unlock()
 	s.wake()
 }
 
@@ -199,6 +217,7 @@ func (s *session) pump(ctx context.Context) {
 	}()
 	var retried *commitNode // blocked transactions were run at this commit
 	for ctx.Err() == nil {
+		s.stopMonitors()
 		s.mu.Lock()
 		want, haveWant, durable := uint64(0), false, !s.srv.opts.Relaxed
 		var commits chan struct{}
@@ -284,6 +303,7 @@ func (s *session) waitFor(ctx context.Context, revision uint64, durable bool) er
 // advance sends updates and runs steps as far as the store is durable, or of a
 // relaxed server as far as nobody asked that it be.
 func (s *session) advance() {
+	defer s.stopMonitors()
 	durable := s.store.durable.upTo()
 	shown := durable
 	if s.srv.opts.Relaxed {

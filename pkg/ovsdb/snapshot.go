@@ -64,14 +64,39 @@ func (s *Snapshot) TxnID() UUID { return s.txid }
 
 func (s *Snapshot) db(d *DatabaseSchema) *dbState {
 	for _, state := range s.dbs {
-		if state.schema == d {
+		if state.schema.identity() == d.identity() {
 			return state
 		}
 	}
 	panic(fmt.Sprintf("ovsdb: database %q is not in the store", d.Name))
 }
 
-func (s *Snapshot) table(t *TableSchema) *tableState { return s.db(t.DB).tables[t.id] }
+func (s *Snapshot) table(t *TableSchema) *tableState {
+	db := s.db(t.DB)
+	return db.tables[db.current(t).id]
+}
+
+// current is the table in the schema that the database has here, of one that
+// may be the program's.
+func (s *dbState) current(t *TableSchema) *TableSchema {
+	if t.DB == s.schema {
+		return t
+	}
+	if t.id < len(s.schema.tables) {
+		if now := s.schema.tables[t.id]; now == t.base || now.base == t.public() {
+			return now
+		}
+	}
+	panic(fmt.Sprintf("ovsdb: database %q has no table %q any more", s.schema.Name, t.Name))
+}
+
+// currentColumn is current for a column.
+func (s *dbState) currentColumn(c *ColumnSchema) *ColumnSchema {
+	if c.Index < 0 {
+		return c
+	}
+	return s.current(c.Table).Columns[c.Index]
+}
 
 // Row returns a row, or nil.
 func (s *Snapshot) Row(t *TableSchema, u UUID) *Row {
@@ -109,7 +134,9 @@ func (s *Snapshot) Lookup(t *TableSchema, index int, key ...Atom) *Row {
 // Referrers yields the rows of column c's table whose column c refers to row u,
 // strongly or weakly, in the order of their UUIDs.
 func (s *Snapshot) Referrers(c *ColumnSchema, u UUID) iter.Seq[UUID] {
-	return s.table(c.Table).referrers(c, u)
+	db := s.db(c.Table.DB)
+	c = db.currentColumn(c)
+	return db.tables[c.Table.id].referrers(c, u)
 }
 
 func (s *tableState) referrers(c *ColumnSchema, u UUID) iter.Seq[UUID] {

@@ -50,6 +50,9 @@ type Database struct {
 	// which nobody else does yet. Optional; its error is that of the transaction.
 	// It holds up all writers, and must not call the store.
 	Check func(after *Snapshot, changes []Change, who Owner) error
+	// AnySchema allows conversions that take away what Schema has: the program
+	// does not read or write rows itself.
+	AnySchema bool
 	// Virtual are tables whose rows are not stored but rendered on demand, by
 	// name. Optional.
 	Virtual map[string]VirtualTable
@@ -57,6 +60,11 @@ type Database struct {
 
 type database struct {
 	Database
+	// now is the schema that rows have; Database.Schema is the program's, which
+	// stays the database's identity. Changed under Store.writing.
+	now atomic.Pointer[DatabaseSchema]
+	// recorded tells that the log has the schema. Under Store.writing.
+	recorded bool
 	volatile bool // not logged
 	virtual  map[string]*virtualHub
 }
@@ -103,6 +111,9 @@ type Store struct {
 	tail    *commitNode
 	history history
 
+	// converted are told of conversions; see onConvert.
+	converted []func(*database, uint64)
+
 	durable    durability
 	compacting sync.Mutex   // one compaction at a time
 	logged     atomic.Int64 // bytes of log since the last snapshot
@@ -114,8 +125,9 @@ type Store struct {
 }
 
 // Open reads the databases from the engine, which the store then owns and
-// closes. Rows of tables and columns that a schema does not have are left out;
-// columns that the log does not have get their default. ctx bounds the loading.
+// closes. A database whose stored schema is older than the given one is converted
+// to that, as Convert does; a newer one is kept if it has what the given one has,
+// and otherwise an error that wraps ErrSchema. ctx bounds the loading.
 func Open(ctx context.Context, e Engine, dbs []Database, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -143,6 +155,9 @@ func Open(ctx context.Context, e Engine, dbs []Database, o Options) (*Store, err
 		return nil, errors.Join(fmt.Errorf("ovsdb: load: %w", err), e.Close())
 	}
 	s.current.Store(snapshot)
+	if err := s.upgrade(ctx); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
 	if err := s.addServerDatabase(); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
@@ -157,6 +172,7 @@ func Open(ctx context.Context, e Engine, dbs []Database, o Options) (*Store, err
 
 func (s *Store) addDatabase(snapshot *Snapshot, db Database, volatile bool) *database {
 	d := &database{Database: db, volatile: volatile, virtual: make(map[string]*virtualHub)}
+	d.now.Store(db.Schema)
 	for name, v := range db.Virtual {
 		d.virtual[name] = newVirtualHub(db.Schema.Table(name), v)
 	}
@@ -167,7 +183,7 @@ func (s *Store) addDatabase(snapshot *Snapshot, db Database, volatile bool) *dat
 
 func (s *Store) database(schema *DatabaseSchema) *database {
 	for _, d := range s.dbs {
-		if d.Schema == schema {
+		if d.Schema == schema.identity() {
 			return d
 		}
 	}
@@ -217,13 +233,19 @@ func (s *Store) commit(t *Txn) (uint64, error) {
 		return t.base.revision, nil
 	}
 	if check := t.db.Check; check != nil {
-		if err := check(s.after(rev, t.db.Schema, state), changes, t.who); err != nil {
+		if err := check(s.after(rev, t.db.Schema, state), publicChanges(changes), t.who); err != nil {
 			return 0, err
 		}
 	}
 	c := Commit{Revision: rev, DB: t.db.Schema, Changes: changes, Who: t.who}
-	data := encodeEntry(&c, t.db.volatile)
-	s.show(&c, state, data, nextTxnID(t.base.txid, data))
+	var data []byte
+	if t.db.recorded || t.db.volatile {
+		data = encodeEntry(&c, t.db.volatile)
+	} else {
+		data = encodeSchemaEntry(rev, state.schema, changes)
+		t.db.recorded = true
+	}
+	s.show(&c, state, nextTxnID(t.base.txid, data))
 	s.logged.Add(int64(len(data)))
 	s.durable.add(Entry{Revision: rev, Data: data})
 	return rev, nil
@@ -234,7 +256,7 @@ func (s *Store) after(rev uint64, db *DatabaseSchema, state *dbState) *Snapshot 
 	before := s.current.Load()
 	next := &Snapshot{revision: rev, dbs: slices.Clone(before.dbs)}
 	for i := range next.dbs {
-		if next.dbs[i].schema == db {
+		if next.dbs[i].schema.identity() == db {
 			next.dbs[i] = state
 		}
 	}
@@ -242,7 +264,7 @@ func (s *Store) after(rev uint64, db *DatabaseSchema, state *dbState) *Snapshot 
 }
 
 // show makes a commit the present state.
-func (s *Store) show(c *Commit, state *dbState, data []byte, txid UUID) {
+func (s *Store) show(c *Commit, state *dbState, txid UUID) {
 	next := s.after(c.Revision, c.DB, state)
 	next.txid = txid
 	s.publish.Lock()

@@ -16,6 +16,10 @@ func TestMain(m *testing.M) {
 		writerMain(dir)
 		return
 	}
+	if dir := os.Getenv("OVSDB_TEST_CONVERTER"); dir != "" {
+		converterMain(dir)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -69,7 +69,9 @@ func (s *Subscription) Next(ctx context.Context) ([]Commit, error) {
 	}
 	var commits []Commit
 	for n := s.at.after(); n != nil; n = n.after() {
-		commits = append(commits, n.commit)
+		c := n.commit
+		c.Changes = publicChanges(c.Changes)
+		commits = append(commits, c)
 		s.at = n
 	}
 	return commits, nil
@@ -103,6 +105,21 @@ func (h *history) add(n *commitNode) {
 		h.rows -= len(old.commit.Changes)
 		delete(h.byID, old.txid)
 	}
+}
+
+// clear forgets everything: a client's rows are of another schema.
+func (h *history) clear() { *h = history{limit: h.limit} }
+
+// pastSince returns the commits after a transaction id up to a snapshot, if the
+// id is remembered.
+func (s *Store) pastSince(txid UUID, now *Snapshot) ([]*commitNode, bool) {
+	s.publish.Lock()
+	past, found := s.history.since(txid)
+	s.publish.Unlock()
+	for len(past) > 0 && past[len(past)-1].commit.Revision > now.revision {
+		past = past[:len(past)-1]
+	}
+	return past, found
 }
 
 // since returns the commits after a transaction id, if it is remembered.

@@ -72,7 +72,7 @@ type executor struct {
 	*transaction
 	txn     *Txn
 	names   map[string]*symbol
-	virtual map[*TableSchema][]*Row
+	virtual map[string][]*Row // by table
 	waited  time.Duration
 	timeout time.Duration // least of the waits that block; negative: none
 	out     []byte
@@ -101,13 +101,13 @@ func (x *executor) readVirtual() {
 		if name == nil {
 			continue
 		}
-		if hub := x.db.virtual[name.text]; hub != nil && x.virtual[hub.table] == nil {
+		if hub := x.db.virtual[name.text]; hub != nil && x.virtual[name.text] == nil {
 			if x.virtual == nil {
-				x.virtual = make(map[*TableSchema][]*Row)
+				x.virtual = make(map[string][]*Row)
 			}
 			rows := hub.all()
 			slices.SortFunc(rows, func(a, b *Row) int { return a.uuid.Compare(b.uuid) })
-			x.virtual[hub.table] = rows
+			x.virtual[name.text] = rows
 		}
 	}
 }
@@ -227,7 +227,7 @@ func (x *executor) table(f *fields) *TableSchema {
 	if v == nil {
 		return nil
 	}
-	t := x.db.Schema.Tables[v.text]
+	t := x.txn.state.schema.Tables[v.text]
 	if t == nil {
 		f.fail(syntaxError(f.v, fmt.Sprintf("Parsing ovsdb operation failed: No table named %s.", v.text)))
 	}
@@ -332,7 +332,7 @@ func (x *executor) matching(t *TableSchema, where *jsonValue, visit func(*Row) e
 			return all(r)
 		}
 	}
-	if rows, ok := x.virtual[t]; ok {
+	if rows, ok := x.virtual[t.Name]; ok {
 		for _, r := range rows {
 			if conditions.matches(r) {
 				if err := visit(r); err != nil {

@@ -38,7 +38,8 @@ type txnRow struct {
 }
 
 func newTxn(base *Snapshot, db *database, who Owner) *Txn {
-	return &Txn{base: base, db: db, state: base.db(db.Schema), who: who, tables: make([]*txnTable, len(db.Schema.tables))}
+	state := base.db(db.Schema)
+	return &Txn{base: base, db: db, state: state, who: who, tables: make([]*txnTable, len(state.schema.tables))}
 }
 
 // Err returns the first error, or nil.
@@ -53,15 +54,20 @@ func (t *Txn) fail(err error) {
 	}
 }
 
-func (t *Txn) check(ts *TableSchema) {
-	if ts.DB != t.db.Schema {
+// table is the table in the schema that the database has now.
+func (t *Txn) table(ts *TableSchema) *TableSchema {
+	if ts.DB == t.state.schema {
+		return ts
+	}
+	if ts.DB.identity() != t.db.Schema {
 		panic(fmt.Sprintf("ovsdb: table %q is not of database %q", ts.Name, t.db.Schema.Name))
 	}
+	return t.state.current(ts)
 }
 
 // Row returns a row as it is now, or nil.
 func (t *Txn) Row(ts *TableSchema, u UUID) *Row {
-	t.check(ts)
+	ts = t.table(ts)
 	if tt := t.tables[ts.id]; tt != nil {
 		if r := tt.rows[u]; r != nil {
 			r.lent = true
@@ -74,6 +80,7 @@ func (t *Txn) Row(ts *TableSchema, u UUID) *Row {
 
 // Len is the number of rows of a table as it is now.
 func (t *Txn) Len(ts *TableSchema) int {
+	ts = t.table(ts)
 	n := t.state.tables[ts.id].rows.Len()
 	if tt := t.tables[ts.id]; tt != nil {
 		n += tt.inserted
@@ -85,7 +92,7 @@ func (t *Txn) Len(ts *TableSchema) int {
 // the order of UUIDs, then the inserted ones likewise. Rows that the loop
 // itself inserts may be missed.
 func (t *Txn) Rows(ts *TableSchema) iter.Seq[*Row] {
-	t.check(ts)
+	ts = t.table(ts)
 	return func(yield func(*Row) bool) {
 		for u, r := range t.state.tables[ts.id].rows.All() {
 			if tt := t.tables[ts.id]; tt != nil {
@@ -120,7 +127,7 @@ func (t *Txn) Rows(ts *TableSchema) iter.Seq[*Row] {
 // Lookup returns the row whose columns of the given index have the given
 // values now, or nil. While several rows have them, it is any of those.
 func (t *Txn) Lookup(ts *TableSchema, index int, key ...Atom) *Row {
-	t.check(ts)
+	ts = t.table(ts)
 	h := ts.indexKey(index, key)
 	tt := t.tables[ts.id]
 	if tt == nil {
@@ -150,7 +157,7 @@ func (t *Txn) Lookup(ts *TableSchema, index int, key ...Atom) *Row {
 // Referrers yields the rows of column c's table whose column c refers to row u
 // now.
 func (t *Txn) Referrers(c *ColumnSchema, u UUID) iter.Seq[UUID] {
-	t.check(c.Table)
+	c = t.table(c.Table).Columns[c.Index]
 	return func(yield func(UUID) bool) {
 		var touched map[UUID]*txnRow
 		if tt := t.tables[c.Table.id]; tt != nil {
@@ -311,7 +318,7 @@ func (d *database) mayWrite(who Owner, c *ColumnSchema) error {
 	if d.Owner == nil {
 		return nil
 	}
-	if owner := d.Owner(c); owner != OwnerClient {
+	if owner := d.Owner(c.public()); owner != OwnerClient {
 		return errorf(ErrPermission, "column %q of table %q is written by %s only", c.Name, c.Table.Name, owner)
 	}
 	return nil
@@ -327,7 +334,7 @@ func (d *database) mayInsertDelete(who Owner, ts *TableSchema) error {
 	if d.InsertDelete == nil {
 		return nil
 	}
-	if owner := d.InsertDelete(ts); owner != OwnerClient {
+	if owner := d.InsertDelete(ts.public()); owner != OwnerClient {
 		return errorf(ErrPermission, "rows of table %q are inserted and deleted by %s only", ts.Name, owner)
 	}
 	return nil
@@ -337,7 +344,7 @@ func (d *database) mayInsertDelete(who Owner, ts *TableSchema) error {
 // Columns that are not given have their default. An atom stands for a set of
 // one, int for int64, []string and map[string]string for sets and maps.
 func (t *Txn) Insert(ts *TableSchema, u UUID, values map[string]Value) UUID {
-	t.check(ts)
+	ts = t.table(ts)
 	if t.err != nil {
 		return u
 	}
@@ -363,7 +370,7 @@ func (t *Txn) Insert(ts *TableSchema, u UUID, values map[string]Value) UUID {
 // change replaces the value of a column by f of it. A row that does not exist
 // is an error, since its writer believed it did.
 func (t *Txn) change(ts *TableSchema, u UUID, col string, f func(c *ColumnSchema, v Value) (Value, error)) {
-	t.check(ts)
+	ts = t.table(ts)
 	if t.err != nil {
 		return
 	}
@@ -450,7 +457,7 @@ func (t *Txn) DelFromMap(ts *TableSchema, u UUID, col string, k Atom) {
 
 // Delete removes a row; an absent one is no error.
 func (t *Txn) Delete(ts *TableSchema, u UUID) {
-	t.check(ts)
+	ts = t.table(ts)
 	if t.err != nil {
 		return
 	}
