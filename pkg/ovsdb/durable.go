@@ -24,18 +24,48 @@ type durability struct {
 	settled  uint64 // with at most this
 	gathers  uint64 // what the writer waits for it to reach
 	gathered chan struct{}
+
+	// lazy is how long what nobody waits for may gather before it is written.
+	lazy   time.Duration
+	urgent chan struct{} // one token: somebody waits, or closed
 }
+
+// lazyDelay is durability.lazy of the store of a relaxed server.
+const lazyDelay = 10 * time.Millisecond
 
 func (d *durability) init(rev uint64) {
 	d.wake = make(chan struct{}, 1)
+	d.urgent = make(chan struct{}, 1)
 	d.waiters = make(map[chan struct{}]uint64)
 	d.revision = rev
 }
 
-func (d *durability) signal() {
+func (d *durability) signal() { token(d.wake) }
+
+// token puts one into a channel that holds one.
+func token(ch chan struct{}) {
 	select {
-	case d.wake <- struct{}{}:
+	case ch <- struct{}{}:
 	default:
+	}
+}
+
+// linger waits while nobody does, so that many transactions share one sync.
+func (d *durability) linger() {
+	d.mu.Lock()
+	lazy := d.lazy
+	if d.closed || len(d.waiters) > 0 {
+		lazy = 0
+	}
+	d.mu.Unlock()
+	if lazy == 0 {
+		return
+	}
+	timer := time.NewTimer(lazy)
+	defer timer.Stop()
+	select {
+	case <-d.urgent:
+	case <-timer.C:
 	}
 }
 
@@ -52,6 +82,7 @@ func (d *durability) close() {
 	d.release()
 	d.mu.Unlock()
 	d.signal()
+	token(d.urgent)
 }
 
 // upTo is the last durable revision.
@@ -96,6 +127,7 @@ func (d *durability) wait(ctx context.Context, rev uint64) error {
 	ch := make(chan struct{})
 	d.waiters[ch] = rev
 	d.mu.Unlock()
+	token(d.urgent)
 	select {
 	case <-ch:
 		d.mu.Lock()
@@ -164,6 +196,7 @@ func (d *durability) gather(limit time.Duration) {
 func (s *Store) writeLog() {
 	d := &s.durable
 	for range d.wake {
+		d.linger()
 		d.gather(s.opts.FollowDelay)
 		d.mu.Lock()
 		batch, closed := d.pending, d.closed

@@ -82,6 +82,11 @@ func NewServer(s *Store, o ServerOptions) *Server {
 			srv.dbs[name] = d
 		}
 	}
+	if o.Relaxed {
+		s.durable.mu.Lock()
+		s.durable.lazy = lazyDelay
+		s.durable.mu.Unlock()
+	}
 	for _, name := range o.Databases {
 		if srv.dbs[name] == nil {
 			panic(fmt.Sprintf("ovsdb: database %q is not in the store", name))
