@@ -27,6 +27,7 @@ type commit struct {
 	rev  uint64
 	next *dbState
 	own  []bool // tables of next that are private copies
+	edit *treeEdit
 	// changed are all rows that differ, by UUID, per table.
 	changed []map[UUID]*Change
 	lost    []*Row   // may have lost its last strong reference
@@ -75,6 +76,11 @@ func (t *Txn) build(rev uint64) (*dbState, []Change, error) {
 		return nil, nil, err
 	}
 	changes := c.list()
+	for id, own := range c.own {
+		if own {
+			c.next.tables[id].edit(nil)
+		}
+	}
 	if len(changes) == 0 {
 		return nil, nil, nil
 	}
@@ -84,7 +90,7 @@ func (t *Txn) build(rev uint64) (*dbState, []Change, error) {
 func (t *Txn) newCommit(rev uint64) *commit {
 	n := len(t.tables)
 	return &commit{
-		txn: t, rev: rev, own: make([]bool, n), changed: make([]map[UUID]*Change, n),
+		txn: t, rev: rev, edit: new(treeEdit), own: make([]bool, n), changed: make([]map[UUID]*Change, n),
 		next: &dbState{schema: t.state.schema, tables: slices.Clone(t.state.tables)},
 	}
 }
@@ -94,6 +100,7 @@ func (c *commit) table(id int) *tableState {
 	if !c.own[id] {
 		s := *c.next.tables[id]
 		s.indexes, s.refs = slices.Clone(s.indexes), slices.Clone(s.refs)
+		s.edit(c.edit)
 		c.next.tables[id], c.own[id] = &s, true
 	}
 	return c.next.tables[id]

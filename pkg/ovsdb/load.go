@@ -1,16 +1,12 @@
 package ovsdb
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
-
-	"govn/pkg/treap"
 )
 
 // loader builds the state from what the engine has: first the rows that are left
@@ -214,17 +210,17 @@ func (l *loader) build() error {
 
 func buildTable(t *TableSchema, rows map[UUID]*Row) (*tableState, error) {
 	s := &tableState{indexes: make([]indexTree, len(t.Indexes)), refs: make([]refTree, len(t.refs))}
-	list := make([]treap.Element[UUID, *Row], 0, len(rows))
+	list := make([]uuidEntry[*Row], 0, len(rows))
 	for u, r := range rows {
-		list = append(list, treap.Element[UUID, *Row]{Key: u, Value: r})
+		list = append(list, uuidEntry[*Row]{Key: u, Value: r})
 	}
-	s.rows = treap.Build[UUID, *Row, uuidOps[*Row]](list)
+	s.rows = buildUUIDTree(list)
 	for i := range t.Indexes {
-		keys := make([]treap.Element[UUID, UUID], len(list))
+		keys := make([]uuidEntry[UUID], len(list))
 		for j, r := range list {
-			keys[j] = treap.Element[UUID, UUID]{Key: r.Value.indexKey(i), Value: r.Key}
+			keys[j] = uuidEntry[UUID]{Key: r.Value.indexKey(i), Value: r.Key}
 		}
-		s.indexes[i] = treap.Build[UUID, UUID, uuidOps[UUID]](keys)
+		s.indexes[i] = buildUUIDTree(keys)
 		if s.indexes[i].Len() < len(rows) {
 			return nil, fmt.Errorf("%w: table %q: rows have the same values for index %d", ErrCorrupt, t.Name, i)
 		}
@@ -233,32 +229,6 @@ func buildTable(t *TableSchema, rows map[UUID]*Row) (*tableState, error) {
 		s.refs[f.slot] = buildRefs(f, list)
 	}
 	return s, nil
-}
-
-// buildRefs counts the references of one column.
-func buildRefs(f *refField, rows []treap.Element[UUID, *Row]) refTree {
-	type edge struct{ target, source UUID }
-	var edges []edge
-	for _, r := range rows {
-		f.targets(r.Value.values[f.column.Index], func(target UUID) { edges = append(edges, edge{target, r.Key}) })
-	}
-	slices.SortFunc(edges, func(a, b edge) int {
-		return cmp.Or(a.target.Compare(b.target), a.source.Compare(b.source))
-	})
-	var targets []treap.Element[UUID, sourceTree]
-	for i := 0; i < len(edges); {
-		target := edges[i].target
-		var sources []treap.Element[UUID, int]
-		for ; i < len(edges) && edges[i].target == target; i++ {
-			if n := len(sources); n > 0 && sources[n-1].Key == edges[i].source {
-				sources[n-1].Value++
-			} else {
-				sources = append(sources, treap.Element[UUID, int]{Key: edges[i].source, Value: 1})
-			}
-		}
-		targets = append(targets, treap.Element[UUID, sourceTree]{Key: target, Value: treap.Build[UUID, int, uuidOps[int]](sources)})
-	}
-	return treap.Build[UUID, sourceTree, uuidOps[sourceTree]](targets)
 }
 
 func (l *loader) entry(e Entry) error {

@@ -4,26 +4,14 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-
-	"govn/pkg/treap"
 )
 
-// uuidOps order by UUID; such trees have no sums.
-type uuidOps[V comparable] struct{}
-
-func (uuidOps[V]) Compare(a, b UUID) int      { return a.Compare(b) }
-func (uuidOps[V]) Priority(u UUID) uint64     { return uuidPriority(u) }
-func (uuidOps[V]) Hash(UUID, V) (s treap.Sum) { return s }
-func (uuidOps[V]) Equal(a, b V) bool          { return a == b }
-
 type (
-	rowTree = treap.Tree[UUID, *Row, uuidOps[*Row]]
+	rowTree = uuidTree[*Row]
 	// indexTree maps the hash of the indexed values to the row that has them.
-	indexTree = treap.Tree[UUID, UUID, uuidOps[UUID]]
-	// sourceTree counts how often each row refers to one target.
-	sourceTree = treap.Tree[UUID, int, uuidOps[int]]
+	indexTree = uuidTree[UUID]
 	// refTree maps a target to the rows that refer to it.
-	refTree = treap.Tree[UUID, sourceTree, uuidOps[sourceTree]]
+	refTree = uuidTree[sources]
 )
 
 // tableState is one table at one revision.
@@ -141,10 +129,10 @@ func (s *Snapshot) Referrers(c *ColumnSchema, u UUID) iter.Seq[UUID] {
 
 func (s *tableState) referrers(c *ColumnSchema, u UUID) iter.Seq[UUID] {
 	return func(yield func(UUID) bool) {
-		var first sourceTree
+		var first sources
 		for i, f := range c.refs {
-			sources, _ := s.refs[f.slot].Get(u)
-			for r := range sources.All() {
+			from, _ := s.refs[f.slot].Get(u)
+			for r := range from.All() {
 				if _, dup := first.Get(r); i > 0 && dup {
 					continue
 				}
@@ -152,7 +140,7 @@ func (s *tableState) referrers(c *ColumnSchema, u UUID) iter.Seq[UUID] {
 					return
 				}
 			}
-			first = sources
+			first = from
 		}
 	}
 }
@@ -306,6 +294,9 @@ func (s *dbState) check() error {
 	fresh := newDBState(s.schema)
 	for i, t := range s.schema.tables {
 		state, want := s.tables[i], fresh.tables[i]
+		if err := state.rows.check(); err != nil {
+			return fmt.Errorf("table %q: %w", t.Name, err)
+		}
 		for u, r := range state.rows.All() {
 			if r.uuid != u || r.table != t {
 				return fmt.Errorf("ovsdb: row %s is in the wrong place", r)
@@ -324,7 +315,7 @@ func (s *dbState) check() error {
 			}
 		}
 		for j := range t.Indexes {
-			if !slices.Equal(elements(want.indexes[j]), elements(state.indexes[j])) {
+			if !slices.Equal(elements(want.indexes[j].All()), elements(state.indexes[j].All())) {
 				return fmt.Errorf("ovsdb: table %q: index %d is wrong", t.Name, j)
 			}
 		}
@@ -332,9 +323,9 @@ func (s *dbState) check() error {
 			if want.refs[j].Len() != state.refs[j].Len() {
 				return fmt.Errorf("ovsdb: column %s: %d targets, not %d", f.column, state.refs[j].Len(), want.refs[j].Len())
 			}
-			for u, sources := range want.refs[j].All() {
+			for u, from := range want.refs[j].All() {
 				got, _ := state.refs[j].Get(u)
-				if !slices.Equal(elements(sources), elements(got)) {
+				if !slices.Equal(elements(from.All()), elements(got.All())) {
 					return fmt.Errorf("ovsdb: column %s: referrers of %s are wrong", f.column, u)
 				}
 				if _, ok := s.tables[f.base.Target.id].rows.Get(u); !ok {
@@ -346,26 +337,9 @@ func (s *dbState) check() error {
 	return nil
 }
 
-func elements[V comparable](t treap.Tree[UUID, V, uuidOps[V]]) (all []treap.Element[UUID, V]) {
-	for k, v := range t.All() {
-		all = append(all, treap.Element[UUID, V]{Key: k, Value: v})
+func elements[V any](entries iter.Seq2[UUID, V]) (all []uuidEntry[V]) {
+	for k, v := range entries {
+		all = append(all, uuidEntry[V]{k, v})
 	}
 	return all
-}
-
-// addRef changes how often source refers to target in field f by n.
-func (s *tableState) addRef(f *refField, target, source UUID, n int) {
-	refs := &s.refs[f.slot]
-	sources, _ := refs.Get(target)
-	count, _ := sources.Get(source)
-	if count += n; count == 0 {
-		sources = sources.Without(source)
-	} else {
-		sources = sources.With(source, count)
-	}
-	if sources.Len() == 0 {
-		*refs = refs.Without(target)
-	} else {
-		*refs = refs.With(target, sources)
-	}
 }
