@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"govn/northd/fabric"
 	"govn/northd/southbound"
 	"govn/northd/topology"
+	"govn/pkg/certs"
 	"govn/pkg/ovsdb"
 	"govn/schema"
 )
@@ -26,10 +26,16 @@ import (
 type Options struct {
 	// Store is "bbolt:FILE" or "memory". Required.
 	Store string
-	// NBListen and SBListen are OVSDB listeners: ptcp:PORT[:IP], punix:PATH.
+	// NBListen and SBListen are OVSDB connection methods; see ovsdb.Address.
 	NBListen, SBListen []string
-	// FabricListen are gRPC listeners for the chassis: tcp:IP:PORT, unix:PATH.
+	// NoDBRemotes leaves the Connection rows of the databases without effect.
+	NoDBRemotes bool
+	// FabricListen are gRPC listeners for the chassis: tcp:IP:PORT, ssl:IP:PORT,
+	// unix:PATH.
 	FabricListen []string
+	// Keys are for ssl and pssl. What is not named here is taken from the SSL
+	// table of each database; the fabric has only what is named here.
+	Keys certs.Files
 
 	Logger   *slog.Logger          // optional: slog.Default()
 	Registry prometheus.Registerer // optional: where metrics go
@@ -102,6 +108,7 @@ type daemon struct {
 	registry *southbound.Registry
 	progress *southbound.Progress
 	fabric   *fabric.Server
+	rpc      []*grpc.Server
 }
 
 func (d *daemon) run(ctx context.Context) error {
@@ -126,20 +133,20 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 
-	rpc := grpc.NewServer(d.fabric.ServerOptions()...)
-	d.fabric.Register(rpc)
-	serve, err := d.listen(rpc)
+	serving, err := d.listen()
 	if err != nil {
 		return err
 	}
-	for _, fn := range serve {
+	for _, fn := range serving.serve {
 		g.Go(func() error { return fn(ctx) })
 	}
 	g.Go(func() error { return zone.Run(ctx) })
 	g.Go(func() error { return d.watch(ctx, zone) })
 	g.Go(func() error {
 		<-ctx.Done()
-		rpc.Stop()
+		for _, rpc := range d.rpc {
+			rpc.Stop()
+		}
 		return nil
 	})
 	d.commands(zone)
@@ -147,57 +154,6 @@ func (d *daemon) run(ctx context.Context) error {
 		d.o.Ready()
 	}
 	return g.Wait()
-}
-
-// listen opens all listeners, or none, and returns what serves each.
-func (d *daemon) listen(rpc *grpc.Server) (serve []func(context.Context) error, err error) {
-	var open []net.Listener
-	defer func() {
-		if err != nil {
-			for _, l := range open {
-				l.Close()
-			}
-		}
-	}()
-	add := func(remotes []string, listen func(string) (net.Listener, error), fn func(context.Context, net.Listener) error) error {
-		for _, remote := range remotes {
-			l, err := listen(remote)
-			if err != nil {
-				return fmt.Errorf("listening on %q: %w", remote, err)
-			}
-			open = append(open, l)
-			serve = append(serve, func(ctx context.Context) error { return fn(ctx, l) })
-		}
-		return nil
-	}
-	for _, db := range []struct {
-		name    string
-		remotes []string
-	}{{d.schemas.NB.Name, d.o.NBListen}, {d.schemas.SB.Name, d.o.SBListen}} {
-		srv := ovsdb.NewServer(d.store, ovsdb.ServerOptions{Logger: d.o.Logger.With("db", db.name), Databases: []string{db.name}})
-		if err := add(db.remotes, ovsdb.ListenRemote, srv.Serve); err != nil {
-			return nil, err
-		}
-	}
-	fabric := func(_ context.Context, l net.Listener) error { return rpc.Serve(l) }
-	if err := add(d.o.FabricListen, listenFabric, fabric); err != nil {
-		return nil, err
-	}
-	return serve, nil
-}
-
-func listenFabric(remote string) (net.Listener, error) {
-	kind, rest, _ := strings.Cut(remote, ":")
-	switch kind {
-	case "tcp":
-		return net.Listen("tcp", rest)
-	case "unix":
-		if err := os.Remove(rest); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
-		return net.Listen("unix", rest)
-	}
-	return nil, errors.New("want tcp:IP:PORT or unix:PATH")
 }
 
 // watch does what time asks for: it settles hv_cfg when a chassis that is gone

@@ -25,10 +25,12 @@ func newNorthdCommand() *cobra.Command {
 	fs.String("data-dir", "/var/lib/govn", "`DIR` of the databases")
 	fs.String("store", "", "bbolt:FILE or memory (default bbolt:DIR/govn.db in the data directory)")
 	fs.String("nb-listen", "ptcp:6641:127.0.0.1,punix:"+filepath.Join(run, "ovnnb_db.sock"),
-		"`LIST` of ptcp:PORT[:IP] and punix:PATH that serve OVN_Northbound")
+		"`LIST` of connection methods that serve OVN_Northbound: ptcp:PORT[:IP], pssl:PORT[:IP], punix:PATH, and tcp:, ssl:, unix: to connect to a peer")
 	fs.String("sb-listen", "ptcp:6642:127.0.0.1,punix:"+filepath.Join(run, "ovnsb_db.sock"),
-		"`LIST` of ptcp:PORT[:IP] and punix:PATH that serve OVN_Southbound")
-	fs.String("fabric-listen", "tcp:127.0.0.1:6643", "`LIST` of tcp:IP:PORT and unix:PATH that serve the chassis")
+		"`LIST` of connection methods that serve OVN_Southbound")
+	fs.Bool("db-remotes", true, "obey the Connection rows of the databases too")
+	fs.String("fabric-listen", "tcp:127.0.0.1:6643", "`LIST` of tcp:IP:PORT, ssl:IP:PORT and unix:PATH that serve the chassis")
+	addKeyFlags(c)
 	addDaemonFlags(c)
 	return c
 }
@@ -38,6 +40,10 @@ func runNorthd(ctx context.Context, d *daemon.Daemon, s *settings) error {
 	sb, err2 := s.list("sb-listen")
 	fabric, err3 := s.list("fabric-listen")
 	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	keys, err := keyFlags(s)
+	if err != nil {
 		return err
 	}
 	store := s.str("store")
@@ -53,7 +59,9 @@ func runNorthd(ctx context.Context, d *daemon.Daemon, s *settings) error {
 		Store:        store,
 		NBListen:     nb,
 		SBListen:     sb,
+		NoDBRemotes:  !s.boolean("db-remotes"),
 		FabricListen: fabric,
+		Keys:         keys,
 		Logger:       d.Logger,
 		Registry:     d.Registry,
 		Ready:        d.Ready,

@@ -41,13 +41,14 @@ type Remotes struct {
 	fixed  []string // of o.Remotes, those without "db:"
 	ending sync.WaitGroup
 
-	// Used by OpenRemotes, then by Run only, but for what mu guards.
-	rows    []connectionRow
-	wanted  map[string]remoteOptions
-	failing map[string]error // remotes that cannot be opened, and why
+	// Used by OpenRemotes, then by Run; others take mu for what it guards, which
+	// those two change.
+	rows   []connectionRow
+	wanted map[string]remoteOptions
 
-	mu     sync.Mutex
-	active map[string]*remote // by name
+	mu      sync.Mutex
+	active  map[string]*remote // by name
+	failing map[string]error   // wanted, but cannot be opened, and why
 }
 
 // statusInterval is how often status columns are brought up to date, as
@@ -202,7 +203,9 @@ func (rs *Remotes) failed(name string, err error) {
 	if before := rs.failing[name]; before == nil || before.Error() != err.Error() {
 		rs.log.Error("a remote cannot be opened", "remote", name, "error", err)
 	}
+	rs.mu.Lock()
 	rs.failing[name] = err
+	rs.mu.Unlock()
 }
 
 // apply makes the remotes those that are wanted. What did not change is not
@@ -220,7 +223,9 @@ func (rs *Remotes) apply() {
 			r.set(o)
 		}
 	}
+	rs.mu.Lock()
 	maps.DeleteFunc(rs.failing, func(name string, _ error) bool { _, ok := rs.wanted[name]; return !ok })
+	rs.mu.Unlock()
 	rs.retry()
 }
 
@@ -236,7 +241,9 @@ func (rs *Remotes) retry() {
 		if err := rs.open(name); err != nil {
 			rs.failed(name, err)
 		} else {
+			rs.mu.Lock()
 			delete(rs.failing, name)
+			rs.mu.Unlock()
 		}
 	}
 }

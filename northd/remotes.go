@@ -1,0 +1,105 @@
+package northd
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"govn/pkg/certs"
+	"govn/pkg/ovsdb"
+)
+
+// remotesOf are the remotes of a database: those of the flags, and those of its
+// Connection rows.
+func (o *Options) remotesOf(db, global string, listen []string) ovsdb.RemotesOptions {
+	r := ovsdb.RemotesOptions{Remotes: listen, Keys: o.Keys.Or(ovsdb.KeysFrom(db))}
+	if !o.NoDBRemotes {
+		r.Remotes = append(r.Remotes[:len(r.Remotes):len(r.Remotes)], "db:"+db+","+global+",connections")
+	}
+	return r
+}
+
+// serving is what listens: serve holds what must run, close undoes listen where
+// it is not run.
+type serving struct {
+	serve []func(context.Context) error
+	close []func()
+}
+
+// listen opens all listeners, or none.
+func (d *daemon) listen() (s serving, err error) {
+	defer func() {
+		if err != nil {
+			for _, fn := range s.close {
+				fn()
+			}
+		}
+	}()
+	for _, db := range []struct {
+		name, global string
+		remotes      []string
+	}{{d.schemas.NB.Name, "NB_Global", d.o.NBListen}, {d.schemas.SB.Name, "SB_Global", d.o.SBListen}} {
+		srv := ovsdb.NewServer(d.store, ovsdb.ServerOptions{Logger: d.o.Logger.With("db", db.name), Databases: []string{db.name}})
+		remotes, err := srv.OpenRemotes(d.o.remotesOf(db.name, db.global, db.remotes))
+		if err != nil {
+			return s, fmt.Errorf("listening for %s: %w", db.name, err)
+		}
+		s.close, s.serve = append(s.close, remotes.Close), append(s.serve, remotes.Run)
+		if d.o.Registry != nil {
+			d.o.Registry.MustRegister(srv.RemoteMetrics(db.name))
+		}
+	}
+	plain, secure := grpc.NewServer(d.fabric.ServerOptions()...), (*grpc.Server)(nil)
+	d.fabric.Register(plain)
+	d.rpc = append(d.rpc, plain)
+	for _, remote := range d.o.FabricListen {
+		rpc := plain
+		if strings.HasPrefix(remote, "ssl:") {
+			if secure == nil {
+				if secure, err = d.secureRPC(); err != nil {
+					return s, fmt.Errorf("listening on %q: %w", remote, err)
+				}
+			}
+			rpc = secure
+		}
+		l, err := listenFabric(remote)
+		if err != nil {
+			return s, fmt.Errorf("listening on %q: %w", remote, err)
+		}
+		s.close = append(s.close, func() { l.Close() })
+		s.serve = append(s.serve, func(context.Context) error { return rpc.Serve(l) })
+	}
+	return s, nil
+}
+
+// secureRPC is the fabric for those who have a certificate.
+func (d *daemon) secureRPC() (*grpc.Server, error) {
+	keys := certs.NewLoader(d.o.Keys, d.o.Logger)
+	if err := keys.Check(); err != nil {
+		return nil, err
+	}
+	config := keys.ServerConfig()
+	rpc := grpc.NewServer(append(d.fabric.ServerOptions(), grpc.Creds(credentials.NewTLS(config)))...)
+	d.fabric.Register(rpc)
+	d.rpc = append(d.rpc, rpc)
+	return rpc, nil
+}
+
+func listenFabric(remote string) (net.Listener, error) {
+	kind, rest, _ := strings.Cut(remote, ":")
+	switch kind {
+	case "tcp", "ssl":
+		return net.Listen("tcp", rest)
+	case "unix":
+		if err := os.Remove(rest); err != nil && !os.IsNotExist(err) {
+			return nil, err
+		}
+		return net.Listen("unix", rest)
+	}
+	return nil, fmt.Errorf("want tcp:IP:PORT, ssl:IP:PORT or unix:PATH")
+}
