@@ -113,6 +113,9 @@ func (z *Zone) Start(ctx context.Context) error {
 	if err := z.globals(ctx); err != nil {
 		return err
 	}
+	if err := southbound.WriteRoles(ctx, z.store, z.schemas.SB); err != nil {
+		return err
+	}
 	sn := z.program.Reader.Snapshot()
 	if err := z.alloc.All(ctx, z.store, sn); err != nil {
 		z.log.Error("tunnel keys cannot be given out", "err", err)

@@ -1,6 +1,7 @@
 // Package southbound keeps the OVN_Southbound database: the rows that the
 // compiler emits, and what the chassis report.
 //
+//	start ---> WriteRoles --> RBAC_Role, RBAC_Permission
 //	compiler --> Writer ----> Datapath_Binding, Port_Binding, Multicast_Group, SB_Global
 //	fabric   --> Registry --> Chassis, Chassis_Private, Encap, Port_Binding:chassis,up, FDB
 //

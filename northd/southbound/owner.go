@@ -15,6 +15,8 @@ var northdOwns = map[string][]string{
 	"Static_MAC_Binding": {"*"},
 	"HA_Chassis_Group":   {"name", "ha_chassis"},
 	"HA_Chassis":         {"chassis", "priority"},
+	"RBAC_Role":          {"*"},
+	"RBAC_Permission":    {"*"},
 }
 
 // Owner is who may write a column of the southbound database.
@@ -30,7 +32,8 @@ func Owner(c *ovsdb.ColumnSchema) ovsdb.Owner {
 // InsertDelete is who may add and remove rows of a southbound table.
 func InsertDelete(t *ovsdb.TableSchema) ovsdb.Owner {
 	switch t.Name {
-	case "Logical_Flow", "Datapath_Binding", "Port_Binding", "Multicast_Group", "BFD", "Static_MAC_Binding", "HA_Chassis_Group", "HA_Chassis":
+	case "Logical_Flow", "Datapath_Binding", "Port_Binding", "Multicast_Group", "BFD", "Static_MAC_Binding", "HA_Chassis_Group", "HA_Chassis",
+		"RBAC_Role", "RBAC_Permission":
 		return ovsdb.OwnerNorthd
 	}
 	return ovsdb.OwnerClient

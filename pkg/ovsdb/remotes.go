@@ -256,12 +256,19 @@ func (rs *Remotes) Run(ctx context.Context) error {
 	defer cancel()
 	changed := make(chan struct{}, 1)
 	follower.Go(func() { rs.follow(ctx, changed) })
-	t := time.NewTicker(statusInterval)
+	// The status is written, and what failed is tried again, when that is due and
+	// there is something to tell or to try: at once after a change, unless the last
+	// time is too near.
+	last := time.Now()
+	due := func() time.Duration {
+		if len(rs.rows)+len(rs.failing) == 0 {
+			return time.Hour
+		}
+		return max(0, statusInterval-time.Since(last))
+	}
+	t := time.NewTimer(due())
 	defer t.Stop()
 	for {
-		if len(rs.rows)+len(rs.failing) == 0 {
-			t.Stop() // nothing to tell and nothing to try
-		}
 		select {
 		case <-ctx.Done():
 			for _, r := range rs.list() {
@@ -278,11 +285,12 @@ func (rs *Remotes) Run(ctx context.Context) error {
 			rs.keys.Set(files)
 			rs.plan(sn)
 			rs.apply()
-			t.Reset(statusInterval)
 		case <-t.C:
 			rs.retry()
 			rs.writeStatus(ctx)
+			last = time.Now()
 		}
+		t.Reset(due())
 	}
 }
 
