@@ -106,8 +106,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// print is the flows of a body in the syntax of ovs-ofctl, with the stage, and
-// without cookies.
+// print is the flows of a body in the syntax of ovs-ofctl, with the stage and the
+// guards, and without cookies.
 func print(t *testing.T, body *Body) string {
 	t.Helper()
 	var m proto.Body
@@ -122,6 +122,9 @@ func print(t *testing.T, body *Body) string {
 		}
 		text := (&openflow.Flow{Table: uint8(f.Table), Priority: uint16(f.Priority), Match: f.Match, Actions: f.Actions}).String()
 		text = strings.TrimPrefix(strings.TrimSpace(text), "cookie=0x0, ")
+		for _, g := range f.Guard {
+			text += fmt.Sprintf(" # %sresident(%d/%d)", map[bool]string{true: "not "}[g.Negated], g.Datapath, g.Port)
+		}
 		fmt.Fprintf(&b, "%-22s %s\n", s.Name, text)
 	}
 	return b.String()
