@@ -41,6 +41,7 @@ func (c *controller) handle() {
 		abi.PuntICMP4:      h.icmp4.Handle,
 		abi.PuntICMP6:      h.icmp6.Handle,
 		abi.PuntTCPReset:   (&punt.TCPReset{Send: c.sendPacket}).Handle,
+		abi.PuntSCTPAbort:  (&punt.SCTPAbort{Send: c.sendPacket}).Handle,
 		abi.PuntNDRAOpts:   (&punt.NDRA{Resume: c.resume}).Handle,
 		abi.PuntBindVPort:  (&punt.VirtualPorts{Bind: c.bindVirtual}).Handle,
 	} {

@@ -341,7 +341,7 @@ func FuzzRouter(f *testing.F) {
 		}}
 		for _, h := range []Handler{
 			(&ARP{Hold: hold}).Handle, (&NDNS{Hold: hold}).Handle, n.HandleARP, n.HandleND, (&ICMP4{Send: send}).Handle, (&ICMP6{Send: send}).Handle,
-			(&TCPReset{Send: send}).Handle, (&NDNA{Send: send, Router: true}).Handle,
+			(&TCPReset{Send: send}).Handle, (&SCTPAbort{Send: send}).Handle, (&NDNA{Send: send, Router: true}).Handle,
 			(&NDRA{Resume: func(in *openflow.PacketIn) { send(in.Packet, nil) }}).Handle,
 		} {
 			p := &Packet{Userdata: userdata, Data: data, Datapath: uint64(dp), Inport: port, Outport: port}

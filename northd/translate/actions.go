@@ -218,6 +218,7 @@ var nestOpcodes = map[logical.NestKind]uint16{
 	logical.ICMP6:      abi.PuntICMP6,
 	logical.ICMP6Error: abi.PuntICMP6,
 	logical.TCPReset:   abi.PuntTCPReset,
+	logical.SCTPAbort:  abi.PuntSCTPAbort,
 }
 
 // punt sends the packet to the controller. What follows the head of the

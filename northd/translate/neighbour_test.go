@@ -65,6 +65,7 @@ func TestNests(t *testing.T) {
 		{"icmp4_error { reg9[0] = 1; icmp4.frag_mtu = 1400; next(pipeline=ingress, table=0); };", "set_field:0x1/0x1->reg9,resubmit(,8)", abi.PuntICMP4, 1400},
 		{"icmp6_error { icmp6.type = 2; icmp6.frag_mtu = 1400; output; };", "set_field:2->icmpv6_type,resubmit(,37)", abi.PuntICMP6, 1400},
 		{"tcp_reset { outport <-> inport; output; };", "push:NXM_NX_REG15[],push:NXM_NX_REG14[],pop:NXM_NX_REG15[],pop:NXM_NX_REG14[],resubmit(,37)", abi.PuntTCPReset, 0},
+		{"sctp_abort { outport <-> inport; output; };", "push:NXM_NX_REG15[],push:NXM_NX_REG14[],pop:NXM_NX_REG15[],pop:NXM_NX_REG14[],resubmit(,37)", abi.PuntSCTPAbort, 0},
 	} {
 		out, err := compiled(t, tt.text)
 		if err != nil || len(out) != 1 {

@@ -85,6 +85,7 @@ const (
 	PuntTCPReset   = 9  // make a reset of the TCP segment, then do the actions
 	PuntNDNARouter = 10 // as PuntNDNA, of a router
 	PuntNDRAOpts   = 11 // paused: make a router advertisement of the solicitation; argument: where the result goes, see ResultBit; the body of the advertisement follows
+	PuntSCTPAbort  = 12 // make the answer to an SCTP packet of no association, then do the actions
 
 	PuntBFD = 14 // a BFD packet for the router port (metadata, reg14)
 )

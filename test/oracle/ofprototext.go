@@ -98,6 +98,7 @@ var (
 		opcode(abi.PuntICMP4):      "icmp",
 		opcode(abi.PuntICMP6):      "icmp",
 		opcode(abi.PuntTCPReset):   "tcp_reset",
+		opcode(abi.PuntSCTPAbort):  "sctp_abort",
 		opcode(abi.PuntNDNARouter): "nd_na_router",
 		opcode(abi.PuntNDRAOpts):   "put_nd_ra_opts",
 		opcode(abi.PuntBFD):        "",
