@@ -40,6 +40,10 @@ func (d *daemon) commands(zone *Zone) {
 		return s
 	}
 	Commands(d.o.Handle, source, d.fabric.Tunnels)
+	StoreCommands(d.o.Handle, d.store, []string{d.schemas.NB.Name, d.schemas.SB.Name})
+	if d.o.Memory != nil {
+		d.o.Memory(StoreMemory(d.store))
+	}
 }
 
 // storeOf is a store and what it takes on disk.

@@ -40,6 +40,8 @@ type Options struct {
 	Ready    func()                // optional: called when all listeners accept
 	// Handle registers a command of the control socket. Optional.
 	Handle Handler
+	// Memory adds figures to memory/show. Optional.
+	Memory func(func(add func(name string, n uint64)))
 }
 
 // Schemas parses the databases that northd serves.
@@ -60,12 +62,16 @@ func Schemas() (topology.Schemas, error) {
 
 // OpenStore opens the databases in an engine. flows is the Logical_Flow table.
 func OpenStore(ctx context.Context, e ovsdb.Engine, s topology.Schemas, flows ovsdb.VirtualTable, log *slog.Logger) (*ovsdb.Store, error) {
+	return openStore(ctx, e, s, flows, ovsdb.Options{Logger: log})
+}
+
+func openStore(ctx context.Context, e ovsdb.Engine, s topology.Schemas, flows ovsdb.VirtualTable, o ovsdb.Options) (*ovsdb.Store, error) {
 	return ovsdb.Open(ctx, e, []ovsdb.Database{
 		{Schema: s.NB, Check: topology.NewColumns(s).CheckChanges},
 		{Schema: s.SB, Owner: southbound.Owner, InsertDelete: southbound.InsertDelete,
 			Virtual: map[string]ovsdb.VirtualTable{"Logical_Flow": flows}},
 		{Schema: s.Private, Private: true},
-	}, ovsdb.Options{Logger: log})
+	}, o)
 }
 
 // term is the leader's: there is one northd.
@@ -87,7 +93,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	store, err := OpenStore(ctx, engine, schemas, flows, o.Logger)
+	store, err := openStore(ctx, engine, schemas, flows, ovsdb.Options{Logger: o.Logger, Registry: o.Registry})
 	if err != nil {
 		return errors.Join(fmt.Errorf("opening %s: %w", o.Store, err), engine.Close())
 	}

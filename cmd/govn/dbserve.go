@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"govn/northd"
 	"govn/pkg/daemon"
 	"govn/pkg/ovsdb"
 	"govn/schema"
@@ -59,11 +60,11 @@ func serveDB(ctx context.Context, d *daemon.Daemon, s *settings, file string) (e
 		}
 		dbs = append(dbs, ovsdb.Database{Schema: parsed})
 	}
-	engine, err := ovsdb.OpenBolt(file, ovsdb.BoltOptions{})
+	engine, err := ovsdb.OpenBolt(file, ovsdb.BoltOptions{Logger: d.Logger})
 	if err != nil {
 		return err
 	}
-	store, err := ovsdb.Open(ctx, engine, dbs, ovsdb.Options{Logger: d.Logger})
+	store, err := ovsdb.Open(ctx, engine, dbs, ovsdb.Options{Logger: d.Logger, Registry: d.Registry})
 	if err != nil {
 		return fmt.Errorf("%q: %w", file, err)
 	}
@@ -84,6 +85,12 @@ func serveDB(ctx context.Context, d *daemon.Daemon, s *settings, file string) (e
 	for _, l := range listeners {
 		g.Go(func() error { return srv.Serve(ctx, l) })
 	}
+	var served []string
+	for _, db := range dbs {
+		served = append(served, db.Schema.Name)
+	}
+	northd.StoreCommands(d.Handle, store, served)
+	d.AddMemory(northd.StoreMemory(store))
 	d.Ready()
 	return g.Wait()
 }

@@ -66,5 +66,6 @@ func runNorthd(ctx context.Context, d *daemon.Daemon, s *settings) error {
 		Registry:     d.Registry,
 		Ready:        d.Ready,
 		Handle:       d.Handle,
+		Memory:       d.AddMemory,
 	})
 }

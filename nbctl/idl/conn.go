@@ -207,6 +207,16 @@ func (c *Conn) send(ctx context.Context, method string, params ...any) (id int, 
 	return c.next, c.write(ctx, map[string]any{"method": method, "params": params, "id": c.next})
 }
 
+// Call sends a request whose parameters are a JSON array, and returns the result.
+func (c *Conn) Call(ctx context.Context, method string, params []byte) ([]byte, error) {
+	c.next++
+	id := c.next
+	if err := c.write(ctx, map[string]any{"method": method, "params": json.RawMessage(params), "id": id}); err != nil {
+		return nil, err
+	}
+	return c.reply(ctx, id)
+}
+
 func (c *Conn) write(ctx context.Context, message any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -222,3 +222,69 @@ func (l *boltLayout) readMeta(values map[string][]byte, lastLog uint64) error {
 	}
 	return nil
 }
+
+// BoltInfo is what a file consists of; sizes are in bytes.
+type BoltInfo struct {
+	Size, Used    int64
+	Snapshot      uint64 // its revision; 0: there is none
+	Parts         int
+	SnapshotBytes int64
+	Entries       int // after the snapshot, and those that wait to be deleted
+	LogBytes      int64
+	// Spoiled tells that a crash left a page half written that is not needed.
+	Spoiled bool
+}
+
+// InspectBolt reads all of a file that OpenBolt made, and writes nothing.
+func InspectBolt(path string) (BoltInfo, error) {
+	f, err := openLocked(path, os.O_RDONLY, time.Second)
+	if err != nil {
+		return BoltInfo{}, fmt.Errorf("ovsdb: %q: %w", path, err)
+	}
+	defer f.Close()
+	l, err := readBoltLayout(f)
+	if err != nil {
+		return BoltInfo{}, fmt.Errorf("ovsdb: %q: %w", path, err)
+	}
+	return BoltInfo{
+		Size: l.size, Used: int64(l.used) * l.pageSize, Snapshot: l.snapshot, Parts: l.parts, SnapshotBytes: l.partBytes,
+		Entries: l.entries, LogBytes: l.logBytes, Spoiled: l.spoiled >= 0,
+	}, nil
+}
+
+// ShrinkBolt writes a file anew without unused pages; a crash leaves the old
+// one or the new one.
+func ShrinkBolt(path string) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("ovsdb: shrink %q: %w", path, err)
+		}
+	}()
+	e, err := openBolt(path, BoltOptions{MustExist: true}) // checks it, and holds the lock
+	if err != nil {
+		return err
+	}
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".shrunk")
+	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(err, e.Close())
+	}
+	defer os.Remove(temp)
+	to, err := bbolt.Open(temp, 0o600, &bbolt.Options{NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, NoSync: true})
+	if err != nil {
+		return errors.Join(err, e.Close())
+	}
+	err = e.guard("shrink", func() error { return bbolt.Compact(to, e.db, boltStep) })
+	if err == nil {
+		err = to.Update(func(*bbolt.Tx) error { return nil }) // both meta pages
+	}
+	if err == nil {
+		err = to.Sync()
+	}
+	if err = errors.Join(err, to.Close()); err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	return errors.Join(err, e.Close())
+}

@@ -315,7 +315,10 @@ func (c *Contents) operation(b []byte, op string, t *TableSchema) []byte {
 }
 
 // RowJSON is a row as files have it: the columns that are neither ephemeral nor
-// default, as values of RFC 7047 section 5.1.
-func (c *Contents) RowJSON(r *Row) []byte {
+// default, as values of RFC 7047 section 5.1; or the given ones.
+func (c *Contents) RowJSON(r *Row, columns ...*ColumnSchema) []byte {
+	if len(columns) > 0 {
+		return r.appendColumns(nil, columns, false)
+	}
 	return r.appendColumns(nil, slices.DeleteFunc(slices.Clone(r.table.Columns), func(column *ColumnSchema) bool { return column.Ephemeral }), true)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -204,7 +205,11 @@ func (s *Store) writeLog() {
 		d.mu.Unlock()
 		if len(batch) > 0 {
 			last := batch[len(batch)-1].Revision
-			if err := s.engine.Append(context.Background(), batch); err != nil {
+			start := time.Now()
+			err := s.engine.Append(context.Background(), batch)
+			s.metrics.append.Observe(time.Since(start).Seconds())
+			s.metrics.batch.Observe(float64(len(batch)))
+			if err != nil {
 				err = errorf(ErrIO, "revision %d cannot be stored: %v", last, err)
 				s.log.Error("the store has failed and refuses transactions", "error", err)
 				d.done(0, err)
@@ -229,7 +234,6 @@ func (s *Store) maybeCompact() {
 	if !s.compacting.TryLock() {
 		return // once more at the next batch
 	}
-	s.logged.Store(0)
 	snapshot := s.current.Load()
 	s.workers.Add(1)
 	go func() {
@@ -248,10 +252,15 @@ func (s *Store) Compact(ctx context.Context) error {
 	return s.compact(ctx, s.current.Load())
 }
 
+// TrimOnCompaction makes each compaction give unused memory back to the system.
+func (s *Store) TrimOnCompaction(on bool) { s.trim.Store(on) }
+
 func (s *Store) compact(ctx context.Context, snapshot *Snapshot) error {
 	if err := s.WaitDurable(ctx, snapshot.revision); err != nil {
 		return err
 	}
+	s.logged.Store(0)
+	start := time.Now()
 	var size int64
 	err := s.engine.Compact(ctx, snapshot.revision, func(yield func([]byte) bool) {
 		for chunk := range s.snapshotChunks(snapshot) {
@@ -261,11 +270,16 @@ func (s *Store) compact(ctx context.Context, snapshot *Snapshot) error {
 			}
 		}
 	})
+	s.metrics.compaction.Observe(time.Since(start).Seconds())
 	if err != nil {
+		s.metrics.failures.Inc()
 		return fmt.Errorf("ovsdb: compact at revision %d: %w", snapshot.revision, err)
 	}
 	s.snapped.Store(size)
-	s.log.Info("the log was compacted", "revision", snapshot.revision, "bytes", size)
+	s.log.Info("the log was compacted", "revision", snapshot.revision, "bytes", size, "seconds", time.Since(start).Seconds())
+	if s.trim.Load() {
+		debug.FreeOSMemory()
+	}
 	return nil
 }
 

@@ -98,7 +98,8 @@ type Engine interface {
 	// whose bytes it must not keep. Entries that are appended meanwhile stay, and
 	// do not wait for longer than one step of it takes. After a crash either the old
 	// or the new ones are there. A revision that the snapshot has already is no
-	// error and changes nothing; an older one is ErrOrder. If ctx ends the old ones stay.
+	// error and changes nothing; an older one, or one that was not appended, is
+	// ErrOrder. If ctx ends the old ones stay.
 	Compact(ctx context.Context, revision uint64, parts iter.Seq[[]byte]) error
 	// Close releases the engine.
 	Close() error
@@ -177,13 +178,13 @@ func checkOrder(last uint64, batch []Entry) error {
 
 func (e *memoryEngine) Compact(ctx context.Context, revision uint64, parts iter.Seq[[]byte]) error {
 	e.mu.Lock()
-	before := e.revision
+	before, last := e.revision, e.last()
 	e.mu.Unlock()
 	switch {
 	case revision == before:
 		return nil
-	case revision < before:
-		return fmt.Errorf("%w: snapshot of revision %d after one of %d", ErrOrder, revision, before)
+	case revision < before || revision > last:
+		return fmt.Errorf("%w: snapshot of revision %d after one of %d, where the log ends at %d", ErrOrder, revision, before, last)
 	}
 	var all [][]byte
 	for p := range parts {

@@ -297,3 +297,14 @@ func (l *loader) readEntry(e Entry) error {
 	s.tail = node
 	return nil
 }
+
+// Check verifies all that the store believes of its rows: types, constraints,
+// references, indexes.
+func (s *Store) Check() error {
+	for _, state := range s.Snapshot().dbs {
+		if err := state.check(); err != nil {
+			return fmt.Errorf("ovsdb: database %q: %w", state.schema.Name, err)
+		}
+	}
+	return nil
+}

@@ -90,6 +90,9 @@ func (t *TableSchema) Column(name string) *ColumnSchema {
 	panic(fmt.Sprintf("ovsdb: table %q has no column %q", t.Name, name))
 }
 
+// Find returns the column of that name, also _uuid and _version, or nil.
+func (t *TableSchema) Find(name string) *ColumnSchema { return t.lookup(name) }
+
 func (t *TableSchema) lookup(name string) *ColumnSchema {
 	switch name {
 	case "_uuid":

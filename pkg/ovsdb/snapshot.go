@@ -289,7 +289,8 @@ func (f *refField) mapDifference(changes []MapChange, visit func(u UUID, added b
 	}
 }
 
-// check verifies that indexes and references agree with the rows; for tests.
+// check verifies that indexes and references agree with the rows, and the rows
+// with their columns.
 func (s *dbState) check() error {
 	fresh := newDBState(s.schema)
 	for i, t := range s.schema.tables {

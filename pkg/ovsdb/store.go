@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Owner is who may write a column, and who writes.
@@ -82,6 +84,8 @@ type Options struct {
 	// FollowDelay is how long a commit may wait for what comes of it; see
 	// Settled. Default 1 ms.
 	FollowDelay time.Duration
+	// Registry is where metrics go. Optional.
+	Registry prometheus.Registerer
 }
 
 // Commit is one transaction that changed something.
@@ -118,6 +122,8 @@ type Store struct {
 	compacting sync.Mutex   // one compaction at a time
 	logged     atomic.Int64 // bytes of log since the last snapshot
 	snapped    atomic.Int64 // bytes of the last snapshot
+	trim       atomic.Bool  // give memory back after a compaction
+	metrics    *storeMetrics
 	stop       chan struct{}
 	workers    sync.WaitGroup
 	once       sync.Once
@@ -162,6 +168,7 @@ func Open(ctx context.Context, e Engine, dbs []Database, o Options) (*Store, err
 		return nil, errors.Join(err, e.Close())
 	}
 	s.durable.init(s.current.Load().revision)
+	s.metrics = newStoreMetrics(s, o.Registry)
 	s.workers.Add(1)
 	go func() {
 		defer s.workers.Done()

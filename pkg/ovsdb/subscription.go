@@ -91,6 +91,8 @@ type history struct {
 // maxHistoryRows bounds what history keeps alive.
 const maxHistoryRows = 200_000
 
+func (h *history) len() int { return len(h.order) }
+
 func (h *history) add(n *commitNode) {
 	if h.byID == nil {
 		h.byID = make(map[UUID]*commitNode)

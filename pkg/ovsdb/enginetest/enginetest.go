@@ -312,6 +312,9 @@ func oldSnapshot(open Opener) error {
 		if err := s.e.Compact(context.Background(), 2, parts("r")); !errors.Is(err, ovsdb.ErrOrder) {
 			s.failf("an older snapshot: %v", err)
 		}
+		if err := s.e.Compact(context.Background(), 6, parts("r")); !errors.Is(err, ovsdb.ErrOrder) {
+			s.failf("a snapshot of what was not appended: %v", err)
+		}
 		s.expect(3, []string{"p"}, 4, 5)
 	})
 }

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"govn/nbctl/idl"
+	"govn/pkg/ovsdb"
+)
+
+// silent is for stores that are open for a moment.
+var silent = slog.New(slog.DiscardHandler)
+
+const defaultDatabase = "OVN_Northbound"
+
+// databaseArg is the database that the first argument names.
+func databaseArg(args []string) string {
+	if len(args) > 0 {
+		return args[0]
+	}
+	return defaultDatabase
+}
+
+func newDBBackupCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "backup [DATABASE]",
+		Short: "Write a database to a file that OVSDB's tools read",
+		Long: `Write one database, by default OVN_Northbound, as a standalone OVSDB file (ovsdb(5)) to
+standard output. ovsdb-tool and ovsdb-server read it, "ovsdb-client restore" and
+"govn db restore" restore it.
+
+With --db the server is asked, and goes on serving meanwhile: the backup is one state
+of the database. Without, the file of the data directory is read, which no server may have
+open.`,
+		Example: `  govn db backup --db unix:/var/run/ovn/ovnnb_db.sock > nb.backup
+  govn db backup --data-dir /var/lib/govn -o keys.backup _GOVN`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	addDBFlags(c, true)
+	output := c.Flags().StringP("output", "o", "-", "write to `FILE`, whole or not at all")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		src, err := dbSourceOf(c)
+		if err != nil {
+			return err
+		}
+		ctx, stop := interruptible(c)
+		defer stop()
+		contents, err := src.contents(ctx, databaseArg(args))
+		if err != nil {
+			return err
+		}
+		write := func(w io.Writer) error {
+			return contents.WriteFile(w, `produced by "govn db backup"`, time.Now())
+		}
+		if *output == "-" {
+			out := bufio.NewWriter(c.OutOrStdout())
+			return errors.Join(write(out), out.Flush())
+		}
+		return writeWhole(*output, write)
+	}
+	return c
+}
+
+// writeWhole writes a file under another name, syncs it, and gives it its name.
+func writeWhole(path string, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	out := bufio.NewWriter(f)
+	if err := errors.Join(write(out), out.Flush(), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+func newDBRestoreCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "restore BACKUP",
+		Short: "Make a database what a backup says",
+		Long: `Make a database what BACKUP says, a standalone OVSDB file, plain or gzipped, "-" for standard
+input. It happens in one transaction, or not at all. Rows keep the UUIDs of the backup; what is
+the same already is not touched.
+
+With --db a server is told to do it while it runs; it refuses columns that it writes
+itself. Without, the file of the data directory is changed, which no server may have open.`,
+		Example: `  govn db restore --db unix:/var/run/ovn/ovnnb_db.sock nb.backup
+  govn db restore --data-dir /var/lib/govn nb.backup`,
+		Args: cobra.ExactArgs(1),
+	}
+	addDBFlags(c, true)
+	force := c.Flags().Bool("force", false, "leave out tables and columns that the schema does not have")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		src, err := dbSourceOf(c)
+		if err != nil {
+			return err
+		}
+		ctx, stop := interruptible(c)
+		defer stop()
+		backup, err := readBackup(args[0])
+		if err != nil {
+			return err
+		}
+		if src.remote != "" {
+			return restoreServer(ctx, c, src.remote, args[0], backup, *force)
+		}
+		d, err := src.schemaOf(backup.Schema.Name)
+		if err != nil {
+			return fmt.Errorf("%q: %w", args[0], err)
+		}
+		contents, err := converted(c, args[0], backup, d, *force)
+		if err != nil {
+			return err
+		}
+		store, err := src.open(ctx, ovsdb.BoltOptions{MustExist: true})
+		if err != nil {
+			return err
+		}
+		return errors.Join(replace(ctx, store, contents), store.Close())
+	}
+	return c
+}
+
+// replace stores contents in one transaction.
+func replace(ctx context.Context, store *ovsdb.Store, contents *ovsdb.Contents) error {
+	rev, err := store.Update(ctx, contents.Schema, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
+		tx.Replace(contents)
+		return nil
+	})
+	if err == nil {
+		err = store.WaitDurable(ctx, rev)
+	}
+	return err
+}
+
+// restoreTries is how often a restore begins anew because of other writers.
+const restoreTries = 5
+
+func restoreServer(ctx context.Context, c *cobra.Command, remote, path string, backup *ovsdb.Contents, force bool) error {
+	conn, err := idl.Dial(ctx, idl.Options{Remotes: remote, Database: backup.Schema.Name})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	contents, err := converted(c, path, backup, conn.Schema, force)
+	if err != nil {
+		return err
+	}
+	for range restoreTries {
+		now, err := readServer(ctx, conn)
+		if err != nil {
+			return err
+		}
+		result, err := conn.Call(ctx, "transact", contents.Restore(now))
+		if err != nil {
+			return err
+		}
+		var outcomes []*struct{ Error, Details string }
+		if err := json.Unmarshal(result, &outcomes); err != nil {
+			return fmt.Errorf("answer to transact: %w", err)
+		}
+		failed := ""
+		for _, o := range outcomes {
+			if o != nil && o.Error != "" {
+				failed = strings.TrimSuffix(o.Error+": "+o.Details, ": ")
+				break
+			}
+		}
+		switch {
+		case failed == "":
+			return nil
+		case !strings.HasPrefix(failed, ovsdb.ErrTimedOut):
+			return fmt.Errorf("%s refuses it: %s", remote, failed)
+		}
+	}
+	return fmt.Errorf("%s: others insert or delete rows all the time", remote)
+}
+
+func newDBImportCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "import FILE...",
+		Short: "Fill a data directory with databases of ovsdb-server",
+		Long: `Fill the data directory with the databases in files of ovsdb-server, plain or gzipped: that of
+an OVN that is to be replaced, or backups. The directory is made if it is not there. A
+database that has rows already is refused; "govn db restore" replaces one.
+
+OVN_Northbound is all that is needed: northd makes OVN_Southbound anew. The file of a clustered
+database must be converted first: ovsdb-tool cluster-to-standalone OUT IN.`,
+		Example: "  govn db import --data-dir /var/lib/govn /var/lib/ovn/ovnnb_db.db",
+		Args:    cobra.MinimumNArgs(1),
+	}
+	addDBFlags(c, false)
+	force := c.Flags().Bool("force", false, "leave out tables and columns that the schema does not have")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		src, err := dbSourceOf(c)
+		if err != nil {
+			return err
+		}
+		ctx, stop := interruptible(c)
+		defer stop()
+		var all []*ovsdb.Contents
+		for _, path := range args { // all is read before anything is written
+			backup, err := readBackup(path)
+			if err != nil {
+				return err
+			}
+			d, err := src.schemaOf(backup.Schema.Name)
+			if err != nil {
+				return fmt.Errorf("%q: %w", path, err)
+			}
+			contents, err := converted(c, path, backup, d, *force)
+			if err != nil {
+				return err
+			}
+			all = append(all, contents)
+		}
+		if err := os.MkdirAll(filepath.Dir(src.file), 0o750); err != nil {
+			return err
+		}
+		store, err := src.open(ctx, ovsdb.BoltOptions{})
+		if err != nil {
+			return err
+		}
+		return errors.Join(importAll(ctx, c, store, all), store.Close())
+	}
+	return c
+}
+
+func importAll(ctx context.Context, c *cobra.Command, store *ovsdb.Store, all []*ovsdb.Contents) error {
+	for _, contents := range all {
+		if n := store.Snapshot().Contents(contents.Schema).Len(); n > 0 {
+			return fmt.Errorf("database %q has %d rows already; \"govn db restore\" replaces them", contents.Schema.Name, n)
+		}
+	}
+	for _, contents := range all {
+		if err := replace(ctx, store, contents); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%s: %d rows\n", contents.Schema.Name, contents.Len())
+	}
+	return store.Compact(ctx)
+}
