@@ -17,6 +17,8 @@ type client struct {
 	next int
 	// notes are the notifications that came before the last reply.
 	notes []message
+	// lost, if set, is called instead of failing when the peer goes.
+	lost func(error)
 }
 
 type message struct {
@@ -49,6 +51,9 @@ func (c *client) receive() message {
 	c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 	var m message
 	if err := c.dec.Decode(&m); err != nil {
+		if c.lost != nil {
+			c.lost(err)
+		}
 		c.t.Fatal("receive: ", err)
 	}
 	return m

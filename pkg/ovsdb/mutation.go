@@ -149,40 +149,27 @@ func (m *mutation) integer(x, y int64) (int64, error) {
 			return d, nil
 		}
 	case "*=":
-		if !productTooLarge(x, y) {
-			return x * y, nil
+		// ovsdb-server 3.1 refuses some products that fit, and crashes on a
+		// negative number times 0.
+		if x == 0 || y == 0 {
+			return 0, nil
+		}
+		if p := x * y; p/y == x && !(x == -1 && y == math.MinInt64) && !(y == -1 && x == math.MinInt64) {
+			return p, nil
 		}
 	default:
 		if y == 0 {
 			return 0, errorf(ErrDomain, "Division by zero.")
 		}
-		if m.op == "%=" {
-			if y == -1 {
-				return 0, nil
-			}
+		switch {
+		case x == math.MinInt64 && y == -1:
+		case m.op == "%=":
 			return x % y, nil
-		}
-		if x != math.MinInt64 || y != -1 {
+		default:
 			return x / y, nil
 		}
 	}
 	return 0, outOfRange
-}
-
-// productTooLarge tells whether ovsdb-server refuses x * y. It refuses besides
-// what overflows some products that would just fit.
-func productTooLarge(x, y int64) bool {
-	switch {
-	case x == 0 || y == 0:
-		return false
-	case x > 0 && y > 0:
-		return x >= math.MaxInt64/y
-	case x > 0:
-		return y < math.MinInt64/x
-	case y > 0:
-		return x < math.MinInt64/y
-	}
-	return y <= math.MaxInt64/x
 }
 
 func (m *mutation) real(x, y float64) (float64, error) {

@@ -1,7 +1,6 @@
 package ovsdb
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -278,6 +277,9 @@ func (x *executor) insert(f *fields) error {
 		if u, err = ParseUUID(uuid.text); err != nil {
 			return syntaxError(uuid, "bad uuid")
 		}
+		if x.txn.taken(t, u) {
+			return &Error{Kind: ErrDuplicateUUID, Details: duplicateUUID, Syntax: uuid.short()}
+		}
 	}
 	if name != nil {
 		s := x.symbol(name.text)
@@ -298,9 +300,6 @@ func (x *executor) insert(f *fields) error {
 		return err
 	}
 	if err := x.txn.insert(t, u, values); err != nil {
-		if uuid != nil && errors.Is(err, &Error{Kind: ErrDuplicateUUID}) {
-			return &Error{Kind: ErrDuplicateUUID, Details: asError(err).Details, Syntax: uuid.short()}
-		}
 		return err
 	}
 	if rule != nil {

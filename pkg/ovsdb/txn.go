@@ -258,6 +258,18 @@ func (t *Txn) write(r *txnRow, c *ColumnSchema, v Value) error {
 	return nil
 }
 
+const duplicateUUID = "This UUID would duplicate a UUID already present within the table or deleted within the same transaction."
+
+// taken tells whether no row may be inserted with that UUID: one has it, or one
+// that was there before was deleted by the transaction.
+func (t *Txn) taken(ts *TableSchema, u UUID) bool {
+	if tt := t.tables[ts.id]; tt != nil && tt.rows[u] != nil {
+		return true
+	}
+	_, existed := t.state.tables[ts.id].rows.Get(u)
+	return existed
+}
+
 // insert adds a row with checked values by column position; missing ones are nil.
 func (t *Txn) insert(ts *TableSchema, u UUID, values []Value) error {
 	if t.db.Virtual[ts.Name] != nil {
@@ -271,9 +283,8 @@ func (t *Txn) insert(ts *TableSchema, u UUID, values []Value) error {
 		tt = &txnTable{rows: make(map[UUID]*txnRow)}
 		t.tables[ts.id] = tt
 	}
-	_, existed := t.state.tables[ts.id].rows.Get(u)
-	if touched := tt.rows[u]; touched != nil || existed {
-		return errorf(ErrDuplicateUUID, "This UUID would duplicate a UUID already present within the table or deleted within the same transaction.")
+	if t.taken(ts, u) {
+		return errorf(ErrDuplicateUUID, duplicateUUID)
 	}
 	for i, c := range ts.Columns {
 		if values[i] == nil {
