@@ -9,6 +9,7 @@ import (
 
 	"govn/nbctl/ctl"
 	"govn/nbctl/idl"
+	"govn/pkg/northbound"
 )
 
 // macPattern is six numbers of one or two hexadecimal digits. What follows it
@@ -120,7 +121,7 @@ func lspSetAddresses(c *ctl.Context) error {
 		switch {
 		case a == "unknown", a == "dynamic", a == "router", macPattern.MatchString(a), dynamicPattern.MatchString(a):
 		default:
-			return fmt.Errorf("%s: Invalid address format. See ovn-nb(5). Hint: An Ethernet address must be listed before an IP address, together as a single argument.", a)
+			return ctl.Refuse(fmt.Errorf("%s: Invalid address format. See ovn-nb(5). Hint: An Ethernet address must be listed before an IP address, together as a single argument.", a), a, northbound.Addresses)
 		}
 		if err := duplicateAddress(ls, lsp, a); err != nil {
 			return err

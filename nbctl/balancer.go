@@ -10,6 +10,7 @@ import (
 
 	"govn/nbctl/ctl"
 	"govn/nbctl/idl"
+	"govn/pkg/northbound"
 )
 
 // balancerCommands are about load balancers.
@@ -80,7 +81,7 @@ func parseEndpoint(s string) (e endpoint, err error) {
 func parseVIP(vip, ips string) (string, []string, bool, error) {
 	v, err := parseEndpoint(vip)
 	if err != nil {
-		return "", nil, false, fmt.Errorf("%s: should be an IP address (or an IP address and a port number with : as a separator).", vip)
+		return "", nil, false, ctl.Refuse(fmt.Errorf("%s: should be an IP address (or an IP address and a port number with : as a separator).", vip), vip, northbound.Endpoint)
 	}
 	var out []string
 	for word := range strings.SplitSeq(ips, ",") {
@@ -90,9 +91,9 @@ func parseVIP(vip, ips string) (string, []string, bool, error) {
 		e, err := parseEndpoint(word)
 		switch {
 		case v.port != 0 && (err != nil || e.port == 0):
-			return "", nil, false, fmt.Errorf("%s: should be an IP address and a port number with : as a separator.", word)
+			return "", nil, false, ctl.Refuse(fmt.Errorf("%s: should be an IP address and a port number with : as a separator.", word), word, northbound.Backend(vip))
 		case v.port == 0 && (err != nil || e.port != 0):
-			return "", nil, false, fmt.Errorf("%s: should be an IP address.", word)
+			return "", nil, false, ctl.Refuse(fmt.Errorf("%s: should be an IP address.", word), word, northbound.Backend(vip))
 		case e.ip.Is4() != v.ip.Is4():
 			return "", nil, false, fmt.Errorf("%s: IP address family is different from VIP %s.", word, v.ip)
 		}

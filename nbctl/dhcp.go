@@ -6,6 +6,7 @@ import (
 
 	"govn/nbctl/ctl"
 	"govn/nbctl/idl"
+	"govn/pkg/northbound"
 	"govn/pkg/ovsdb"
 )
 
@@ -37,7 +38,7 @@ var leadingZeros = regexp.MustCompile(`(^|\.)0+(\d)`)
 
 func dhcpCreate(c *ctl.Context) error {
 	if _, err := parsePrefix(leadingZeros.ReplaceAllString(c.Args[1], "$1$2")); err != nil {
-		return fmt.Errorf("Invalid cidr format '%s'", c.Args[1])
+		return ctl.Refuse(fmt.Errorf("Invalid cidr format '%s'", c.Args[1]), c.Args[1], northbound.Prefix)
 	}
 	c.Txn.Insert("DHCP_Options").Set("cidr", idl.String(c.Args[1])).Set("external_ids", pairs(c.Args[2:]))
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"govn/nbctl/ctl"
 	"govn/nbctl/idl"
+	"govn/pkg/northbound"
 )
 
 // forwardCommands are about forwarding groups of switches.
@@ -37,10 +38,10 @@ func fwdGroupAdd(c *ctl.Context) error {
 		return err
 	}
 	if a, err := netip.ParseAddr(c.Args[3]); err != nil || !a.Is4() {
-		return fmt.Errorf("invalid ip address %s", c.Args[3])
+		return ctl.Refuse(fmt.Errorf("invalid ip address %s", c.Args[3]), c.Args[3], northbound.IPv4)
 	}
 	if _, ok := ethernet(c.Args[4]); !ok {
-		return fmt.Errorf("invalid mac address %s", c.Args[4])
+		return ctl.Refuse(fmt.Errorf("invalid mac address %s", c.Args[4]), c.Args[4], northbound.MAC)
 	}
 	for _, port := range c.Args[5:] {
 		lsp, err := lookupPort(c, port, false)

@@ -6,6 +6,7 @@ import (
 
 	"govn/nbctl/ctl"
 	"govn/nbctl/idl"
+	"govn/pkg/northbound"
 )
 
 // macBindingCommands are about static MAC bindings of router ports.
@@ -29,7 +30,7 @@ func macBinding(c *ctl.Context) (row *idl.Row, ip string, err error) {
 	}
 	a, err := normalAddress(c.Args[2])
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: Not a valid IPv4 or IPv6 address.", c.Args[2])
+		return nil, "", ctl.Refuse(fmt.Errorf("%s: Not a valid IPv4 or IPv6 address.", c.Args[2]), c.Args[2], northbound.IP)
 	}
 	for _, row := range c.DB.Rows("Static_MAC_Binding") {
 		if row.Str("logical_port") == c.Args[1] && row.Str("ip") == a.String() {
@@ -46,7 +47,7 @@ func macBindingAdd(c *ctl.Context) error {
 	}
 	mac := c.Args[3]
 	if _, ok := ethernet(mac); !ok {
-		return fmt.Errorf("invalid mac address %s.", mac)
+		return ctl.Refuse(fmt.Errorf("invalid mac address %s.", mac), mac, northbound.MAC)
 	}
 	if row != nil {
 		if !c.Has("--may-exist") {

@@ -8,6 +8,7 @@ import (
 
 	"govn/nbctl/ctl"
 	"govn/nbctl/idl"
+	"govn/pkg/northbound"
 )
 
 // mirrorCommands are about mirrors, which copy the packets of ports.
@@ -43,7 +44,7 @@ func mirrorAdd(c *ctl.Context) error {
 		return err
 	}
 	if _, err := netip.ParseAddr(c.Args[5]); err != nil {
-		return fmt.Errorf("Invalid sink ip: %s", c.Args[5])
+		return ctl.Refuse(fmt.Errorf("Invalid sink ip: %s", c.Args[5]), c.Args[5], northbound.IP)
 	}
 	c.Txn.Insert("Mirror").
 		Set("name", idl.String(name)).

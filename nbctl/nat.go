@@ -10,6 +10,7 @@ import (
 
 	"govn/nbctl/ctl"
 	"govn/nbctl/idl"
+	"govn/pkg/northbound"
 )
 
 // natCommands are about address translation.
@@ -69,19 +70,19 @@ func parseNAT(c *ctl.Context) (w wantedNAT, err error) {
 	}
 	external, err := normalAddress(w.external)
 	if err != nil {
-		return w, fmt.Errorf("%s: Not a valid IPv4 or IPv6 address.", w.external)
+		return w, ctl.Refuse(fmt.Errorf("%s: Not a valid IPv4 or IPv6 address.", w.external), w.external, northbound.IP)
 	}
 	family := choose(external.Is4(), "IPv4", "IPv6")
 	if w.kind == "snat" {
 		p, err := parsePrefix(c.Args[4])
 		if err != nil || p.Addr().Is4() != external.Is4() {
-			return w, fmt.Errorf("%s: should be an %s address or network.", c.Args[4], family)
+			return w, ctl.Refuse(fmt.Errorf("%s: should be an %s address or network.", c.Args[4], family), c.Args[4], northbound.Prefix)
 		}
 		w.logical = normalPrefix(p)
 	} else {
 		a, err := normalAddress(c.Args[4])
 		if err != nil || a.Is4() != external.Is4() {
-			return w, fmt.Errorf("%s: Not a valid %s address.", c.Args[4], family)
+			return w, ctl.Refuse(fmt.Errorf("%s: Not a valid %s address.", c.Args[4], family), c.Args[4], northbound.Family(external.Is4()))
 		}
 		w.logical = a.String()
 	}
@@ -103,11 +104,11 @@ func parseNAT(c *ctl.Context) (w wantedNAT, err error) {
 			return w, err
 		}
 		if _, ok := ethernet(w.mac); !ok {
-			return w, fmt.Errorf("invalid mac address %s.", w.mac)
+			return w, ctl.Refuse(fmt.Errorf("invalid mac address %s.", w.mac), w.mac, northbound.MAC)
 		}
 	}
 	if w.ports != "" && !validPorts(w.ports) {
-		return w, fmt.Errorf("invalid port range %s.", w.ports)
+		return w, ctl.Refuse(fmt.Errorf("invalid port range %s.", w.ports), w.ports, northbound.Ports)
 	}
 	w.stateless = c.Has("--stateless")
 	if w.stateless && w.kind != "dnat_and_snat" {
@@ -317,7 +318,7 @@ func lrNATUpdateExternal(c *ctl.Context) error {
 		return err
 	}
 	if _, err := parsePrefix(ip); err != nil {
-		return fmt.Errorf("%s: Invalid IP address or CIDR", ip)
+		return ctl.Refuse(fmt.Errorf("%s: Invalid IP address or CIDR", ip), ip, northbound.Prefix)
 	}
 	column := choose(kind == "snat", "logical_ip", "external_ip")
 	for _, nat := range lr.Refs("nat") {

@@ -18,6 +18,7 @@ func Program() *ctl.Program {
 		Socket:     "ovnnb_db.sock",
 		Singleton:  "NB_Global",
 		Waits:      true,
+		Checks:     true,
 		Commands: slices.Concat(
 			showCommands, switchCommands, switchPortCommands, forwardCommands, aclCommands, groupCommands, qosCommands,
 			mirrorCommands, meterCommands, routerCommands, routeCommands, policyCommands, natCommands, balancerCommands,

@@ -9,6 +9,7 @@ import (
 
 	"govn/nbctl/ctl"
 	"govn/nbctl/idl"
+	"govn/pkg/northbound"
 	"govn/pkg/ovsdb"
 )
 
@@ -33,7 +34,7 @@ func parseNexthops(s string) ([]string, error) {
 		a, err := normalAddress(word)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("bad next hop argument: %s", s)
+			return nil, ctl.Refuse(fmt.Errorf("bad next hop argument: %s", s), word, northbound.IP)
 		case i > 0 && a.Is4() != v4:
 			return nil, fmt.Errorf("bad next hops argument, not in the same addr family : %s", s)
 		}

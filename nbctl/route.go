@@ -10,6 +10,7 @@ import (
 
 	"govn/nbctl/ctl"
 	"govn/nbctl/idl"
+	"govn/pkg/northbound"
 	"govn/pkg/ovsdb"
 )
 
@@ -81,7 +82,7 @@ func parseRoute(c *ctl.Context) (w wantedRoute, err error) {
 	w.table, _ = c.Option("--route-table")
 	prefix, err := parsePrefix(c.Args[2])
 	if err != nil {
-		return w, fmt.Errorf("bad prefix argument: %s", c.Args[2])
+		return w, ctl.Refuse(fmt.Errorf("bad prefix argument: %s", c.Args[2]), c.Args[2], northbound.Prefix)
 	}
 	w.prefix = normalPrefix(prefix)
 	w.nexthop = c.Args[3]
@@ -92,7 +93,8 @@ func parseRoute(c *ctl.Context) (w wantedRoute, err error) {
 			// The destinations are on the link of the port.
 			w.nexthop, w.port = "", lrp.Str("name")
 		} else {
-			return w, fmt.Errorf("bad %s nexthop argument: %s", choose(prefix.Addr().Is4(), "IPv4", "IPv6"), c.Args[3])
+			err := fmt.Errorf("bad %s nexthop argument: %s", choose(prefix.Addr().Is4(), "IPv4", "IPv6"), c.Args[3])
+			return w, ctl.Refuse(err, c.Args[3], northbound.Family(prefix.Addr().Is4()))
 		}
 	}
 	if len(c.Args) > 4 {
@@ -213,13 +215,13 @@ func lrRouteDel(c *ctl.Context) error {
 	prefix, nexthop, port := c.Arg(2), c.Arg(3), c.Arg(4)
 	if prefix != "" {
 		if _, err := parsePrefix(prefix); err != nil {
-			return fmt.Errorf("bad prefix argument: %s", prefix)
+			return ctl.Refuse(fmt.Errorf("bad prefix argument: %s", prefix), prefix, northbound.Prefix)
 		}
 	}
 	if nexthop != "" && nexthop != discard {
 		a, err := normalAddress(nexthop)
 		if err != nil {
-			return fmt.Errorf("bad nexthop argument: %s", nexthop)
+			return ctl.Refuse(fmt.Errorf("bad nexthop argument: %s", nexthop), nexthop, northbound.IP)
 		}
 		nexthop = a.String()
 	}

@@ -8,6 +8,7 @@ import (
 
 	"govn/nbctl/ctl"
 	"govn/nbctl/idl"
+	"govn/pkg/northbound"
 )
 
 // routerCommands are about logical routers and their ports.
@@ -107,7 +108,7 @@ func lrpAdd(c *ctl.Context) error {
 		return fmt.Errorf("%s: router port requires specifying a network", name)
 	}
 	if _, ok := ethernet(mac); !ok {
-		return fmt.Errorf("%s: invalid mac address %s", name, mac)
+		return ctl.Refuse(fmt.Errorf("%s: invalid mac address %s", name, mac), mac, northbound.MAC)
 	}
 	lrp, err := lookupRouterPort(c, name, false)
 	if err != nil {
@@ -121,7 +122,7 @@ func lrpAdd(c *ctl.Context) error {
 	}
 	for _, n := range networks {
 		if _, err := parsePrefix(n); err != nil {
-			return fmt.Errorf("%s: invalid network address: %s", name, n)
+			return ctl.Refuse(fmt.Errorf("%s: invalid network address: %s", name, n), n, northbound.Prefix)
 		}
 	}
 	lrp = c.Txn.Insert("Logical_Router_Port").

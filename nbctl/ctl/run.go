@@ -35,6 +35,9 @@ type Program struct {
 	Singleton string
 	// Waits says that --wait=sb|hv is there; it needs the Singleton NB_Global.
 	Waits bool
+	// Checks says that values are checked before they are sent, as those of the
+	// northbound database.
+	Checks bool
 	// Commands are the verbs beside the generic ones.
 	Commands []Command
 	// NotYet are verbs of the stock program that are not there, and why.
@@ -244,6 +247,7 @@ func (r *run) execute(ctx context.Context) error {
 			}
 			continue
 		default:
+			r.warn()
 			return err
 		}
 		break
@@ -256,9 +260,7 @@ func (r *run) execute(ctx context.Context) error {
 			}
 		}
 	}
-	for _, w := range r.warnings {
-		fmt.Fprintf(r.stderr, "%s: warning: %s\n", r.p.Name, w)
-	}
+	r.warn()
 	if err := r.print(); err != nil {
 		return err
 	}
@@ -266,6 +268,14 @@ func (r *run) execute(ctx context.Context) error {
 		return nil
 	}
 	return r.waitFor(ctx, result.Incremented)
+}
+
+// warn prints the warnings of the last attempt.
+func (r *run) warn() {
+	for _, w := range r.warnings {
+		fmt.Fprintf(r.stderr, "%s: warning: %s\n", r.p.Name, w)
+	}
+	r.warnings = nil
 }
 
 // attempt runs the commands once, as one transaction.
@@ -294,6 +304,7 @@ func (r *run) attempt() (*idl.Txn, error) {
 	if err := names.check(r.warnf); err != nil {
 		return nil, err
 	}
+	r.check(txn)
 	if r.o.wait != waitNone && global != nil {
 		txn.Increment(global, "nb_cfg", r.forceWait)
 	}

@@ -243,3 +243,27 @@ func (r *Row) reset() {
 		delete(r.Table.rows, r.UUID)
 	}
 }
+
+// Written returns what the transaction put into a column, and nothing that was
+// there before; ok is false if it did not write the column.
+func (r *Row) Written(c *ovsdb.ColumnSchema) (d Datum, ok bool) {
+	if p, partly := r.partial[c.Index]; partly {
+		return p.add, p.add.Len() > 0
+	}
+	d, ok = r.new[c.Index]
+	if !ok || r.inserted || c.Type.IsMap() || c.Index >= len(r.old) {
+		return d, ok
+	}
+	return d.Without(Datum{Keys: r.old[c.Index].Keys}), true
+}
+
+// Known returns the value of a column if it is known: written, or asked for.
+func (r *Row) Known(c *ovsdb.ColumnSchema) (d Datum, ok bool) {
+	if d, ok := r.new[c.Index]; ok || r.inserted {
+		return d, true
+	}
+	if !r.Table.needed[c.Index] || c.Index >= len(r.old) {
+		return Datum{}, false
+	}
+	return r.old[c.Index], true
+}

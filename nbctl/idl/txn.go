@@ -54,6 +54,16 @@ type Result struct {
 	Incremented int64
 }
 
+// Changed are the rows that the transaction inserts or changes so far.
+func (t *Txn) Changed() (out []*Row) {
+	for _, r := range t.touched {
+		if !r.deleted && (len(r.new) > 0 || len(r.partial) > 0) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
 // Begin starts a transaction on what the replica holds.
 func (db *DB) Begin() *Txn {
 	if db.txn != nil {

@@ -35,7 +35,7 @@ func (f *Fault) Place() string {
 
 // columnTypes are the types of the elements of sets of strings.
 var columnTypes = map[[2]string]Type{
-	{"Logical_Switch_Port", "addresses"}:     {"addresses", checkAddresses},
+	{"Logical_Switch_Port", "addresses"}:     Addresses,
 	{"Logical_Switch_Port", "port_security"}: {"an Ethernet address and IP addresses", checkMACAndIPs},
 	{"Logical_Switch_Port", "type"}: oneOf("", "router", "switch", "localnet", "localport", "l2gateway", "vtep", "external", "virtual",
 		"remote"),
@@ -50,8 +50,8 @@ var columnTypes = map[[2]string]Type{
 	{"NAT", "external_ip"}:                       IP,
 	{"NAT", "external_mac"}:                      MAC,
 	{"NAT", "logical_ip"}:                        Prefix,
-	{"NAT", "external_port_range"}:               {"ports", checkPortRange},
-	{"Load_Balancer_Health_Check", "vip"}:        endpointType(),
+	{"NAT", "external_port_range"}:               Ports,
+	{"Load_Balancer_Health_Check", "vip"}:        Endpoint,
 	{"ACL", "match"}:                             Match,
 	{"QoS", "match"}:                             Match,
 	{"DHCP_Options", "cidr"}:                     Prefix,

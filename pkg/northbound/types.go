@@ -57,6 +57,12 @@ var (
 	Prefix = Type{"an IP address with an optional prefix length", checkPrefix}
 	MAC    = Type{"an Ethernet address", checkMAC}
 	Match  = Type{"a match expression", checkMatch}
+	// Endpoint is an address with or without a port, as virtual IPs are.
+	Endpoint = Type{"an IP address with an optional port", func(s string) faultAt { _, _, f := checkEndpoint(s); return f }}
+	// Addresses is an element of Logical_Switch_Port:addresses.
+	Addresses = Type{"addresses", checkAddresses}
+	// Ports are NAT:external_port_range.
+	Ports = Type{"ports", checkPortRange}
 	// Number is an integer of 64 bits.
 	Number = integer(math.MinInt64, math.MaxInt64)
 	Uint32 = integer(0, math.MaxUint32)
@@ -317,6 +323,15 @@ func checkEndpoint(s string) (family int, port bool, f faultAt) {
 	return family, true, nil
 }
 
-func endpointType() Type {
-	return Type{"an IP address with an optional port", func(s string) faultAt { _, _, f := checkEndpoint(s); return f }}
+// Family is an address of a family.
+func Family(v4 bool) Type {
+	if v4 {
+		return IPv4
+	}
+	return IPv6
+}
+
+// Backend is what may be behind a virtual IP.
+func Backend(vip string) Type {
+	return Type{"an endpoint like " + vip, func(s string) faultAt { return checkBackends(vip, s) }}
 }

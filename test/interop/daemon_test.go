@@ -46,7 +46,7 @@ func process(t *testing.T, kind, program string, env []string, args ...string) s
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	message := warningPattern.ReplaceAllString(normal(logPattern.ReplaceAllString(stderr.String(), "")), "")
+	message := warningPattern.ReplaceAllString(caretPattern.ReplaceAllString(normal(logPattern.ReplaceAllString(stderr.String(), "")), ""), "")
 	return normal(stdout.String()) + message
 }
 

@@ -178,6 +178,9 @@ func normal(s string) string {
 // warningPattern are lines that the stock programs write as log messages.
 var warningPattern = regexp.MustCompile(`(?m)^\w+ctl: (warning: |terminating with signal).*\n`)
 
+// caretPattern are the lines below a message that point at the place.
+var caretPattern = regexp.MustCompile(`(?m)^  .*\n`)
+
 // unordered sorts what has no order: blocks separated by empty lines, and lines, each with the lines below it that are indented further.
 func unordered(s string) string {
 	blocks := slices.DeleteFunc(strings.Split(strings.Trim(s, "\n"), "\n\n"), func(b string) bool { return strings.TrimSpace(b) == "" })
@@ -437,7 +440,7 @@ func runLine(t *testing.T, backends []*backend, n int, line string) {
 		if keep != "" {
 			b.vars[keep] = strings.TrimSpace(stdout)
 		}
-		stderr = warningPattern.ReplaceAllString(normal(logPattern.ReplaceAllString(stderr, "")), "")
+		stderr = warningPattern.ReplaceAllString(caretPattern.ReplaceAllString(normal(logPattern.ReplaceAllString(stderr, "")), ""), "")
 		out := normal(stdout)
 		if sorted {
 			out = unordered(out)
