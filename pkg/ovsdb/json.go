@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -44,13 +45,48 @@ type jsonParser struct {
 	s      string
 	pos    int
 	limits jsonLimits
+	// open are the elements so far of the arrays and objects that are open,
+	// innermost last. When one closes, they move to slab, which many lists share:
+	// growing each list by itself would copy it again and again.
+	open []jsonValue
+	slab []jsonValue
 }
+
+// close returns the elements from a mark on as a list.
+func (p *jsonParser) close(mark int) []jsonValue {
+	n := len(p.open) - mark
+	if n == 0 {
+		return nil
+	}
+	if cap(p.slab)-len(p.slab) < n {
+		// About one value in eight bytes of what is left.
+		p.slab = make([]jsonValue, 0, max(n, min((len(p.s)-p.pos)/8+len(p.open)+n, 4096)))
+	}
+	from := len(p.slab)
+	p.slab = append(p.slab, p.open[mark:]...)
+	p.open = p.open[:mark]
+	return p.slab[from:len(p.slab):len(p.slab)]
+}
+
+// openValues are for jsonParser.open.
+var openValues sync.Pool
 
 // parseJSON parses exactly one value with optional white space around it. Of
 // several members with one name in an object the last one counts.
 func parseJSON(s string, limits jsonLimits) (jsonValue, error) {
-	p := jsonParser{s: s, limits: limits}
+	open, _ := openValues.Get().(*[]jsonValue)
+	if open == nil {
+		open = new([]jsonValue)
+	}
+	p := jsonParser{s: s, limits: limits, open: *open}
 	v, err := p.value(0)
+	defer func() {
+		if cap(p.open) <= 512 {
+			clear(p.open[:cap(p.open)]) // they hold the message
+			*open = p.open[:0]
+			openValues.Put(open)
+		}
+	}()
 	if err == nil {
 		if p.space(); p.pos != len(s) {
 			err = errors.New("trailing garbage")
@@ -124,13 +160,15 @@ func (p *jsonParser) array(depth int) (jsonValue, error) {
 	if p.next(']') {
 		return v, nil
 	}
+	mark := len(p.open)
 	for {
 		e, err := p.value(depth)
 		if err != nil {
 			return v, err
 		}
-		v.list = append(v.list, e)
+		p.open = append(p.open, e)
 		if p.next(']') {
+			v.list = p.close(mark)
 			return v, nil
 		}
 		if !p.next(',') {
@@ -145,7 +183,8 @@ func (p *jsonParser) object(depth int) (jsonValue, error) {
 	if p.next('}') {
 		return v, nil
 	}
-	var seen map[string]int // only in large objects
+	mark := len(p.open)
+	var seen map[string]int // only in large objects: where a member's value is
 	for {
 		if p.space(); p.pos >= len(p.s) || p.s[p.pos] != '"' {
 			return v, errors.New("syntax error parsing object expecting string")
@@ -167,27 +206,28 @@ func (p *jsonParser) object(depth int) (jsonValue, error) {
 				at = i
 			}
 		} else {
-			for i := 0; i < len(v.list); i += 2 {
-				if v.list[i].text == key {
-					at = i
+			for i := mark; i < len(p.open); i += 2 {
+				if p.open[i].text == key {
+					at = i + 1
 				}
 			}
 		}
 		if at >= 0 {
-			v.list[at+1] = e
+			p.open[at] = e
 		} else {
-			if seen != nil {
-				seen[key] = len(v.list)
-			}
-			v.list = append(v.list, jsonValue{kind: jsonString, text: key}, e)
-			if seen == nil && len(v.list) == 64 {
+			p.open = append(p.open, jsonValue{kind: jsonString, text: key}, e)
+			switch {
+			case seen != nil:
+				seen[key] = len(p.open) - 1
+			case len(p.open)-mark == 64:
 				seen = make(map[string]int)
-				for i := 0; i < len(v.list); i += 2 {
-					seen[v.list[i].text] = i
+				for i := mark; i < len(p.open); i += 2 {
+					seen[p.open[i].text] = i + 1
 				}
 			}
 		}
 		if p.next('}') {
+			v.list = p.close(mark)
 			return v, nil
 		}
 		if !p.next(',') {
@@ -319,14 +359,20 @@ func (p *jsonParser) hex4() (rune, bool) {
 
 // member returns the value under name in an object.
 func (v *jsonValue) member(name string) (*jsonValue, bool) {
+	m, _ := v.memberAt(name)
+	return m, m != nil
+}
+
+// memberAt returns also the position of the name in list.
+func (v *jsonValue) memberAt(name string) (*jsonValue, int) {
 	if v.kind == jsonObject {
 		for i := 0; i < len(v.list); i += 2 {
 			if v.list[i].text == name {
-				return &v.list[i+1], true
+				return &v.list[i+1], i
 			}
 		}
 	}
-	return nil, false
+	return nil, -1
 }
 
 // pairTagged returns the second element of ["tag", value].

@@ -123,12 +123,12 @@ func ParseSchema(b []byte) (*DatabaseSchema, error) {
 type fields struct {
 	v    *jsonValue
 	what string
-	used map[string]bool
+	used uint64 // by position of the member; nobody asks for the 65th
 	err  error
 }
 
 func newFields(v *jsonValue, what string) *fields {
-	f := &fields{v: v, what: what, used: make(map[string]bool)}
+	f := &fields{v: v, what: what}
 	if v.kind != jsonObject {
 		f.fail(errorf(ErrSyntax, "Parsing %s failed: Object expected.", what))
 	}
@@ -143,11 +143,11 @@ func (f *fields) fail(err error) {
 
 // get returns an optional member of one of the given kinds, or nil.
 func (f *fields) get(name string, kinds ...jsonKind) *jsonValue {
-	m, ok := f.v.member(name)
-	if !ok {
+	m, i := f.v.memberAt(name)
+	if m == nil {
 		return nil
 	}
-	f.used[name] = true
+	f.used |= 1 << (i / 2)
 	if len(kinds) > 0 && !slices.Contains(kinds, m.kind) {
 		f.mismatch(name)
 		return nil
@@ -175,7 +175,7 @@ func (f *fields) done() error {
 	}
 	first, others := "", 0
 	for i := 0; i < len(f.v.list); i += 2 {
-		if name := f.v.list[i].text; !f.used[name] {
+		if name := f.v.list[i].text; f.used&(1<<(i/2)) == 0 {
 			if others++; others == 1 {
 				first = name
 			}
