@@ -1,116 +1,15 @@
 package ovsdb
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 )
-
-// writerMain is the process that TestKill kills: it writes through the server,
-// as clients do, and prints what was acknowledged.
-func writerMain(dir string) {
-	fail := func(err error) {
-		if err != nil {
-			fmt.Println("error", err)
-			os.Exit(1)
-		}
-	}
-	d, err := ParseSchema([]byte(testSchemaJSON))
-	fail(err)
-	e, err := OpenBolt(filepath.Join(dir, "db"), BoltOptions{})
-	fail(err)
-	s, err := Open(context.Background(), e, []Database{{Schema: d}}, Options{CompactAt: 20_000, Logger: slog.New(slog.DiscardHandler)})
-	fail(err)
-	var out sync.Mutex
-	for w := range 4 {
-		go func() {
-			for i := 0; ; i++ {
-				name := fmt.Sprintf("%d-%d-%d", os.Getpid(), w, i)
-				rev, err := s.Update(context.Background(), d, OwnerNorthd, func(tx *Txn) error {
-					tx.Insert(d.Table("Switch"), UUID{}, map[string]Value{"name": name})
-					return nil
-				})
-				fail(err)
-				fail(s.WaitDurable(context.Background(), rev))
-				out.Lock()
-				fmt.Println("ack", rev, name)
-				out.Unlock()
-			}
-		}()
-	}
-	select {}
-}
-
-// TestKill: transactions that were acknowledged before kill -9 are there after
-// it, and the rest is a prefix of the order of revisions.
-func TestKill(t *testing.T) {
-	dir := t.TempDir()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	acked := make(map[string]uint64)
-	for round := range 5 {
-		cmd := exec.Command(exe)
-		cmd.Env = append(os.Environ(), "OVSDB_TEST_WRITER="+dir)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		for n := 0; lines.Scan(); n++ {
-			fields := strings.Fields(lines.Text())
-			if fields[0] != "ack" {
-				t.Fatal(lines.Text())
-			}
-			rev, _ := strconv.ParseUint(fields[1], 10, 64)
-			acked[fields[2]] = rev
-			if n == 150+37*round {
-				cmd.Process.Kill() // what the pipe still holds was acknowledged too
-			}
-		}
-		cmd.Wait()
-		d := testSchema(t)
-		e, err := OpenBolt(filepath.Join(dir, "db"), BoltOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := Open(context.Background(), e, []Database{{Schema: d}}, Options{Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		sn := s.Snapshot()
-		for name, rev := range acked {
-			if r := sn.Lookup(d.Table("Switch"), 0, name); r == nil || r.Revision() != rev {
-				t.Errorf("round %d: %s of revision %d was acknowledged and is %v", round, name, rev, r)
-			}
-		}
-		if uint64(sn.Len(d.Table("Switch"))) != sn.Revision() {
-			t.Errorf("round %d: %d rows at revision %d", round, sn.Len(d.Table("Switch")), sn.Revision())
-		}
-		if err := sn.dbs[0].check(); err != nil {
-			t.Error(err)
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-}
 
 // gate is an engine whose Append waits, and may fail.
 type gate struct {

@@ -12,9 +12,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv("OVSDB_TEST_WRITER"); dir != "" {
-		writerMain(dir)
-		return
+	switch dir := os.Getenv("OVSDB_TEST_DIR"); os.Getenv("OVSDB_TEST_CRASH") {
+	case "synced":
+		crashWriter(dir, 40, BoltOptions{})
+	case "unsynced":
+		crashWriter(dir, 40, BoltOptions{NoSync: true})
+	case "endless":
+		crashWriter(dir, 0, BoltOptions{})
 	}
 	if dir := os.Getenv("OVSDB_TEST_CONVERTER"); dir != "" {
 		converterMain(dir)
