@@ -37,7 +37,7 @@ const (
 type activeState struct {
 	state                   string
 	connected, disconnected time.Time // last; zero: never
-	err                     error     // last; nil: none
+	err                     error     // why there is no connection, if known
 }
 
 func (r *remote) enter(state string) {
@@ -58,7 +58,7 @@ func (r *remote) call(ctx context.Context) {
 			r.log.Info("connected", "peer", peerName(conn))
 			start := time.Now()
 			r.mu.Lock()
-			r.active.state, r.active.connected = stateActive, start
+			r.active.state, r.active.connected, r.active.err = stateActive, start, nil
 			r.mu.Unlock()
 			err = r.converse(ctx, conn, peer)
 			if err == nil {

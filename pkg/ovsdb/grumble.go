@@ -3,6 +3,7 @@ package ovsdb
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -65,7 +66,11 @@ func (srv *Server) complain(log *slog.Logger, msg, remote string, err error) {
 }
 
 func (srv *Server) say(log *slog.Logger, level slog.Level, msg, who string, err error) {
-	skip, missed := srv.grumbles.told(msg+"\x00"+who+"\x00"+err.Error(), time.Now())
+	what := err.Error()
+	if invalid := (x509.CertificateInvalidError{}); errors.As(err, &invalid) {
+		what = fmt.Sprint("certificate ", invalid.Reason) // the text has the time of day
+	}
+	skip, missed := srv.grumbles.told(msg+"\x00"+who+"\x00"+what, time.Now())
 	if skip {
 		level = slog.LevelDebug
 	} else if missed > 0 {
@@ -74,8 +79,13 @@ func (srv *Server) say(log *slog.Logger, level slog.Level, msg, who string, err 
 	log.Log(context.Background(), level, msg, "error", err)
 }
 
-// explainHandshake adds to the error of a handshake what the peer seems to be.
+// explainHandshake adds to the error of a handshake who the peer says it is, or
+// what it seems to be.
 func explainHandshake(err error) error {
+	var unverified *tls.CertificateVerificationError
+	if errors.As(err, &unverified) && len(unverified.UnverifiedCertificates) > 0 {
+		return fmt.Errorf("the certificate of %q: %w", unverified.UnverifiedCertificates[0].Subject.CommonName, err)
+	}
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.RecordHeader[0] == '{' {
 		return fmt.Errorf("the peer speaks JSON-RPC without TLS; it has to use ssl:, not tcp: (%w)", err)
