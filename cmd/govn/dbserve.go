@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"govn/northd"
 	"govn/pkg/daemon"
@@ -39,7 +37,8 @@ client asks: then a crash of the machine may cost the last transactions, and an 
 	fs := c.Flags()
 	fs.SortFlags = false
 	fs.String("schema", "northbound", "`LIST` of databases to serve: files of schemas, or names that \"govn schema\" knows")
-	fs.String("listen", "punix:"+filepath.Join(daemon.RunDir(), "db.sock"), "`LIST` of ptcp:PORT[:IP] and punix:PATH")
+	fs.String("listen", "punix:"+filepath.Join(daemon.RunDir(), "db.sock"), "`LIST` of connection methods, as ovsdb-server's --remote: ptcp:, pssl:, punix:, tcp:, ssl:, unix:, db:DB,TABLE,COLUMN")
+	addKeyFlags(c)
 	fs.Bool("relaxed", false, "sync to disk after the answer, unless a transaction asks to be durable")
 	addDaemonFlags(c)
 	return c
@@ -48,8 +47,9 @@ client asks: then a crash of the machine may cost the last transactions, and an 
 // serveDB serves a file until ctx ends.
 func serveDB(ctx context.Context, d *daemon.Daemon, s *settings, file string) (err error) {
 	names, err1 := s.list("schema")
-	remotes, err2 := s.list("listen")
-	if err := errors.Join(err1, err2); err != nil {
+	remotes, err2 := s.remotes("listen")
+	keys, err3 := keyFlags(s)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
 	var dbs []ovsdb.Database
@@ -70,20 +70,12 @@ func serveDB(ctx context.Context, d *daemon.Daemon, s *settings, file string) (e
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	srv := ovsdb.NewServer(store, ovsdb.ServerOptions{Logger: d.Logger, Relaxed: s.boolean("relaxed")})
-	var listeners []net.Listener
-	for _, remote := range remotes {
-		l, err := ovsdb.ListenRemote(remote)
-		if err != nil {
-			for _, l := range listeners {
-				err = errors.Join(err, l.Close())
-			}
-			return err
-		}
-		listeners = append(listeners, l)
+	opened, err := srv.OpenRemotes(ovsdb.RemotesOptions{Remotes: remotes, Keys: keys})
+	if err != nil {
+		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	for _, l := range listeners {
-		g.Go(func() error { return srv.Serve(ctx, l) })
+	if d.Registry != nil {
+		d.Registry.MustRegister(srv.RemoteMetrics(""))
 	}
 	var served []string
 	for _, db := range dbs {
@@ -92,7 +84,7 @@ func serveDB(ctx context.Context, d *daemon.Daemon, s *settings, file string) (e
 	northd.StoreCommands(d.Handle, store, served)
 	d.AddMemory(northd.StoreMemory(store))
 	d.Ready()
-	return g.Wait()
+	return opened.Run(ctx)
 }
 
 // readSchema reads a schema of ours by its name, or a file.

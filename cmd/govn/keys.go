@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,4 +36,19 @@ func keyFlags(s *settings) (certs.Files, error) {
 		f.CACert, f.BootstrapCA = file, true
 	}
 	return f, nil
+}
+
+// remotes is a list of connection methods. "db:DB,TABLE,COLUMN" has commas of its
+// own.
+func (s *settings) remotes(key string) (out []string, err error) {
+	words, err := s.list(key)
+	for i := 0; i < len(words); i++ {
+		word := words[i]
+		if strings.HasPrefix(word, "db:") && i+2 < len(words) {
+			word = strings.Join(words[i:i+3], ",")
+			i += 2
+		}
+		out = append(out, word)
+	}
+	return out, err
 }

@@ -36,8 +36,8 @@ func newNorthdCommand() *cobra.Command {
 }
 
 func runNorthd(ctx context.Context, d *daemon.Daemon, s *settings) error {
-	nb, err1 := s.list("nb-listen")
-	sb, err2 := s.list("sb-listen")
+	nb, err1 := s.remotes("nb-listen")
+	sb, err2 := s.remotes("sb-listen")
 	fabric, err3 := s.list("fabric-listen")
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
