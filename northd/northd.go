@@ -83,6 +83,8 @@ func Run(ctx context.Context, o Options) error {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	collect := deferCollection(startHeap)
+	defer collect()
 	schemas, err := Schemas()
 	if err != nil {
 		return err
@@ -97,7 +99,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("opening %s: %w", o.Store, err), engine.Close())
 	}
-	d := &daemon{o: o, schemas: schemas, columns: columns, flows: flows, store: store}
+	d := &daemon{o: o, started: collect, schemas: schemas, columns: columns, flows: flows, store: store}
 	err = d.run(ctx)
 	return errors.Join(err, store.Close())
 }
@@ -108,6 +110,7 @@ type daemon struct {
 	columns *topology.Columns
 	flows   *compile.FlowTable
 	store   *ovsdb.Store
+	started func() // the start is over
 
 	registry *southbound.Registry
 	progress *southbound.Progress
@@ -154,6 +157,7 @@ func (d *daemon) run(ctx context.Context) error {
 		return nil
 	})
 	d.commands(zone)
+	d.started()
 	if d.o.Ready != nil {
 		d.o.Ready()
 	}
