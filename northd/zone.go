@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -116,26 +117,41 @@ func (z *Zone) Start(ctx context.Context) error {
 	if err := southbound.WriteRoles(ctx, z.store, z.schemas.SB); err != nil {
 		return err
 	}
-	sn := z.program.Reader.Snapshot()
-	if err := z.alloc.All(ctx, z.store, sn); err != nil {
-		z.log.Error("tunnel keys cannot be given out", "err", err)
-	}
-	if _, err := z.ipam.All(ctx, z.store, sn); err != nil {
-		z.log.Error("addresses cannot be given out", "err", err)
-	}
-	if err := z.tags.All(ctx, z.store, sn); err != nil {
-		z.log.Error("a port gets no VLAN tag", "err", err)
-	}
-	if _, err := z.sessions.All(ctx, z.store, sn); err != nil {
-		z.log.Error("a BFD session gets no number", "err", err)
-	}
-	if _, err := z.groups.All(ctx, z.store, sn); err != nil {
-		z.log.Error("a forwarding group gets no id", "err", err)
-	}
-	if _, err := z.numbers.All(ctx, z.store, sn); err != nil {
-		z.log.Error("a route or policy gets no number", "err", err)
-	}
+	z.allocateAll(ctx)
 	return z.round(ctx, nil)
+}
+
+// allocateAll lets the stages before the compile look at all that is there. They
+// know nothing of each other, so they do it at once.
+func (z *Zone) allocateAll(ctx context.Context) {
+	sn := z.program.Reader.Snapshot()
+	var all sync.WaitGroup
+	for _, stage := range []struct {
+		problem string
+		all     func(context.Context, *ovsdb.Store, *ovsdb.Snapshot) error
+	}{
+		{"tunnel keys cannot be given out", z.alloc.All},
+		{"addresses cannot be given out", only(z.ipam.All)},
+		{"a port gets no VLAN tag", z.tags.All},
+		{"a BFD session gets no number", only(z.sessions.All)},
+		{"a forwarding group gets no id", only(z.groups.All)},
+		{"a route or policy gets no number", only(z.numbers.All)},
+	} {
+		all.Go(func() {
+			if err := stage.all(ctx, z.store, sn); err != nil {
+				z.log.Error(stage.problem, "err", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// only is fn without whether it wrote anything.
+func only(fn func(context.Context, *ovsdb.Store, *ovsdb.Snapshot) (bool, error)) func(context.Context, *ovsdb.Store, *ovsdb.Snapshot) error {
+	return func(ctx context.Context, s *ovsdb.Store, sn *ovsdb.Snapshot) error {
+		_, err := fn(ctx, s, sn)
+		return err
+	}
 }
 
 // Run runs rounds until the context ends.
