@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"unsafe"
 )
 
 // The log's encoding. Integers are uvarints unless sizes are given; a string is
@@ -304,8 +305,9 @@ var errShort = errors.New("unexpected end")
 
 // logReader reads an entry or part; the first mistake sticks.
 type logReader struct {
-	b   []byte
-	err error
+	b     []byte
+	err   error
+	texts *interner // optional
 }
 
 func (r *logReader) take(n uint64) []byte {
@@ -377,7 +379,11 @@ func (r *logReader) atom() Atom {
 	case TypeBoolean:
 		return r.byte() != 0
 	case TypeString:
-		return r.text()
+		b := r.take(r.uvarint())
+		if r.texts == nil || len(b) == 0 {
+			return string(b)
+		}
+		return r.texts.atom(unsafe.String(&b[0], len(b)))
 	case TypeUUID:
 		return r.uuid()
 	default:

@@ -18,6 +18,7 @@ type loader struct {
 	schemas  []*DatabaseSchema // that rows have by now, by database
 	recorded []bool            // the log says so
 	rows     [][]map[UUID]*Row // by database and table
+	texts    *interner
 	parts    int
 	total    uint64
 	complete bool // the last part was there
@@ -29,7 +30,7 @@ type loader struct {
 var ErrUnlisted = errors.New("ovsdb: the log has a database that is not among those to be opened")
 
 func (s *Store) load(ctx context.Context, empty *Snapshot) (*Snapshot, error) {
-	l := &loader{store: s, state: empty}
+	l := &loader{store: s, state: empty, texts: newInterner(4096)}
 	for _, d := range s.dbs {
 		l.schemas = append(l.schemas, d.Schema)
 		l.rows = append(l.rows, noRows(d.Schema))
@@ -121,6 +122,9 @@ func (l *loader) part(revision uint64, data []byte) error {
 
 func (l *loader) readPart(revision uint64, data []byte) error {
 	kind, r, err := openEntry(data, revision)
+	if r != nil {
+		r.texts = l.texts
+	}
 	switch {
 	case err != nil:
 		return err
@@ -246,6 +250,9 @@ func (l *loader) entry(e Entry) error {
 
 func (l *loader) readEntry(e Entry) error {
 	kind, r, err := openEntry(e.Data, e.Revision)
+	if r != nil {
+		r.texts = l.texts
+	}
 	switch {
 	case err != nil:
 		return err

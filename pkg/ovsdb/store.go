@@ -107,8 +107,9 @@ type Store struct {
 	cluster UUID
 	dbs     []*database
 
-	// writing serialises transactions.
+	// writing serialises transactions. It guards texts.
 	writing sync.Mutex
+	texts   *interner
 	// publish guards tail and current together; held for moments only.
 	publish sync.Mutex
 	current atomic.Pointer[Snapshot]
@@ -147,7 +148,7 @@ func Open(ctx context.Context, e Engine, dbs []Database, o Options) (*Store, err
 	if o.FollowDelay == 0 {
 		o.FollowDelay = time.Millisecond
 	}
-	s := &Store{log: o.Logger, opts: o, engine: e, stop: make(chan struct{}), tail: newCommitNode()}
+	s := &Store{log: o.Logger, opts: o, engine: e, stop: make(chan struct{}), tail: newCommitNode(), texts: newInterner(1024)}
 	s.history.limit = o.History
 	snapshot := &Snapshot{}
 	for _, db := range dbs {

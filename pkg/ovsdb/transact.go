@@ -51,6 +51,7 @@ func (tr *transaction) run(waited time.Duration) outcome {
 	tr.store.writing.Lock()
 	defer tr.store.writing.Unlock()
 	x.txn = newTxn(tr.store.Snapshot(), tr.db, tr.who)
+	x.intern = tr.store.texts
 	return x.all(func() (uint64, error) { return tr.store.commit(x.txn) })
 }
 
@@ -69,6 +70,7 @@ type symbol struct {
 
 type executor struct {
 	*transaction
+	intern  *interner // nil unless the transaction writes
 	txn     *Txn
 	names   map[string]*symbol
 	virtual map[string][]*Row // by table
@@ -76,6 +78,9 @@ type executor struct {
 	timeout time.Duration // least of the waits that block; negative: none
 	out     []byte
 }
+
+// text implements texts. The store's interner belongs to who writes.
+func (x *executor) text(s string) Atom { return x.intern.atom(s) }
 
 // resolve implements symbols.
 func (x *executor) resolve(name string) UUID { return x.symbol(name).uuid }

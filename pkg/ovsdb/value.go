@@ -162,6 +162,12 @@ type symbols interface {
 	resolve(name string) UUID
 }
 
+// texts may be what implements symbols too.
+type texts interface {
+	// text returns the string as an Atom that shares no memory with s.
+	text(s string) Atom
+}
+
 func syntaxError(v *jsonValue, details string) *Error {
 	return &Error{Kind: ErrSyntax, Details: details, Syntax: v.short()}
 }
@@ -172,7 +178,11 @@ func (b *BaseType) parseAtom(v *jsonValue, names symbols) (Atom, error) {
 	switch b.Type {
 	case TypeString:
 		if v.kind == jsonString {
-			a = strings.Clone(v.text)
+			if t, ok := names.(texts); ok {
+				a = t.text(v.text)
+			} else {
+				a = strings.Clone(v.text)
+			}
 		}
 	case TypeInteger:
 		if n, ok := v.integer(); ok {

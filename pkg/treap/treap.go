@@ -31,13 +31,20 @@ type Ops[K, V any] interface {
 	Equal(a, b V) bool
 }
 
+// node has its value before its key: a value without size at the end would take
+// room. Half of the priority is plenty; what ties is ordered by key.
 type node[K, V any] struct {
 	left, right *node[K, V]
-	priority    uint64
 	sum         Sum
-	size        int
-	key         K
 	value       V
+	key         K
+	priority    uint32
+	size        uint32
+}
+
+func priorityOf[K, V any, O Ops[K, V]](k K) uint32 {
+	var o O
+	return uint32(o.Priority(k) >> 32)
 }
 
 // Tree is an immutable ordered map. The zero value is empty.
@@ -47,7 +54,7 @@ func (n *node[K, V]) count() int {
 	if n == nil {
 		return 0
 	}
-	return n.size
+	return int(n.size)
 }
 
 func (n *node[K, V]) total() Sum {
@@ -64,7 +71,7 @@ func (n *node[K, V]) own() Sum { return n.sum.Sub(n.left.total()).Sub(n.right.to
 func (n *node[K, V]) link(own Sum, left, right *node[K, V]) *node[K, V] {
 	return &node[K, V]{
 		left: left, right: right, priority: n.priority, key: n.key, value: n.value,
-		size: 1 + left.count() + right.count(),
+		size: uint32(1 + left.count() + right.count()),
 		sum:  own.Add(left.total()).Add(right.total()),
 	}
 }
@@ -108,7 +115,7 @@ func (t Tree[K, V, O]) Get(k K) (V, bool) {
 // With returns the tree with v under k.
 func (t Tree[K, V, O]) With(k K, v V) Tree[K, V, O] {
 	var o O
-	n := &node[K, V]{priority: o.Priority(k), sum: o.Hash(k, v), size: 1, key: k, value: v}
+	n := &node[K, V]{priority: priorityOf[K, V, O](k), sum: o.Hash(k, v), size: 1, key: k, value: v}
 	return Tree[K, V, O]{t.insert(t.root, n)}
 }
 
@@ -245,7 +252,7 @@ func Build[K, V any, O Ops[K, V]](elements []Element[K, V]) Tree[K, V, O] {
 		if i+1 < len(elements) && o.Compare(e.Key, elements[i+1].Key) == 0 {
 			continue
 		}
-		n := &node[K, V]{priority: o.Priority(e.Key), sum: o.Hash(e.Key, e.Value), size: 1, key: e.Key, value: e.Value}
+		n := &node[K, V]{priority: priorityOf[K, V, O](e.Key), sum: o.Hash(e.Key, e.Value), size: 1, key: e.Key, value: e.Value}
 		var below *node[K, V]
 		for len(spine) > 0 && t.above(n, spine[len(spine)-1]) {
 			below = spine[len(spine)-1]
@@ -269,7 +276,7 @@ func Build[K, V any, O Ops[K, V]](elements []Element[K, V]) Tree[K, V, O] {
 
 // complete completes a node whose children are final: until then sum is its own.
 func complete[K, V any](n *node[K, V]) {
-	n.size = 1 + n.left.count() + n.right.count()
+	n.size = uint32(1 + n.left.count() + n.right.count())
 	n.sum = n.sum.Add(n.left.total()).Add(n.right.total())
 }
 
@@ -298,9 +305,9 @@ func (t Tree[K, V, O]) check(n *node[K, V]) (Sum, error) {
 		return sum, fmt.Errorf("treap: key %v is out of order", n.key)
 	case n.left != nil && !t.above(n, n.left), n.right != nil && !t.above(n, n.right):
 		return sum, fmt.Errorf("treap: key %v is below a lower priority", n.key)
-	case n.priority != o.Priority(n.key):
+	case n.priority != priorityOf[K, V, O](n.key):
 		return sum, fmt.Errorf("treap: key %v has a foreign priority", n.key)
-	case n.size != 1+n.left.count()+n.right.count():
+	case n.count() != 1+n.left.count()+n.right.count():
 		return sum, fmt.Errorf("treap: key %v has size %d", n.key, n.size)
 	case n.sum != sum:
 		return sum, fmt.Errorf("treap: key %v has a wrong sum", n.key)
