@@ -165,6 +165,7 @@ func (p *Program) checkGateway(c *incr.Ctx, m topology.Member) error {
 	if e, ok := p.Reader.GatewayProblem(c, port).(*topology.FieldError); ok {
 		p.warn(c, e)
 	}
+	p.checkFlood(c, port)
 	return nil
 }
 

@@ -130,6 +130,7 @@ func (p *Program) runRouterDatapath(c *incr.Ctx, lr ovsdb.UUID) error {
 	p.routers.ports.Each(c, lr, p.neighbours.configs)
 	p.routers.ports.Each(c, lr, p.gateways.check)
 	p.routers.ports.Each(c, lr, p.gateways.port)
+	p.checkRelay(c, lr)
 	p.eachRoute(c, lr)
 	p.policies.list.Each(c, lr, p.policies.unit)
 	key, err := p.datapathKey.Get(c, lr)

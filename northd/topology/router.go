@@ -87,6 +87,8 @@ var (
 	ErrNameTaken = errors.New("a switch port has this name; the southbound database has both in one table")
 	// ErrTwoRouters is the problem of a port that is in several routers.
 	ErrTwoRouters = errors.New("the port is in another router, too, and counts there")
+	// ErrNoRelay is the problem of an option that has multicast forwarded.
+	ErrNoRelay = errors.New("routers do not forward multicast yet; the option has no effect")
 )
 
 // Option keys.
