@@ -47,6 +47,7 @@ func (c *controller) evaluate() {
 	ch := c.host.Round()
 	for id, p := range ch.Placed {
 		c.resided(id.Datapath, c.placed[id], p)
+		c.settled(c.placed[id], p)
 		if p.Where == physical.Nowhere && p.Name == "" {
 			delete(c.placed, id)
 		} else {

@@ -350,6 +350,7 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 		c.watchTunnel(name, now)
 	}
 	c.claim(name, old, now)
+	c.activated(name, old, now)
 	if now == nil {
 		delete(c.ifaces, name)
 		return

@@ -43,6 +43,7 @@ func (c *controller) handle() {
 		abi.PuntTCPReset:   (&punt.TCPReset{Send: c.sendPacket}).Handle,
 		abi.PuntSCTPAbort:  (&punt.SCTPAbort{Send: c.sendPacket}).Handle,
 		abi.PuntNDRAOpts:   (&punt.NDRA{Resume: c.resume}).Handle,
+		abi.PuntActivate:   c.activate,
 		abi.PuntBindVPort:  (&punt.VirtualPorts{Bind: c.bindVirtual}).Handle,
 	} {
 		c.punts.Register(opcode, fn)

@@ -309,6 +309,8 @@ func (z *zone) full(t testing.TB, path string) string {
 // difference is the lines that only one of the dumps has.
 func difference(a, b string) string {
 	as, bs := strings.Split(a, "\n"), strings.Split(b, "\n")
+	slices.Sort(as) // an entry may have several lines
+	slices.Sort(bs)
 	var out []string
 	for _, l := range as {
 		if _, found := slices.BinarySearch(bs, l); !found && l != "" {

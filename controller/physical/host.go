@@ -93,11 +93,12 @@ type Placement struct {
 	Groups    string // keys of its multicast groups, in order, as text
 	Learn     bool
 	Peer      PortID // of a patch port; Here
+	Awaits    Awaits // whether the port is blocked until its workload says that it runs here
 }
 
 func (p Placement) hash() incr.Hash {
 	h := incr.CellOf(uint64(p.Where), p.Name, p.Interface, uint64(p.OFPort), uint64(p.Tag), p.Chassis, p.Groups, uint64(p.Kind), flag(p.Any), uint64(p.Via), flag(p.Learn), uint64(p.EthType), p.Backups,
-		uint64(p.Peer.Datapath), uint64(p.Peer.Port))
+		uint64(p.Peer.Datapath), uint64(p.Peer.Port), uint64(p.Awaits))
 	for _, hop := range p.Also {
 		h = incr.CellOf(h, hop.Chassis, uint64(hop.OFPort))
 	}
@@ -449,6 +450,7 @@ func (h *Host) port(c *incr.Ctx, id PortID) error {
 			return nil // it gets one between the passes; with none left, the port stays down
 		}
 		b.localPort(id, p, zone)
+		b.blocked(id, p)
 		if err := h.routerMACs(c, b, id, p, zone); err != nil {
 			return err
 		}

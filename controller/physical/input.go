@@ -63,6 +63,8 @@ type inputs struct {
 	sessions map[BFDID]*proto.BfdSession
 	yielding map[string]bool // HA groups
 
+	activated map[string]bool // iface-ids; see [Host.SetActivated]
+
 	haGroups map[string]*proto.HAGroup
 	hosting  map[string]bool // HA groups whose ports this chassis hosts
 }
@@ -73,7 +75,7 @@ func newInputs() inputs {
 		bodies: map[state.Hash]*Body{}, barred: map[state.Hash]bool{}, ifaces: map[string]map[string]int{},
 		tunnels: map[string]int{}, patches: map[string]int{}, macs: map[string]uint64{}, fdb: map[MACID]uint32{}, learned: map[MACID]uint32{},
 		zones: NewZones(), groups: map[GroupID]*members{}, ofgroups: map[uint32]map[uint32]*proto.Group{},
-		sessions: map[BFDID]*proto.BfdSession{}, yielding: map[string]bool{},
+		sessions: map[BFDID]*proto.BfdSession{}, yielding: map[string]bool{}, activated: map[string]bool{},
 		haGroups: map[string]*proto.HAGroup{}, hosting: map[string]bool{},
 	}
 }

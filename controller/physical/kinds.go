@@ -100,6 +100,7 @@ func (h *Host) local(c *incr.Ctx, id PortID, port *proto.Port, p *Placement) boo
 	switch {
 	case p.Kind == KindVIF:
 		plug(port.Name, 0)
+		h.awaits(c, port, p)
 	case p.Kind == KindL2Gateway:
 		h.patched(c, port, p)
 	case p.Kind == KindVirtual:

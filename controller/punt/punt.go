@@ -168,5 +168,5 @@ func Cause(opcode uint16) string {
 var causes = map[uint16]string{
 	abi.PuntPutFDB: "put_fdb", abi.PuntNDNA: "nd_na", abi.PuntARP: "arp", abi.PuntNDNS: "nd_ns",
 	abi.PuntPutARP: "put_arp", abi.PuntPutND: "put_nd", abi.PuntICMP4: "icmp4", abi.PuntICMP6: "icmp6",
-	abi.PuntBFD: "bfd", abi.PuntBindVPort: "bind_vport", abi.PuntTCPReset: "tcp_reset", abi.PuntSCTPAbort: "sctp_abort", abi.PuntNDNARouter: "nd_na_router", abi.PuntNDRAOpts: "put_nd_ra_opts",
+	abi.PuntBFD: "bfd", abi.PuntBindVPort: "bind_vport", abi.PuntTCPReset: "tcp_reset", abi.PuntSCTPAbort: "sctp_abort", abi.PuntActivate: "activation_rarp", abi.PuntNDNARouter: "nd_na_router", abi.PuntNDRAOpts: "put_nd_ra_opts",
 }

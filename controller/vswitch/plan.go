@@ -267,13 +267,18 @@ func (p *planner) iface(br *bridgeRow, name string) {
 	if keys.Since != 0 {
 		put[KeySince] = strconv.FormatInt(keys.Since, 10)
 	}
+	if keys.Activated != "" {
+		put[KeyActivated] = keys.Activated
+	} else if p.w.Settled {
+		gone = append(gone, KeyActivated)
+	}
 	if p.w.Settled {
 		_, has := i.ExternalIDs[KeyInstalled]
 		switch {
 		case keys.Installed && i.ExternalIDs[KeyInstalled] != "true":
 			put[KeyInstalled], put[KeyInstalledTS] = "true", strconv.FormatInt(p.now, 10)
 		case !keys.Installed && has:
-			gone = []string{KeyInstalled, KeyInstalledTS}
+			gone = append(gone, KeyInstalled, KeyInstalledTS)
 		}
 	}
 	p.setKeys("Interface", uuid, "external_ids", i.ExternalIDs, put, gone)

@@ -34,6 +34,9 @@ func (i *Interface) Since() int64 {
 	return n
 }
 
+// Activated is the iface-id that the controller wrote down with Keys.Activated.
+func (i *Interface) Activated() string { return i.ExternalIDs[KeyActivated] }
+
 // Usable tells whether packets can be sent to the interface.
 func (i *Interface) Usable() bool { return i.OFPort > 0 && i.OFPort < 0xff00 }
 
@@ -103,8 +106,9 @@ func (p Patch) key() string {
 
 // Keys are what the controller keeps in external_ids of an interface.
 type Keys struct {
-	Installed bool  // ovn-installed, with ovn-installed-ts: its flows are in
-	Since     int64 // govn-since: when it was first seen, in unix milliseconds; 0: leave
+	Installed bool   // ovn-installed, with ovn-installed-ts: its flows are in
+	Since     int64  // govn-since: when it was first seen, in unix milliseconds; 0: leave
+	Activated string // govn-activated: the iface-id whose workload runs here though its port is moving
 }
 
 // The parts of a wish that may be large share what did not change with the wish
@@ -157,6 +161,7 @@ const (
 	KeyInstalled     = "ovn-installed"      // Interface
 	KeyInstalledTS   = "ovn-installed-ts"   // Interface: unix milliseconds
 	KeySince         = "govn-since"         // Interface: unix milliseconds
+	KeyActivated     = "govn-activated"     // Interface: its iface-id
 	KeyNbCfg         = "ovn-nb-cfg"         // Bridge
 	PrefixZone       = "ct-zone-"           // Bridge
 )

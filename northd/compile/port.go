@@ -92,10 +92,15 @@ const (
 	optionPassthru = "vlan-passthru"
 	optionEthType  = "ethtype"
 	optionPeer     = "peer"
+
+	optionActivation = "activation-strategy"
 )
 
 // hostOptions are the options that a chassis needs.
 func hostOptions(port *topology.Port) map[string]string {
+	if port.Activation == topology.ActivationRARP {
+		return map[string]string{optionActivation: port.Activation}
+	}
 	if !port.Physical() {
 		return nil
 	}

@@ -91,6 +91,7 @@ func (r *Reader) readKind(c *incr.Ctx, p *Port, row *ovsdb.Row) error {
 		if v, there := row.Opt(l.ParentName); there {
 			p.Parent = v.(string)
 		}
+		p.Activation = row.Map(l.Options).Str(optionActivation)
 		p.readTag(r, row)
 	case TypeLocalnet, TypeL2Gateway:
 		return r.readProvider(p, row)

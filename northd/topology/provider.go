@@ -13,6 +13,10 @@ const (
 	optionNetwork  = "network_name"
 	optionLearnFDB = "localnet_learn_fdb"
 	optionEthType  = "ethtype"
+
+	optionActivation = "activation-strategy"
+
+	ActivationRARP = "rarp" // an additional location of a port waits for a RARP packet
 	optionGateway  = "l2gateway-chassis"
 )
 
@@ -53,6 +57,8 @@ var (
 	ErrNoParents = errors.New("none of virtual-parents is a port of a workload on this switch; no chassis will have the port")
 	// ErrUnhosted is the problem of an external port that no chassis hosts.
 	ErrUnhosted = errors.New("an external port needs chassis that may host it; without them no router hears it")
+	// ErrActivation is the problem of a port with an unknown activation-strategy.
+	ErrActivation = errors.New("activation-strategy is not " + ActivationRARP + "; additional locations are used at once")
 	// ErrNoLocalnet is the problem of an external port that leads nowhere.
 	ErrNoLocalnet = errors.New("an external port needs a localnet port on its switch")
 )
@@ -62,6 +68,10 @@ var (
 // localnet port.
 func (r *Reader) ProviderProblem(c *incr.Ctx, p *Port, localnet bool) error {
 	switch p.Type {
+	case TypeVIF:
+		if p.Activation != "" && p.Activation != ActivationRARP {
+			return r.fieldError(p, "options", fmt.Errorf("%q: %w", p.Activation, ErrActivation))
+		}
 	case TypeLocalnet:
 		if p.EthType != "" && p.EthType != EthType8021Q && p.EthType != EthType8021AD {
 			return r.fieldError(p, "options", fmt.Errorf("%q: %w", p.EthType, ErrEthType))

@@ -41,6 +41,7 @@ type Port struct {
 	Gateway      string    // of an l2gateway port: the chassis that it is on
 	HAGroup      HAGroupID // of an external port: the chassis that may host it
 	Virtual      *Virtual  // of a virtual port
+	Activation   string    // options:activation-strategy of a VIF
 	LearnFDB     bool      // of a localnet port: options:localnet_learn_fdb
 	Passthru     bool      // other_config:vlan-passthru of its switch
 	RouterPort   string    // of a router port's peer: options:router-port
@@ -170,6 +171,7 @@ func (p *Port) AppendHash(b []byte) []byte {
 	b = appendText(b, p.Network)
 	b = appendText(b, p.EthType)
 	b = appendText(b, p.Gateway)
+	b = appendText(b, p.Activation)
 	b = p.Virtual.appendHash(b)
 	b = append(append(b, byte(p.HAGroup.Kind)), p.HAGroup.Row[:]...)
 	b = appendText(b, p.Dynamic)

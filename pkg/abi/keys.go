@@ -76,6 +76,8 @@ const (
 
 	PuntBindVPort = 20 // what reg14 sends has the address of a virtual port; argument: key of that port; the packet goes on by itself
 
+	PuntActivate = 21 // a RARP packet of an additional location of reg14 that is not in use yet
+
 	PuntARP        = 3  // next hop reg0 is not known: hold the packet, make a request for it, then do the actions that follow
 	PuntNDNS       = 4  // likewise next hop xxreg0, a neighbour solicitation
 	PuntPutARP     = 5  // reg0 is at eth_src behind (metadata, reg14); the packet goes on by itself
