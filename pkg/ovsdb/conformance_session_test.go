@@ -70,6 +70,7 @@ func TestBlockedWaitsLikeStock(t *testing.T) {
 	if m := b.ours.client(t, "a").await(second[b.ours]); string(m.Error) != `"canceled"` {
 		t.Errorf("a canceled transaction: %s %s", m.Result, m.Error)
 	}
+	b.as("a", "echo", `["the cancel was read"]`)
 	b.as("b", "transact", `["Test",{"op":"insert","table":"Switch","row":{"name":"flash"}}]`)
 	b.as("a", "echo", `["nothing came"]`)
 	// The results before the wait are made anew when it runs again.

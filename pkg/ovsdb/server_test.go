@@ -355,8 +355,12 @@ func TestVirtualTable(t *testing.T) {
 	expect(`"delete":null`)
 	flows.put("c", 9)
 	c.result("monitor_cond_change", `["m","m",{"Flow":[{"where":[["priority",">",5]]}]}]`)
-	if len(c.notes) != 1 || strings.Count(string(c.notes[0].Params), `"insert"`) != 2 || strings.Count(string(c.notes[0].Params), `"delete"`) != 1 {
-		t.Errorf("%s", c.notes)
+	if len(c.notes) == 1 && strings.Count(string(c.notes[0].Params), `"insert"`) == 1 {
+		c.notes = append(c.notes, c.receive()) // the hub brought c only now
+	}
+	all := fmt.Sprintf("%s", c.notes)
+	if strings.Count(all, `"insert"`) != 2 || strings.Count(all, `"delete"`) != 1 {
+		t.Error(all)
 	}
 	c.conn.Close()
 	eventually(t, "the watch ends with the connection", func() bool {
