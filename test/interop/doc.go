@@ -10,4 +10,8 @@
 //
 // UUIDs are replaced by <uuid> in output; in the databases at the end each is
 // replaced by a name made of what the row holds, so that references count.
+//
+// Clients of the database are stock as well: ovsdb-client, Debian's Python IDL
+// (testdata/idl.py) and a Go program on libovsdb run on our server and on
+// ovsdb-server, through restarts, and must see the same.
 package interop
