@@ -22,11 +22,14 @@ any.
 "left out" means that the compile does without the object: an address that does
 not parse, a type that is not known, no free key. "ambiguous" means that it is
 used, and that what happens may not be what was meant: two ports of a switch with
-the same address.
+the same address, a name that leads nowhere. "ignored" is a value that means
+nothing: a key of options that ovn-nb(5) does not document, a value that is not of
+the key's type or out of its range. "not compiled" is configured, and this version
+does without.
 
 Such objects are accepted by default, because tools store what they like. With
-options:govn-strict=true in NB_Global a transaction is refused that would leave a
-port that the compile could not use.
+options:govn-strict=true in NB_Global a transaction is refused that writes what
+would be in this list.
 ` + socketHelp,
 		Example: `  govn lint
   govn nbctl lint

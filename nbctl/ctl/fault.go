@@ -48,7 +48,9 @@ func (r *run) check(txn *idl.Txn) {
 			if f.Unknown {
 				continue // whoever writes it knows it; lint lists it
 			}
-			if _, ok := row.Written(row.Table.Schema.Column(f.Column)); !ok {
+			if c := column(row, f.Column); c == nil {
+				continue
+			} else if _, ok := row.Written(c); !ok {
 				continue
 			}
 			r.warnf("%s %s: this cannot be used\n%s", table, f.Place(), indented(&f.Error))
@@ -56,16 +58,27 @@ func (r *run) check(txn *idl.Txn) {
 	}
 }
 
+// column is a column of the table of a row, nil if the server has none of that
+// name.
+func column(row *idl.Row, name string) *ovsdb.ColumnSchema {
+	for _, c := range row.Table.Schema.Columns {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
 // written shows what a transaction writes into a row.
 type written struct{ row *idl.Row }
 
-func (w written) datum(column string) idl.Datum {
-	c := w.row.Table.Schema.Column(column)
+func (w written) datum(name string) idl.Datum {
+	c := column(w.row, name)
 	if c == nil || c.Type.Key.Type != ovsdb.TypeString {
 		return idl.Datum{}
 	}
 	d, ok := w.row.Written(c)
-	if !ok && column == "options" {
+	if !ok && name == "options" {
 		// What they say of other columns matters, not whether they are right.
 		d, _ = w.row.Known(c)
 	}

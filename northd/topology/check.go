@@ -35,6 +35,19 @@ func (c *Columns) CheckChanges(after *ovsdb.Snapshot, changes []ovsdb.Change, wh
 			rows = append(rows, checkedRow{ch.Table, ch.UUID})
 		}
 	}
+	if err := c.checkMembers(after, members, routers, rows); err != nil {
+		return refusal(err)
+	}
+	for i := range changes {
+		if err := checkValues(after, &changes[i]); err != nil {
+			return refusal(err)
+		}
+	}
+	return nil
+}
+
+// checkMembers reads ports and rows as the compiler does.
+func (c *Columns) checkMembers(after *ovsdb.Snapshot, members, routers map[Member]bool, rows []checkedRow) error {
 	if len(members)+len(routers)+len(rows) == 0 {
 		return nil
 	}
@@ -61,9 +74,14 @@ func (c *Columns) CheckChanges(after *ovsdb.Snapshot, changes []ovsdb.Change, wh
 	}
 	e.Run()
 	for _, bad := range e.Errors() {
-		return &ovsdb.Error{Kind: ovsdb.ErrConstraint, Details: bad.Err.Error() + " (" + StrictOption + " is set)"}
+		return bad.Err
 	}
 	return nil
+}
+
+// refusal is the answer to a transaction.
+func refusal(err error) error {
+	return &ovsdb.Error{Kind: ovsdb.ErrConstraint, Details: err.Error() + " (" + StrictOption + " is set)"}
 }
 
 // changedMembers adds the ports that a change is about to out: of the datapaths

@@ -86,6 +86,7 @@ func (s *Source) Lint() *control.Problems {
 	}
 	out.Problems = append(out.Problems, s.lintRouters(noKey)...)
 	out.Problems = append(out.Problems, s.routers().lint()...)
+	out.Problems = append(out.Problems, s.lintValues(out.Problems)...)
 	slices.SortFunc(out.Problems, func(a, b control.Problem) int {
 		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Name, b.Name), cmp.Compare(a.UUID, b.UUID),
 			cmp.Compare(a.Column, b.Column), cmp.Compare(a.Value, b.Value), cmp.Compare(a.Reason, b.Reason))

@@ -110,6 +110,7 @@ func Check(table string, row Row) []Fault {
 		for _, p := range row.Pairs(column) {
 			k, known := Find(table, column, p[0])
 			switch {
+			case known && p[1] == "": // as if it were not there
 			case known:
 				out = add(out, column, p[0], k.Type.Check(p[1]))
 			case !Open(table, column) && !strings.HasPrefix(p[0], "vif-plug:"):

@@ -124,7 +124,7 @@ var keys = join(
 	group("Logical_Router_Port", "ipv6_ra_configs", map[string]Type{
 		"address_mode": oneOf("slaac", "dhcpv6_stateful", "dhcpv6_stateless"), "router_preference": oneOf("HIGH", "MEDIUM", "LOW"),
 		"route_info": {"routes PREFERENCE-PREFIX with commas between them", checkRouteInfo}, "mtu": integer(0, math.MaxUint32), "send_periodic": Bool,
-		"max_interval": integer(4, 1800), "min_interval": integer(3, 1350), "rdnss": IPv6, "dnssl": domains,
+		"max_interval": positive, "min_interval": positive, "rdnss": IPv6, "dnssl": domains,
 	}),
 	group("Logical_Router_Static_Route", "external_ids", names(Text, "ic-learned-route")),
 	group("Logical_Router_Static_Route", "options", map[string]Type{"ecmp_symmetric_reply": Bool, "origin": oneOf("connected", "static")}),

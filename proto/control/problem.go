@@ -9,6 +9,11 @@ import (
 const (
 	LeftOut   = "left out"  // the compile does without the object
 	Ambiguous = "ambiguous" // it is used, but what happens is not what was asked for
+	// Ignored is a value that does not mean anything: nobody documents the key, or
+	// it is not of the key's type. The object is used without it.
+	Ignored = "ignored"
+	// NotCompiled is what is right, and this version does without.
+	NotCompiled = "not compiled"
 )
 
 // Problem is an object that cannot be used as it is.
@@ -18,7 +23,7 @@ type Problem struct {
 	Value    string `json:"value,omitempty"`    // element of the column
 	Position *int   `json:"position,omitempty"` // byte offset in the value, where it does not parse
 	Reason   string `json:"reason"`
-	Effect   string `json:"effect"` // LeftOut or Ambiguous
+	Effect   string `json:"effect"` // LeftOut, Ambiguous, Ignored or NotCompiled
 }
 
 // String is the problem in one line.
