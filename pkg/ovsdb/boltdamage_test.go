@@ -245,3 +245,42 @@ func TestBoltLock(t *testing.T) {
 		t.Errorf("a file that must exist: %v", err)
 	}
 }
+
+// TestShrink: a file that is written anew has the same contents, less space, and
+// goes on.
+func TestShrink(t *testing.T) {
+	d := testSchema(t)
+	file, want := damageFile(t, d)
+	path := filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := ShrinkBolt(path); err != nil {
+		t.Fatal(err)
+	}
+	info, err := InspectBolt(path)
+	if err != nil || info.Size >= int64(len(file)) || info.Size > info.Used+4*4096 {
+		t.Errorf("%+v, %v; was %d bytes", info, err, len(file))
+	}
+	small, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dump, err := reload(path, small, d); err != nil || dump != want {
+		t.Errorf("other contents, %v", err)
+	}
+	e, err := OpenBolt(path, BoltOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openTest(t, e, d)
+	for i := range 50 {
+		update(t, s, d, func(tx *Txn) { tx.Insert(d.Table("Flow"), UUID{}, map[string]Value{"match": strings.Repeat("x", 100*i)}) })
+	}
+	if err := s.WaitDurable(context.Background(), s.Snapshot().Revision()); err != nil {
+		t.Error(err)
+	}
+	if err := ShrinkBolt(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+}

@@ -277,14 +277,30 @@ func ShrinkBolt(path string) (err error) {
 	if err == nil {
 		err = to.Update(func(*bbolt.Tx) error { return nil }) // both meta pages
 	}
-	if err == nil {
-		err = to.Sync()
-	}
 	if err = errors.Join(err, to.Close()); err == nil {
+		err = cutBolt(temp)
+	}
+	if err == nil {
 		err = os.Rename(temp, path)
 	}
 	if err == nil {
 		err = syncDir(filepath.Dir(path))
 	}
 	return errors.Join(err, e.Close())
+}
+
+// cutBolt gives back what bbolt has allocated and not used, and syncs the file.
+func cutBolt(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		var shape boltShape
+		if shape, err = boltCheck(f, info.Size(), nil); err == nil {
+			err = f.Truncate(int64(shape.end) * shape.pageSize)
+		}
+	}
+	return errors.Join(err, f.Sync(), f.Close())
 }

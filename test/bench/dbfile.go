@@ -1,130 +1,46 @@
 package main
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
+
+	"govn/pkg/ovsdb"
 )
 
 // database is the contents of a standalone OVSDB file: table, UUID, column to
 // value as RFC 7047 section 5.1 writes it.
 type database map[string]map[string]row
 
-// readDB reads a standalone file, gzipped if its name ends in .gz. It is a log:
-// a line "OVSDB JSON LENGTH SHA1", then LENGTH bytes of JSON, again and again.
-// The first record is the schema; each further one is a transaction, in which
-// null deletes a row and a row that is there gets the columns named, with
-// "_is_diff" as differences (sets and maps).
+// readDB reads a standalone file, plain or gzipped.
 func readDB(path string) (database, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	var r io.Reader = f
-	if strings.HasSuffix(path, ".gz") {
-		z, err := gzip.NewReader(f)
-		if err != nil {
-			return nil, fmt.Errorf("%q: %w", path, err)
-		}
-		r = z
+	contents, err := ovsdb.ReadFile(f)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", path, err)
 	}
-	db, in := database{}, bufio.NewReader(r)
-	for n := 0; ; n++ {
-		head, err := in.ReadString('\n')
-		if errors.Is(err, io.EOF) && head == "" {
-			return db, nil
-		}
-		var length int64
-		if _, err := fmt.Sscanf(head, "OVSDB JSON %d ", &length); err != nil {
-			return nil, fmt.Errorf("%q: record %d: %w", path, n, err)
-		}
-		var record map[string]any
-		if err := json.NewDecoder(io.LimitReader(in, length)).Decode(&record); err != nil {
-			return nil, fmt.Errorf("%q: record %d: %w", path, n, err)
-		}
-		if n > 0 {
-			db.apply(record)
-		}
-		for b, err := in.Peek(1); err == nil && b[0] == '\n'; b, err = in.Peek(1) {
-			if _, err := in.Discard(1); err != nil {
-				return nil, err
+	db := database{}
+	for t := range contents.Tables() {
+		for r := range contents.Rows(t) {
+			var columns row
+			if err := json.Unmarshal(contents.RowJSON(r), &columns); err != nil {
+				return nil, fmt.Errorf("%q: row %s: %w", path, r.UUID(), err)
 			}
-		}
-	}
-}
-
-// apply replays a transaction.
-func (db database) apply(record map[string]any) {
-	diff := record["_is_diff"] == true
-	for table, v := range record {
-		rows, ok := v.(map[string]any)
-		if !ok {
-			continue // _date, _comment
-		}
-		if db[table] == nil {
-			db[table] = map[string]row{}
-		}
-		for uuid, v := range rows {
-			change, ok := v.(map[string]any)
-			if !ok {
-				delete(db[table], uuid)
-				continue
+			if db[t.Name] == nil {
+				db[t.Name] = map[string]row{}
 			}
-			now, there := db[table][uuid]
-			if !there {
-				db[table][uuid] = change
-				continue
-			}
-			for column, v := range change {
-				if diff {
-					v = difference(now[column], v)
-				}
-				now[column] = v
-			}
+			db[t.Name][r.UUID().String()] = columns
 		}
 	}
-}
-
-// difference applies a difference to a set or a map; of other values it is the
-// new one. A set of one element is written as the element, and so cannot be told
-// from a scalar: the columns that this matters for are those that were sets.
-func difference(old, change any) any {
-	kind := kindOf(old)
-	if kind == "" || kindOf(change) != kind {
-		return change
-	}
-	was, now := old.([]any)[1].([]any), slices.Clone(old.([]any)[1].([]any))
-	for _, e := range change.([]any)[1].([]any) {
-		same := func(x any) bool {
-			if kind == "map" {
-				return reflect.DeepEqual(x.([]any)[0], e.([]any)[0])
-			}
-			return reflect.DeepEqual(x, e)
-		}
-		i := slices.IndexFunc(was, same)
-		now = slices.DeleteFunc(now, same)
-		if i < 0 || kind == "map" && !reflect.DeepEqual(was[i], e) {
-			now = append(now, e)
-		}
-	}
-	return []any{kind, now}
-}
-
-func kindOf(v any) string {
-	if a, ok := v.([]any); ok && len(a) == 2 && (a[0] == "set" || a[0] == "map") {
-		return a[0].(string)
-	}
-	return ""
+	return db, nil
 }
 
 // load inserts the rows, those that refer to each other in one transaction.
