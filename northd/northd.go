@@ -148,6 +148,7 @@ func (d *daemon) run(ctx context.Context) error {
 		g.Go(func() error { return fn(ctx) })
 	}
 	g.Go(func() error { return zone.Run(ctx) })
+	g.Go(func() error { return StoreFailure(ctx, d.store) })
 	g.Go(func() error { return d.watch(ctx, zone) })
 	g.Go(func() error {
 		<-ctx.Done()

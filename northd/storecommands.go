@@ -50,6 +50,18 @@ func StoreCommands(handle Handler, store *ovsdb.Store, names []string) {
 	})
 }
 
+// StoreFailure returns the error of a store that has failed, or nil when ctx
+// ends. A process without a store has nothing to say: the chassis keep their flows,
+// and the next one opens the log as after a crash.
+func StoreFailure(ctx context.Context, store *ovsdb.Store) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-store.Failed():
+		return store.Err()
+	}
+}
+
 // StoreMemory adds the figures of a store to memory/show.
 func StoreMemory(store *ovsdb.Store) func(add func(name string, n uint64)) {
 	return func(add func(name string, n uint64)) {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"govn/northd"
 	"govn/pkg/daemon"
@@ -77,6 +78,9 @@ func serveDB(ctx context.Context, d *daemon.Daemon, s *settings, file string) (e
 	if d.Registry != nil {
 		d.Registry.MustRegister(srv.RemoteMetrics(""))
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return opened.Run(ctx) })
+	g.Go(func() error { return northd.StoreFailure(ctx, store) })
 	var served []string
 	for _, db := range dbs {
 		served = append(served, db.Schema.Name)
@@ -84,7 +88,7 @@ func serveDB(ctx context.Context, d *daemon.Daemon, s *settings, file string) (e
 	northd.StoreCommands(d.Handle, store, served)
 	d.AddMemory(northd.StoreMemory(store))
 	d.Ready()
-	return opened.Run(ctx)
+	return g.Wait()
 }
 
 // readSchema reads a schema of ours by its name, or a file.

@@ -275,7 +275,9 @@ func TestShrink(t *testing.T) {
 	}
 	s := openTest(t, e, d)
 	for i := range 50 {
-		update(t, s, d, func(tx *Txn) { tx.Insert(d.Table("Flow"), UUID{}, map[string]Value{"match": strings.Repeat("x", 100*i)}) })
+		update(t, s, d, func(tx *Txn) {
+			tx.Insert(d.Table("Flow"), UUID{}, map[string]Value{"match": strings.Repeat("x", 100*i)})
+		})
 	}
 	if err := s.WaitDurable(context.Background(), s.Snapshot().Revision()); err != nil {
 		t.Error(err)

@@ -20,6 +20,7 @@ type durability struct {
 	revision uint64 // durable up to here
 	err      error
 	waiters  map[chan struct{}]uint64 // to be closed when the revision is durable
+	broken   chan struct{}            // closed when the engine has failed
 
 	followed bool   // somebody calls Settled
 	settled  uint64 // with at most this
@@ -38,6 +39,7 @@ func (d *durability) init(rev uint64) {
 	d.wake = make(chan struct{}, 1)
 	d.urgent = make(chan struct{}, 1)
 	d.waiters = make(map[chan struct{}]uint64)
+	d.broken = make(chan struct{})
 	d.revision = rev
 }
 
@@ -210,6 +212,7 @@ func (s *Store) writeLog() {
 			s.metrics.append.Observe(time.Since(start).Seconds())
 			s.metrics.batch.Observe(float64(len(batch)))
 			if err != nil {
+				close(d.broken)
 				err = errorf(ErrIO, "revision %d cannot be stored: %v", last, err)
 				s.log.Error("the store has failed and refuses transactions", "error", err)
 				d.done(0, err)

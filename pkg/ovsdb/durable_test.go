@@ -88,4 +88,12 @@ func TestEngineFailure(t *testing.T) {
 	if _, err := s.Update(context.Background(), d, OwnerNorthd, insert); !errors.Is(err, &Error{Kind: ErrIO}) {
 		t.Errorf("update: %v", err)
 	}
+	select {
+	case <-s.Failed():
+	default:
+		t.Error("the store does not say that it has failed")
+	}
+	if err := s.Err(); !errors.Is(err, &Error{Kind: ErrIO}) {
+		t.Errorf("reason: %v", err)
+	}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -129,5 +131,36 @@ func TestCompactionDoesNotStall(t *testing.T) {
 		compacting, len(during), during[len(during)/2], worst, alone[len(alone)/2], alone[len(alone)-1], s.Stats().SnapshotBytes/1000)
 	if len(during) < 8 || worst > max(compacting/4, 20*alone[len(alone)-1]) {
 		t.Errorf("commits stall: %d during %v, at most %v", len(during), compacting, worst)
+	}
+}
+
+// TestDiskFull: a writer whose file cannot grow is told so, and what was
+// acknowledged before is there.
+func TestDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", "ulimit -f 256 && exec "+exe) // 128 KiB
+	cmd.Env = append(os.Environ(), "OVSDB_TEST_CRASH=endless", "OVSDB_TEST_DIR="+dir)
+	out, err := cmd.Output()
+	if err == nil {
+		t.Fatal("the writer has not failed")
+	}
+	before := newSaid()
+	failed := false
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "error") && strings.Contains(line, ErrIO) {
+			failed = true
+		} else if err := before.line(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !failed || len(before.acked) < 20 {
+		t.Errorf("%d transactions acknowledged, then: %.300s", len(before.acked), out[max(0, len(out)-300):])
+	}
+	if err := judge(filepath.Join(dir, "db"), testSchema(t), before); err != nil {
+		t.Error(err)
 	}
 }

@@ -77,5 +77,9 @@ func (s *Store) Stats() StoreStats {
 	return st
 }
 
+// Failed is closed when the engine has failed. What is visible then may not be
+// stored: nobody is answered any more, and the process should open the log again.
+func (s *Store) Failed() <-chan struct{} { return s.durable.broken }
+
 // Err returns why nothing can be stored any more, or nil.
 func (s *Store) Err() error { return s.durable.failed() }
