@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"govn/ic/agent"
 	"govn/ic/server"
 	"govn/pkg/daemon"
 )
@@ -19,7 +20,7 @@ func newICCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newICServerCommand())
+	c.AddCommand(newICServerCommand(), newICAgentCommand())
 	return c
 }
 
@@ -59,4 +60,29 @@ func runICServer(ctx context.Context, d *daemon.Daemon, s *settings) error {
 		return err
 	}
 	return server.Run(ctx, server.Options{Store: store, NBListen: nb, SBListen: sb, Logger: d.Logger, Ready: d.Ready})
+}
+
+func newICAgentCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:         "agent",
+		Short:       "Join a zone to the interconnection",
+		Annotations: map[string]string{"program": "govn-ic-agent"},
+		Args:        cobra.NoArgs,
+		RunE:        func(c *cobra.Command, _ []string) error { return runDaemon(c, runICAgent) },
+	}
+	run := daemon.RunDir()
+	fs := c.Flags()
+	fs.SortFlags = false
+	fs.String("nb", "unix:"+filepath.Join(run, "ovnnb_db.sock"), "`DB` of the zone: its OVN_Northbound")
+	fs.String("sb", "unix:"+filepath.Join(run, "ovnsb_db.sock"), "`DB` of the zone: its OVN_Southbound")
+	fs.String("ic-nb-db", "unix:"+filepath.Join(run, "ovn_ic_nb_db.sock"), "`DB` of the interconnection: OVN_IC_Northbound")
+	fs.String("ic-sb-db", "unix:"+filepath.Join(run, "ovn_ic_sb_db.sock"), "`DB` of the interconnection: OVN_IC_Southbound")
+	addDaemonFlags(c)
+	return c
+}
+
+func runICAgent(ctx context.Context, d *daemon.Daemon, s *settings) error {
+	return agent.Run(ctx, agent.Options{
+		NB: s.str("nb"), SB: s.str("sb"), ICNB: s.str("ic-nb-db"), ICSB: s.str("ic-sb-db"), Logger: d.Logger, Ready: d.Ready,
+	})
 }

@@ -28,6 +28,10 @@ type GuardOptions struct {
 	// WriteTimeout is how long the server may leave what it is sent unread; 10 s
 	// if zero.
 	WriteTimeout time.Duration
+	// NoIndexes hides the indexes of the schema from the client: libovsdb wants
+	// every column of an index in its model, and versions of a database differ in
+	// them.
+	NoIndexes bool
 }
 
 func (o GuardOptions) withDefaults() GuardOptions {

@@ -122,6 +122,19 @@ func TestGuardPasses(t *testing.T) {
 	}
 }
 
+// A client that wants no indexes sees none, and nothing else is lost.
+func TestGuardNoIndexes(t *testing.T) {
+	const schema = `{"name":"G","version":"1.0.0","tables":{"T":{"columns":{"a":{"type":"string"}},"isRoot":true,"indexes":[["a"]]},"U":{"columns":{}}}}`
+	v, err := parseJSON(schema, defaultJSONLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withoutIndexes(&v)
+	if got, want := string(v.append(nil)), strings.Replace(schema, `,"indexes":[["a"]]`, "", 1); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
 // guardGarbage are messages that no client waits for.
 var guardGarbage = []string{
 	`{}`, `{"id":null}`, `{"id":{}}`, `{"id":77,"result":[]}`, `{"id":-1,"result":[]}`, `{"id":1}`, `{"id":1.5,"result":[]}`,

@@ -227,6 +227,9 @@ func (c *checker) result(out []byte, a *asked, v *jsonValue) ([]byte, error) {
 			return nil, err
 		}
 		c.schemas[a.database] = schema
+		if c.o.NoIndexes {
+			withoutIndexes(v)
+		}
 		return v.append(out), nil
 	case "monitor", "monitor_cond":
 		return c.monitor(out, a, v)
@@ -244,6 +247,21 @@ func (c *checker) result(out []byte, a *asked, v *jsonValue) ([]byte, error) {
 		return c.results(out, a, v)
 	}
 	return nil, refuse("a result that nobody reads")
+}
+
+// withoutIndexes takes the indexes out of a schema that was parsed.
+func withoutIndexes(v *jsonValue) {
+	tables, _ := v.member("tables")
+	for i := 1; i < len(tables.list); i += 2 {
+		t := &tables.list[i]
+		for j := 0; j+1 < len(t.list); {
+			if t.list[j].text == "indexes" {
+				t.list = slices.Delete(t.list, j, j+2)
+			} else {
+				j += 2
+			}
+		}
+	}
 }
 
 // usable tells whether a client can work with a schema: that of the database

@@ -138,18 +138,30 @@ func (z *zone) attach(t *testing.T) {
 		"-- lrp-set-gateway-chassis %[2]s gw-%[4]s 1", router, port, z.number, z.name))...))
 }
 
-// TestTransitByStockAgents links zones by the server of govn and stock ovn-ic
-// daemons: two zones of govn, and one of govn with one of stock OVN.
-func TestTransitByStockAgents(t *testing.T) {
-	for _, west := range []lab.Control{lab.ControlGovn, lab.ControlStock} {
-		t.Run(string(west), func(t *testing.T) {
+// agents are what joins a zone to an interconnection.
+var agents = map[lab.Control]func(t *testing.T, z *zone, icnb, icsb string){
+	lab.ControlStock: func(t *testing.T, z *zone, icnb, icsb string) {
+		daemonOf(t, "ovn-ic", "--ovnnb-db="+z.NB(), "--ovnsb-db="+z.SB(), "--ic-nb-db="+icnb, "--ic-sb-db="+icsb,
+			"--unixctl="+filepath.Join(t.TempDir(), "ctl"))
+	},
+	lab.ControlGovn: func(t *testing.T, z *zone, icnb, icsb string) {
+		daemonOf(t, govn, "ic", "agent", "--nb", z.NB(), "--sb", z.SB(), "--ic-nb-db", icnb, "--ic-sb-db", icsb,
+			"--unixctl", filepath.Join(t.TempDir(), "ctl"))
+	},
+}
+
+// TestTransit links zones by the server of govn: zones of govn and of stock OVN,
+// joined by agents of govn and by stock ovn-ic daemons.
+func TestTransit(t *testing.T) {
+	const g, s = lab.ControlGovn, lab.ControlStock
+	for _, tt := range []struct{ west, eastAgent, westAgent lab.Control }{{g, g, g}, {s, g, s}, {s, g, g}, {g, s, s}} {
+		t.Run(fmt.Sprintf("%s-by-%s-and-%s-by-%s", g, tt.eastAgent, tt.west, tt.westAgent), func(t *testing.T) {
+			west := tt.west
 			icnb, icsb := icServer(t)
 			zones := []*zone{zoneUp(t, "east", 1, lab.ControlGovn), zoneUp(t, "west", 2, west)}
 			join(t, zones[0], zones[1])
-			for _, z := range zones {
-				daemonOf(t, "ovn-ic", "--ovnnb-db="+z.NB(), "--ovnsb-db="+z.SB(), "--ic-nb-db="+icnb, "--ic-sb-db="+icsb,
-					"--unixctl="+filepath.Join(t.TempDir(), "ctl"))
-			}
+			agents[tt.eastAgent](t, zones[0], icnb, icsb)
+			agents[tt.westAgent](t, zones[1], icnb, icsb)
 			icNbctl(t, icnb, "ts-add", "ts1")
 			for _, z := range zones {
 				z.attach(t)
@@ -190,7 +202,7 @@ func crosses(t *testing.T, from, to *zone, vni string) {
 	}
 	text := must(t)(capture.Text(t.Context(), "-nnv"))
 	for _, ends := range []string{fmt.Sprintf("203.0.113.%d2.*203.0.113.%d2", from.number, to.number), fmt.Sprintf("203.0.113.%d2.*203.0.113.%d2", to.number, from.number)} {
-		if n := len(regexp.MustCompile(ends+`\S*: Geneve, Flags \[C\], vni `+vni+",").FindAllString(text, -1)); n != 5 {
+		if n := len(regexp.MustCompile(ends+`\S*: Geneve, Flags \[C\], vni `+vni+`,.*\n.*\n.*ICMP echo`).FindAllString(text, -1)); n != 5 {
 			t.Errorf("%d packets %s with the key %s of the transit switch, want 5:\n%s", n, ends, vni, text)
 		}
 	}

@@ -1,0 +1,316 @@
+package agent
+
+import (
+	"iter"
+	"maps"
+	"slices"
+
+	"govn/pkg/incr"
+)
+
+// table is the rows of one table as queries read them, by identity and by a key.
+type table[T row] struct {
+	name  string
+	e     *incr.Engine
+	rows  map[string]T
+	key   func(T) string // what named finds rows by; "" for none
+	byKey map[string]map[string]bool
+	all   *incr.Collection[string]
+}
+
+// allRows is the key under which collections have all rows of a table.
+var allRows incr.Hash
+
+func newTable[T row](e *incr.Engine, name string, key func(T) string) *table[T] {
+	t := &table[T]{name: name, e: e, rows: make(map[string]T), key: key, byKey: make(map[string]map[string]bool)}
+	t.all = incr.NewCollection(e, name, func(incr.Hash) iter.Seq[string] { return maps.Keys(t.rows) })
+	return t
+}
+
+func (t *table[T]) cell(uuid string) incr.Cell { return incr.CellOf(t.name, uuid) }
+
+func (t *table[T]) cellNamed(key string) incr.Cell { return incr.CellOf(t.name, "by", key) }
+
+// set takes in a row, or that it is gone.
+func (t *table[T]) set(uuid string, now T, there bool) {
+	old, was := t.rows[uuid]
+	if there {
+		t.rows[uuid] = now
+	} else {
+		delete(t.rows, uuid)
+	}
+	if was != there {
+		t.all.Change(allRows, uuid, there)
+	}
+	t.e.Touch(t.cell(uuid))
+	if t.key == nil {
+		return
+	}
+	before, after := "", ""
+	if was {
+		before = t.key(old)
+	}
+	if there {
+		after = t.key(now)
+	}
+	if before == after {
+		return
+	}
+	if before != "" {
+		if delete(t.byKey[before], uuid); len(t.byKey[before]) == 0 {
+			delete(t.byKey, before)
+		}
+		t.e.Touch(t.cellNamed(before))
+	}
+	if after != "" {
+		if t.byKey[after] == nil {
+			t.byKey[after] = make(map[string]bool)
+		}
+		t.byKey[after][uuid] = true
+		t.e.Touch(t.cellNamed(after))
+	}
+}
+
+// get reads a row.
+func (t *table[T]) get(c *incr.Ctx, uuid string) (r T, ok bool) {
+	c.Read(t.cell(uuid))
+	r, ok = t.rows[uuid]
+	return r, ok
+}
+
+// named reads the row with a key; of several, that with the lowest identity.
+func (t *table[T]) named(c *incr.Ctx, key string) (r T, ok bool) {
+	c.Read(t.cellNamed(key))
+	if uuid := t.first(key); uuid != "" {
+		return t.get(c, uuid)
+	}
+	return r, false
+}
+
+// peek is named outside queries.
+func (t *table[T]) peek(key string) (r T, ok bool) {
+	r, ok = t.rows[t.first(key)]
+	return r, ok
+}
+
+func (t *table[T]) first(key string) string {
+	set := t.byKey[key]
+	if len(set) == 0 {
+		return ""
+	}
+	return slices.Min(slices.Collect(maps.Keys(set)))
+}
+
+// holders are which row has an element in a set column.
+type holders struct {
+	name   string
+	e      *incr.Engine
+	holder map[string]string // element to row
+}
+
+func newHolders(e *incr.Engine, name string) *holders {
+	return &holders{name: name, e: e, holder: make(map[string]string)}
+}
+
+func (h *holders) set(row string, old, now []string) {
+	had := make(map[string]bool, len(old))
+	for _, el := range old {
+		had[el] = true
+	}
+	for _, el := range now {
+		if !had[el] || h.holder[el] != row {
+			h.holder[el] = row
+			h.e.Touch(incr.CellOf(h.name, el))
+		}
+		delete(had, el)
+	}
+	for el := range had {
+		if h.holder[el] == row {
+			delete(h.holder, el)
+			h.e.Touch(incr.CellOf(h.name, el))
+		}
+	}
+}
+
+func (h *holders) of(c *incr.Ctx, element string) string {
+	c.Read(incr.CellOf(h.name, element))
+	return h.holder[element]
+}
+
+// Keys of columns that the interconnection uses (ovn-nb(5), ovn-sb(5)).
+const (
+	keyTransit   = "interconn-ts"
+	keyTunnelKey = "requested-tnl-key"
+	keyRemote    = "is-remote"
+	keyInterconn = "is-interconn"
+	keyLearned   = "ic-learned-route"
+	keyOrigin    = "origin"
+	keyRouterID  = "router-id"
+	keyNBID      = "nb-id"
+)
+
+// input is all that the agent knows.
+type input struct {
+	e       *incr.Engine
+	zone    string            // NB_Global:name
+	options map[string]string // NB_Global:options
+
+	ls       *table[*nbSwitch] // by the transit switch that it stands for
+	lsp      *table[*nbPort]   // by name
+	lr       *table[*nbRouter]
+	lrp      *table[*nbRouterPort] // by name
+	route    *table[*nbRoute]      // by the route that it was learned from
+	chassis  *table[*sbChassis]    // by name
+	encap    *table[*sbEncap]
+	pb       *table[*sbPort] // by logical_port
+	dp       *table[*sbDatapath]
+	ts       *table[*icSwitch]  // by name
+	az       *table[*icZone]    // by name
+	gateway  *table[*icGateway] // by name
+	icEncap  *table[*icEncap]
+	icDP     *table[*icDatapath] // by transit switch
+	icPB     *table[*icPort]     // by logical_port
+	icRoute  *table[*icRoute]    // by routeKey
+	routerOf *holders            // of a router port
+	routeAt  *holders            // router of a static route
+
+	keys map[string]map[int]int // transit switch to the port keys in use, and how often
+}
+
+func newInput(e *incr.Engine) *input {
+	return &input{
+		e:       e,
+		ls:      newTable(e, "nb-switch", func(r *nbSwitch) string { return r.OtherConfig[keyTransit] }),
+		lsp:     newTable(e, "nb-port", func(r *nbPort) string { return r.Name }),
+		lr:      newTable[*nbRouter](e, "nb-router", nil),
+		lrp:     newTable(e, "nb-router-port", func(r *nbRouterPort) string { return r.Name }),
+		route:   newTable(e, "nb-route", func(r *nbRoute) string { return r.ExternalIDs[keyLearned] }),
+		chassis: newTable(e, "sb-chassis", func(r *sbChassis) string { return r.Name }),
+		encap:   newTable[*sbEncap](e, "sb-encap", nil),
+		pb:      newTable(e, "sb-port", func(r *sbPort) string { return r.LogicalPort }),
+		dp:      newTable[*sbDatapath](e, "sb-datapath", nil),
+		ts:      newTable(e, "ic-switch", func(r *icSwitch) string { return r.Name }),
+		az:      newTable(e, "ic-zone", func(r *icZone) string { return r.Name }),
+		gateway: newTable(e, "ic-gateway", func(r *icGateway) string { return r.Name }),
+		icEncap: newTable[*icEncap](e, "ic-encap", nil),
+		icDP:    newTable(e, "ic-datapath", func(r *icDatapath) string { return r.TransitSwitch }),
+		icPB:    newTable(e, "ic-port", func(r *icPort) string { return r.LogicalPort }),
+		icRoute: newTable(e, "ic-route", func(r *icRoute) string {
+			return routeKey{r.TransitSwitch, r.RouteTable, r.IPPrefix, r.Nexthop}.in(r.AvailabilityZone)
+		}),
+		routerOf: newHolders(e, "router-of-port"), routeAt: newHolders(e, "router-of-route"),
+		keys: make(map[string]map[int]int),
+	}
+}
+
+// set takes in what changed of a row; now is nil where it is gone.
+func (in *input) set(old, now row) {
+	one := now
+	if one == nil {
+		one = old
+	}
+	switch r := one.(type) {
+	case *nbGlobal:
+		in.global(now)
+	case *nbSwitch:
+		in.ls.set(r.UUID, r, now != nil)
+	case *nbPort:
+		in.lsp.set(r.UUID, r, now != nil)
+	case *nbRouter:
+		was, _ := old.(*nbRouter)
+		is, _ := now.(*nbRouter)
+		if was == nil {
+			was = &nbRouter{}
+		}
+		if is == nil {
+			is = &nbRouter{}
+		}
+		in.lr.set(r.UUID, r, now != nil)
+		in.routerOf.set(r.UUID, was.Ports, is.Ports)
+		in.routeAt.set(r.UUID, was.StaticRoutes, is.StaticRoutes)
+	case *nbRouterPort:
+		in.lrp.set(r.UUID, r, now != nil)
+	case *nbRoute:
+		in.route.set(r.UUID, r, now != nil)
+	case *sbChassis:
+		in.chassis.set(r.UUID, r, now != nil)
+	case *sbEncap:
+		in.encap.set(r.UUID, r, now != nil)
+	case *sbPort:
+		in.pb.set(r.UUID, r, now != nil)
+	case *sbDatapath:
+		in.dp.set(r.UUID, r, now != nil)
+	case *icSwitch:
+		in.ts.set(r.UUID, r, now != nil)
+	case *icZone:
+		in.az.set(r.UUID, r, now != nil)
+	case *icGateway:
+		in.gateway.set(r.UUID, r, now != nil)
+	case *icEncap:
+		in.icEncap.set(r.UUID, r, now != nil)
+	case *icDatapath:
+		in.icDP.set(r.UUID, r, now != nil)
+	case *icPort:
+		in.count(old, -1)
+		in.count(now, +1)
+		in.icPB.set(r.UUID, r, now != nil)
+	case *icRoute:
+		in.icRoute.set(r.UUID, r, now != nil)
+	}
+}
+
+// count keeps which keys the ports of transit switches have.
+func (in *input) count(r row, n int) {
+	p, ok := r.(*icPort)
+	if !ok {
+		return
+	}
+	keys := in.keys[p.TransitSwitch]
+	if keys == nil {
+		keys = make(map[int]int)
+		in.keys[p.TransitSwitch] = keys
+	}
+	if keys[p.TunnelKey] += n; keys[p.TunnelKey] == 0 {
+		delete(keys, p.TunnelKey)
+	}
+}
+
+// global takes in NB_Global, option by option.
+func (in *input) global(now row) {
+	g, ok := now.(*nbGlobal)
+	if !ok {
+		g = &nbGlobal{}
+	}
+	if g.Name != in.zone {
+		in.zone = g.Name
+		in.e.Touch(cellZone)
+	}
+	for k, v := range in.options {
+		if g.Options[k] != v {
+			in.e.Touch(cellOption(k))
+		}
+	}
+	for k := range g.Options {
+		if _, had := in.options[k]; !had {
+			in.e.Touch(cellOption(k))
+		}
+	}
+	in.options = g.Options
+}
+
+var cellZone = incr.CellOf("zone")
+
+func cellOption(key string) incr.Cell { return incr.CellOf("option", key) }
+
+// option reads one key of NB_Global:options.
+func (in *input) option(c *incr.Ctx, key string) string {
+	c.Read(cellOption(key))
+	return in.options[key]
+}
+
+// mine tells whether a row of OVN_IC_Southbound is of this zone.
+func (in *input) mine(c *incr.Ctx, az string) bool {
+	c.Read(cellZone)
+	r, ok := in.az.get(c, az)
+	return ok && r.Name == in.zone
+}
