@@ -94,7 +94,7 @@ func (r *remote) call(ctx context.Context) {
 
 // reach opens a connection that can be served.
 func (r *remote) reach(ctx context.Context) (conn net.Conn, peer string, err error) {
-	bounded, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	bounded, cancel := context.WithTimeout(ctx, r.srv.opts.HandshakeTimeout)
 	defer cancel()
 	if conn, err = r.connect(bounded); err != nil || !r.addr.TLS() {
 		return conn, "", err

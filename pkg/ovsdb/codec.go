@@ -18,6 +18,7 @@ type request struct {
 	method string
 	params []jsonValue
 	id     jsonValue // null: a notification
+	size   int       // of the message, in bytes
 }
 
 // codec is the rpc2.Codec of a connection. It splits the stream into messages
@@ -41,6 +42,11 @@ type codec struct {
 	inString bool
 	escape   bool
 	current  request
+	held     holding
+	charged  int64         // of held, for buf
+	within   time.Duration // which a message has to arrive; not positive: whenever
+	begun    time.Time     // when the message of buf began, if it is not all there
+	leave    func()        // the handling of a large message
 
 	// The send queue, for what the socket does not take at once.
 	direct   *direct
@@ -60,23 +66,37 @@ var (
 	errMessage = errors.New("bad JSON-RPC message")
 )
 
-func newCodec(conn net.Conn, o *ServerOptions) *codec {
-	c := &codec{
-		conn: conn, limits: jsonLimits{depth: o.MaxDepth, values: o.MaxMessage/16 + 1024}, maxSize: o.MaxMessage,
-		maxQueue: o.MaxBacklog, wake: make(chan struct{}, 1), direct: newDirect(conn),
+// newCodec reads and writes messages within limits; m counts what it holds, and
+// may be nil.
+func newCodec(conn net.Conn, l Limits, m *meter) *codec {
+	return &codec{
+		conn: conn, limits: jsonLimits{depth: l.MaxDepth, values: l.MaxMessage/16 + 1024}, maxSize: l.MaxMessage,
+		maxQueue: l.MaxBacklog, within: l.MessageTimeout, wake: make(chan struct{}, 1), direct: newDirect(conn),
+		held: holding{meter: m}, leave: func() {},
 	}
-	return c
 }
 
 // fill reads more bytes, probing a silent peer.
 func (c *codec) fill() error {
 	if len(c.buf) >= c.maxSize {
-		return fmt.Errorf("%w: longer than %d bytes", errMessage, c.maxSize)
+		return fmt.Errorf("%w: %w", errMessage, c.held.meter.exceeded(limitMessage, "longer than %d bytes", c.maxSize))
 	}
 	c.buf = slices.Grow(c.buf, 4096)
-	for since := time.Now(); ; {
-		if err := c.arm(c.conn, since); err != nil {
+	c.charge()
+	since := time.Now()
+	var due time.Time
+	if c.depth > 0 && c.within > 0 {
+		if c.begun.IsZero() {
+			c.begun = since
+		}
+		due = c.begun.Add(c.within)
+	}
+	for {
+		if err := c.arm(c.conn, since, due); err != nil {
 			return err
+		}
+		if !due.IsZero() && time.Now().After(due) {
+			return fmt.Errorf("%w: %w", errMessage, c.held.meter.exceeded(limitMessageTime, "%d bytes of it came in %v", len(c.buf), c.within))
 		}
 		n, err := c.conn.Read(c.buf[len(c.buf):min(cap(c.buf), len(c.buf)+1<<20)])
 		if n > 0 {
@@ -103,8 +123,21 @@ func (c *codec) fill() error {
 	}
 }
 
-// message returns the bytes of the next message, which is a JSON object.
+// charge counts the buffer, if it is not small.
+func (c *codec) charge() {
+	n := int64(cap(c.buf))
+	if n <= 64<<10 {
+		n = 0
+	}
+	c.held.add(n - c.charged)
+	c.charged = n
+}
+
+// message returns the bytes of the next message, which is a JSON object. The one
+// before has been handled.
 func (c *codec) message() (string, error) {
+	c.leave()
+	c.leave = func() {}
 	for {
 		for ; c.scanned < len(c.buf); c.scanned++ {
 			b := c.buf[c.scanned]
@@ -125,11 +158,12 @@ func (c *codec) message() (string, error) {
 				c.inString = true
 			case b == '{', b == '[':
 				if c.depth++; c.depth > c.limits.depth {
-					return "", fmt.Errorf("%w: nested deeper than %d", errMessage, c.limits.depth)
+					return "", fmt.Errorf("%w: %w", errMessage, c.held.meter.exceeded(limitDepth, "nested deeper than %d", c.limits.depth))
 				}
 			case b == '}', b == ']':
 				c.depth--
 				if c.depth == 0 {
+					c.leave = c.held.meter.enter(c.scanned)
 					m := string(c.buf[:c.scanned+1])
 					rest := copy(c.buf, c.buf[c.scanned+1:])
 					if cap(c.buf) > 1<<20 && rest < 4096 {
@@ -137,7 +171,8 @@ func (c *codec) message() (string, error) {
 					} else {
 						c.buf = c.buf[:rest]
 					}
-					c.scanned, c.depth = 0, 0
+					c.scanned, c.depth, c.begun = 0, 0, time.Time{}
+					c.charge()
 					return m, nil
 				}
 			}
@@ -182,7 +217,7 @@ func (c *codec) ReadHeader(req *rpc2.Request, _ *rpc2.Response) (err error) {
 		if method.kind != jsonString || method.text == "" {
 			return fmt.Errorf("%w: \"method\" must be a string", errMessage)
 		}
-		c.current = request{method: method.text}
+		c.current = request{method: method.text, size: len(text)}
 		if hasID {
 			c.current.id = *id
 		}
@@ -244,6 +279,7 @@ func (c *codec) Close() error {
 	c.mu.Lock()
 	c.closed, c.queue, c.queued = true, nil, 0
 	c.mu.Unlock()
+	c.held.release()
 	c.signal()
 	return c.conn.Close()
 }
@@ -263,9 +299,9 @@ func (c *codec) send(m []byte) {
 		c.mu.Unlock()
 		return
 	}
-	if c.queued > 0 && c.queued+len(m) > c.maxQueue {
+	if queued := c.queued; queued > 0 && queued+len(m) > c.maxQueue {
 		c.mu.Unlock()
-		c.fail(fmt.Errorf("%w: %d bytes are queued", errSlow, c.queued))
+		c.fail(fmt.Errorf("%w: %w", errSlow, c.held.meter.exceeded(limitBacklog, "%d bytes are queued", queued)))
 		return
 	}
 	if c.queued == 0 {
@@ -278,6 +314,7 @@ func (c *codec) send(m []byte) {
 	c.queued += len(m)
 	c.mu.Unlock()
 	c.signal()
+	c.held.add(int64(len(m)))
 }
 
 // write sends what is queued until the connection closes.
@@ -300,8 +337,11 @@ func (c *codec) write() {
 			return
 		}
 		c.mu.Lock()
-		c.queued -= n
+		if !c.closed {
+			c.queued -= n
+		}
 		c.mu.Unlock()
+		c.held.add(-int64(n))
 		if last {
 			c.Close()
 			return

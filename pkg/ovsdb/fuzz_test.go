@@ -106,7 +106,7 @@ func FuzzConnection(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { s.Close() })
-	srv := NewServer(s, ServerOptions{Logger: quiet(), MaxMessage: 1 << 16})
+	srv := NewServer(s, ServerOptions{Logger: quiet(), Limits: Limits{MaxMessage: 1 << 16}})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		here, there := net.Pipe()
 		done := make(chan struct{})

@@ -203,7 +203,7 @@ func (g *Guard) run() {
 
 // requests copies what the client sends.
 func (g *Guard) requests(client net.Conn) error {
-	c := newCodec(client, &ServerOptions{MaxMessage: g.o.MaxMessage, MaxDepth: 100})
+	c := newCodec(client, Limits{MaxMessage: g.o.MaxMessage, MaxDepth: 100}, nil)
 	for {
 		text, err := c.message()
 		if err != nil {
@@ -226,7 +226,7 @@ func (g *Guard) requests(client net.Conn) error {
 
 // answers copies what the server sends and the client may see.
 func (g *Guard) answers(client net.Conn) error {
-	c := newCodec(g.server, &ServerOptions{MaxMessage: g.o.MaxMessage, MaxDepth: guardDepth})
+	c := newCodec(g.server, Limits{MaxMessage: g.o.MaxMessage, MaxDepth: guardDepth}, nil)
 	for {
 		text, err := c.message()
 		switch {

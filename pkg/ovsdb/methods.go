@@ -60,6 +60,14 @@ func (s *session) dbParam(r *request) (*database, error) {
 	return db, nil
 }
 
+// weight is about how much memory a request takes while it is kept.
+func (r *request) weight() int64 { return 6 * int64(r.size) }
+
+// exhausted is the error for what goes beyond a limit and is refused.
+func (srv *Server) exhausted(l limit, format string, args ...any) error {
+	return errorf(ErrResources, "%v", srv.meter.exceeded(l, format, args...))
+}
+
 // array is the parameters as they came.
 func (r *request) array() *jsonValue { return &jsonValue{kind: jsonArray, list: r.params} }
 
@@ -107,7 +115,10 @@ func (s *session) transact(r *request) ([]byte, error) {
 	}
 	tr := &transaction{
 		store: s.store, db: db, ops: r.params[1:], who: OwnerClient, access: s.access(),
-		holds: func(lock string) bool { return s.srv.locks.holds(lock, s) },
+		holds: func(lock string) bool { return s.srv.locks.holds(lock, s) }, meter: s.srv.meter,
+	}
+	if n, most := len(tr.ops), s.srv.opts.MaxOperations; n > most {
+		return nil, s.srv.exhausted(limitOperations, "the transaction has %d operations, more than %d", n, most)
 	}
 	if db.volatile {
 		tr.shows = s.srv.shows
@@ -118,7 +129,7 @@ func (s *session) transact(r *request) ([]byte, error) {
 	if duplicate {
 		return nil, syntaxError(r.array(), "transact: duplicate request ID")
 	}
-	s.attempt(&blocked{id: r.id, tr: tr, since: time.Now()})
+	s.attempt(&blocked{id: r.id, tr: tr, since: time.Now(), size: r.weight()})
 	return nil, nil
 }
 
@@ -135,6 +146,7 @@ func (s *session) cancel(r *request) ([]byte, error) {
 		if sameJSON(&b.id, &r.params[0]) {
 			if b.canceled = true; !b.running {
 				s.blocked = slices.Delete(s.blocked, i, i+1)
+				s.codec.held.add(-b.size)
 				s.reply(&b.id, nil, plainError(ErrCanceled))
 			}
 			break
@@ -158,7 +170,13 @@ func (s *session) lock(r *request, steal bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if most := s.srv.opts.MaxLocks; s.locked >= most {
+		return nil, s.srv.exhausted(limitLocks, "lock %q: the connection has asked for %d locks", name, most)
+	}
 	owned, ok := s.srv.locks.acquire(name, s, steal)
+	if ok {
+		s.locked++
+	}
 	switch {
 	case !ok:
 		return nil, syntaxError(r.array(), fmt.Sprintf("must issue \"unlock\" before new %q", r.method))
@@ -176,6 +194,7 @@ func (s *session) unlock(r *request) ([]byte, error) {
 	if !s.srv.locks.release(name, s) {
 		return nil, syntaxError(r.array(), "unlock: \"unlock\" without \"lock\" or \"steal\"")
 	}
+	s.locked--
 	return []byte("{}"), nil
 }
 
@@ -215,6 +234,12 @@ func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
 		s.mu.Unlock()
 		return nil, syntaxError(&r.params[1], "duplicate monitor ID")
 	}
+	if n, most := len(s.ids), s.srv.opts.MaxMonitors; n >= most {
+		s.mu.Unlock()
+		return nil, s.srv.exhausted(limitMonitors, "monitor %s of database %q: the connection has %d monitors", m.id.short(), db.Schema.Name, n)
+	}
+	m.size = r.weight()
+	s.codec.held.add(m.size)
 	s.ids[key] = m
 	s.mu.Unlock()
 	for _, tm := range m.tables {
@@ -316,7 +341,9 @@ func (s *session) monitorChange(r *request) ([]byte, error) {
 	}
 	delete(s.ids, r.params[0].canonical())
 	s.ids[key] = m
-	s.take(step{snapshot.revision, !s.srv.opts.Relaxed, func() {
+	s.codec.held.add(r.weight() - m.size)
+	m.size = r.weight()
+	s.take(step{snapshot.revision, 0, !s.srv.opts.Relaxed, func() {
 		if !slices.Contains(s.monitors, m) { // canceled meanwhile
 			s.reply(&id, nil, syntaxError(&r.params[0], "unknown monitor session"))
 			return
@@ -342,6 +369,7 @@ func (s *session) monitorCancel(r *request) ([]byte, error) {
 	if m == nil {
 		return nil, plainError("unknown monitor")
 	}
+	s.codec.held.add(-m.size)
 	id := r.id
 	s.later(s.store.Snapshot().revision, func() {
 		s.monitors = slices.DeleteFunc(s.monitors, func(o *monitor) bool { return o == m })

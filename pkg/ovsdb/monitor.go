@@ -51,6 +51,7 @@ type monitor struct {
 	db     *database
 	schema *DatabaseSchema // of the database when the monitor began,
 	from   uint64          // at this revision
+	size   int64           // what its request holds, in bytes
 	tables []*tableMonitor // in the order of names
 	// live is set when the reply with the initial rows was queued; changes of
 	// virtual tables that come before are kept in early.

@@ -39,10 +39,15 @@ func (p *prober) setProbe(conn net.Conn, interval time.Duration) {
 	conn.SetReadDeadline(time.Unix(1, 0)) // wakes the reader, which arms anew
 }
 
-// arm sets the deadline of the next read, of a peer silent since a time.
-func (p *prober) arm(conn net.Conn, since time.Time) error {
+// arm sets the deadline of the next read, of a peer silent since a time, and of a
+// message that is due at another, unless that is zero.
+func (p *prober) arm(conn net.Conn, since, due time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if at := since.Add(p.interval); !due.IsZero() && (p.interval == 0 || due.Before(at)) {
+		p.armed = true
+		return conn.SetReadDeadline(due)
+	}
 	if p.interval == 0 {
 		if !p.armed {
 			return nil

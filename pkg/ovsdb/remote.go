@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,9 +52,6 @@ type remoteOptions struct {
 	dscp       int
 }
 
-// handshakeTimeout bounds what a peer may take until it is a client.
-const handshakeTimeout = 10 * time.Second
-
 // newRemote makes a remote that does nothing yet.
 func newRemote(srv *Server, name string, a Address, o remoteOptions) *remote {
 	r := &remote{
@@ -79,7 +77,15 @@ func (r *remote) accept(ctx context.Context) error {
 		conn, err := l.Accept()
 		switch {
 		case err == nil:
-			sessions.Go(func() { r.admit(ctx, conn) })
+			if err := r.srv.meter.admit(); err != nil {
+				r.srv.grumble(r.log, slog.LevelWarn, "connection refused", conn, err)
+				conn.Close()
+				continue
+			}
+			sessions.Go(func() {
+				defer r.srv.meter.connections.Add(-1)
+				r.admit(ctx, conn)
+			})
 		case ctx.Err() != nil:
 			return nil
 		case r.isLeaving():
@@ -121,13 +127,16 @@ func (r *remote) admit(ctx context.Context, conn net.Conn) {
 // handshake returns the common name of the peer's certificate. An error is
 // logged and counted; a peer that keeps trying is not logged each time.
 func (r *remote) handshake(ctx context.Context, conn *tls.Conn) (peer string, err error) {
-	bounded, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	bounded, cancel := context.WithTimeout(ctx, r.srv.opts.HandshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(bounded); err != nil {
 		if errors.Is(err, certs.ErrBootstrapped) || ctx.Err() != nil {
 			return "", err
 		}
 		r.handshakes.Add(1)
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+			err = r.srv.meter.exceeded(limitHandshake, "no handshake in %v", r.srv.opts.HandshakeTimeout)
+		}
 		reason := explainHandshake(err)
 		r.srv.grumble(r.log, slog.LevelWarn, "TLS handshake failed", conn, reason)
 		return "", reason

@@ -22,17 +22,8 @@ type ServerOptions struct {
 	// socket is probed; after another one it is dropped. A Connection row may have
 	// its own. Default 5 s, as ovsdb-server's; negative: never.
 	ProbeInterval time.Duration
-	// MaxMessage is the size of the longest message accepted, in bytes.
-	// Default 64 MiB.
-	MaxMessage int
-	// MaxDepth is the deepest nesting accepted. Default 100.
-	MaxDepth int
-	// MaxBacklog is how many bytes may wait for a slow reader before it is
-	// dropped. Default 64 MiB.
-	MaxBacklog int
-	// MaxBlocked is how many transactions of one connection may wait at a time.
-	// Default 1000.
-	MaxBlocked int
+	// Limits bound what peers can do to the server.
+	Limits
 	// Relaxed answers a transaction when it is visible, not when it is durable,
 	// unless it has a "commit" operation with "durable": true; what a crash of the
 	// machine may cost are the last moments. Default: every answer and update is
@@ -48,6 +39,7 @@ type Server struct {
 	dbs   map[string]*database
 	id    UUID
 	locks locks
+	meter *meter
 	// grumbles is what was logged about peers.
 	grumbles grumbles
 	// remotes are those that OpenRemotes opened last, for Remotes and metrics.
@@ -60,15 +52,7 @@ type Server struct {
 // NewServer returns a server. It panics if a database of the options is not in
 // the store.
 func NewServer(s *Store, o ServerOptions) *Server {
-	set := func(p *int, v int) {
-		if *p == 0 {
-			*p = v
-		}
-	}
-	set(&o.MaxMessage, 64<<20)
-	set(&o.MaxDepth, 100)
-	set(&o.MaxBacklog, 64<<20)
-	set(&o.MaxBlocked, 1000)
+	o.Limits = o.Limits.withDefaults()
 	if o.ProbeInterval == 0 {
 		o.ProbeInterval = defaultProbe
 	}
@@ -76,6 +60,7 @@ func NewServer(s *Store, o ServerOptions) *Server {
 		o.Logger = slog.Default()
 	}
 	srv := &Server{store: s, opts: o, log: o.Logger, dbs: make(map[string]*database), sessions: make(map[*session]struct{}), id: NewUUID()}
+	srv.meter = newMeter(o.Limits, srv.evictGreediest)
 	for _, d := range s.dbs {
 		name := d.Schema.Name
 		if d.volatile || !d.Private && len(o.Databases) == 0 || slices.Contains(o.Databases, name) {

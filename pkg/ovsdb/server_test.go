@@ -45,7 +45,7 @@ func TestGarbageEndsOnlyItsConnection(t *testing.T) {
 	d := testSchema(t)
 	logs := &logBuffer{}
 	sock := serve(t, openTest(t, NewMemoryEngine(), d), ServerOptions{
-		Logger: slog.New(slog.NewTextHandler(logs, nil)), MaxMessage: 1 << 20,
+		Logger: slog.New(slog.NewTextHandler(logs, nil)), Limits: Limits{MaxMessage: 1 << 20},
 	})
 	good := dial(t, sock)
 	for i, garbage := range []string{
@@ -183,7 +183,7 @@ func TestWait(t *testing.T) {
 func TestSlowReader(t *testing.T) {
 	logs := &logBuffer{}
 	s := openTest(t, NewMemoryEngine(), testSchema(t))
-	sock := serve(t, s, ServerOptions{Logger: slog.New(slog.NewTextHandler(logs, nil)), MaxBacklog: 1 << 20})
+	sock := serve(t, s, ServerOptions{Logger: slog.New(slog.NewTextHandler(logs, nil)), Limits: Limits{MaxBacklog: 1 << 20}})
 	slow, other := dial(t, sock), dial(t, sock)
 	slow.result("monitor", `["Test","m",{"Flow":{}}]`)
 	big := strings.Repeat("x", 200_000)

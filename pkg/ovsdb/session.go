@@ -43,7 +43,11 @@ type session struct {
 	cursor   *commitNode         // updates are sent up to here
 	txid     UUID                // of the last durable revision seen
 	blocked  []*blocked
-	aware    bool // set_db_change_aware
+	waiting  int        // bytes of answers in steps
+	room     *sync.Cond // of mu: steps have become fewer, or ended is set
+	ended    bool       // the pump does nothing any more
+	locked   int        // locks that were asked for
+	aware    bool       // set_db_change_aware
 	// convertedAt are the revisions at which databases were converted while the
 	// connection was there.
 	convertedAt map[*database]uint64
@@ -54,6 +58,8 @@ type session struct {
 // step is an answer that waits for a revision.
 type step struct {
 	revision uint64
+	// size is that of the answer, in bytes.
+	size int
 	// durable tells that the revision must be on disk even of a relaxed server.
 	durable bool
 	run     func()
@@ -66,14 +72,16 @@ type blocked struct {
 	since    time.Time
 	timeout  time.Duration // negative: never
 	canceled bool
-	running  bool // at this moment, by the pump
+	running  bool  // at this moment, by the pump
+	size     int64 // what it holds, in bytes
 }
 
 func newSession(r *remote, conn net.Conn, peer string) *session {
 	s := &session{
-		srv: r.srv, store: r.srv.store, codec: newCodec(conn, &r.srv.opts), remote: r, peer: peer,
+		srv: r.srv, store: r.srv.store, codec: newCodec(conn, r.srv.opts.Limits, r.srv.meter), remote: r, peer: peer,
 		kick: make(chan struct{}, 1), ids: make(map[string]*monitor), convertedAt: make(map[*database]uint64),
 	}
+	s.room = sync.NewCond(&s.mu)
 	s.codec.setProbe(conn, r.options.Load().probe)
 	return s
 }
@@ -95,6 +103,7 @@ func (s *session) run() {
 		return nil
 	})
 	client.Run()
+	s.codec.leave()
 	s.codec.Close()
 	s.srv.dismiss(s)
 	cancel()
@@ -121,9 +130,19 @@ func (s *session) handle(r *request) {
 			s.codec.fail(fmt.Errorf("internal error in %q", r.method))
 		}
 	}()
+	s.await()
 	s.busy.Lock()
 	defer s.busy.Unlock()
 	s.dispatch(r)
+}
+
+// await holds up the next request while too much waits for the disk.
+func (s *session) await() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.ended && (len(s.steps) >= s.srv.opts.MaxOutstanding || s.waiting > s.srv.opts.MaxBacklog) {
+		s.room.Wait()
+	}
 }
 
 // finish closes the connection once the request at hand is answered.
@@ -142,7 +161,7 @@ func (s *session) wake() {
 
 // later queues a step.
 func (s *session) later(revision uint64, run func()) {
-	s.queue(step{revision, !s.srv.opts.Relaxed, run})
+	s.queue(step{revision: revision, durable: !s.srv.opts.Relaxed, run: run})
 }
 
 // queue takes a step at once when nothing is before it and nothing is left to
@@ -169,6 +188,7 @@ func (s *session) take(st step) {
 // enqueue leaves a step to the pump. s.mu is held.
 func (s *session) enqueue(st step) {
 	s.steps = append(s.steps, st)
+	s.waiting += st.size
 	s.wake()
 }
 
@@ -209,6 +229,12 @@ func (e plainError) Error() string { return string(e) }
 
 // pump does the waiting of the session until ctx ends.
 func (s *session) pump(ctx context.Context) {
+	defer func() {
+		s.mu.Lock()
+		s.ended = true
+		s.room.Broadcast()
+		s.mu.Unlock()
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			s.srv.log.Error("a session made the server panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
@@ -320,6 +346,8 @@ func (s *session) advance() {
 		}
 		s.steps[0] = step{}
 		s.steps = s.steps[1:]
+		s.waiting -= st.size
+		s.room.Broadcast()
 		s.updateTo(st.revision)
 		st.run()
 	}
@@ -369,13 +397,14 @@ func (s *session) attempt(b *blocked) {
 	switch {
 	case o.blocked && !b.canceled:
 		b.timeout = o.timeout
-		full := i < 0 && len(s.blocked) >= s.srv.opts.MaxBlocked
+		full := i < 0 && len(s.blocked) >= s.srv.opts.MaxOutstanding
 		if i < 0 {
 			s.blocked = append(s.blocked, b)
+			s.codec.held.add(b.size)
 		}
 		s.mu.Unlock()
 		if full {
-			s.codec.fail(fmt.Errorf("more than %d transactions wait", s.srv.opts.MaxBlocked))
+			s.codec.fail(s.srv.meter.exceeded(limitOutstanding, "more than %d transactions wait", s.srv.opts.MaxOutstanding))
 		}
 		if i < 0 {
 			s.wake()
@@ -383,6 +412,7 @@ func (s *session) attempt(b *blocked) {
 		return
 	case i >= 0:
 		s.blocked = slices.Delete(s.blocked, i, i+1)
+		s.codec.held.add(-b.size)
 	}
 	s.mu.Unlock()
 	id := b.id
@@ -390,5 +420,5 @@ func (s *session) attempt(b *blocked) {
 		s.reply(&id, nil, plainError(ErrCanceled))
 		return
 	}
-	s.queue(step{o.revision, b.tr.durable || !s.srv.opts.Relaxed, func() { s.reply(&id, o.result, nil) }})
+	s.queue(step{o.revision, len(o.result), b.tr.durable || !s.srv.opts.Relaxed, func() { s.reply(&id, o.result, nil) }})
 }

@@ -33,7 +33,7 @@ func (s *session) convert(r *request) ([]byte, error) {
 		return nil, err
 	}
 	id := r.id
-	s.enqueue(step{revision, !s.srv.opts.Relaxed, func() {
+	s.enqueue(step{revision, 0, !s.srv.opts.Relaxed, func() {
 		s.reply(&id, []byte("{}"), nil)
 		if !s.aware {
 			s.codec.finish()
@@ -49,7 +49,7 @@ func (s *session) converted(d *database, revision uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.convertedAt[d] = revision
-	s.enqueue(step{revision, !s.srv.opts.Relaxed, func() {
+	s.enqueue(step{revision, 0, !s.srv.opts.Relaxed, func() {
 		if !s.aware {
 			if !s.converting {
 				s.codec.finish()
@@ -70,6 +70,7 @@ func (s *session) cancelMonitors(d *database) {
 		}
 		maps.DeleteFunc(s.ids, func(_ string, o *monitor) bool { return o == m })
 		s.stops = append(s.stops, m.stop)
+		s.codec.held.add(-m.size)
 		s.wake()
 		b := m.id.append([]byte(`{"id":null,"method":"monitor_canceled","params":[`))
 		s.codec.send(append(b, "]}"...))
@@ -98,6 +99,7 @@ func (s *session) cancelBlocked(d *database) {
 		if b.canceled = true; b.running {
 			return false // its run answers
 		}
+		s.codec.held.add(-b.size)
 		s.reply(&b.id, nil, plainError(ErrCanceled))
 		return true
 	})
@@ -108,11 +110,16 @@ func (srv *Server) databaseConverted(d *database, revision uint64) {
 	if srv.dbs[d.Schema.Name] != d {
 		return
 	}
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	for s := range srv.sessions {
+	for _, s := range srv.attending() {
 		s.converted(d, revision)
 	}
+}
+
+// attending are the sessions of this moment.
+func (srv *Server) attending() []*session {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return slices.Collect(maps.Keys(srv.sessions))
 }
 
 // attend has a session told of conversions.

@@ -20,6 +20,7 @@ type transaction struct {
 	shows func(*Row) bool
 	who   Owner
 	access
+	meter *meter // limits; nil: none
 	// durable is set by run when a "commit" operation asks for it.
 	durable bool
 }
@@ -75,6 +76,7 @@ type executor struct {
 	names   map[string]*symbol
 	virtual map[string][]*Row // by table
 	waited  time.Duration
+	touched int           // rows written so far, each time that one is
 	timeout time.Duration // least of the waits that block; negative: none
 	out     []byte
 }
@@ -128,6 +130,9 @@ func (x *executor) all(commit func() (uint64, error)) outcome {
 		}
 		mark := len(x.out)
 		err := x.operation(&x.ops[i])
+		if err == nil {
+			err = x.overflow()
+		}
 		if err == nil {
 			err = x.allowed(&x.ops[i])
 		}
@@ -304,6 +309,9 @@ func (x *executor) insert(f *fields) error {
 	if err != nil {
 		return err
 	}
+	if err := x.another(t); err != nil {
+		return err
+	}
 	if err := x.txn.insert(t, u, values); err != nil {
 		return err
 	}
@@ -429,6 +437,9 @@ func (x *executor) update(f *fields) error {
 func (x *executor) touchRow(t *TableSchema, r *Row) (*txnRow, error) {
 	if x.db.virtual[t.Name] != nil {
 		return nil, errorf(ErrPermission, "table %q is virtual", t.Name)
+	}
+	if err := x.another(t); err != nil {
+		return nil, err
 	}
 	touched := x.txn.touch(t, r.uuid)
 	if touched == nil {
