@@ -28,6 +28,8 @@ type Options struct {
 	NBListen, SBListen []string
 	// NoDBRemotes leaves the Connection rows of the databases without effect.
 	NoDBRemotes bool
+	// Limits bound what OVSDB clients can do. Optional.
+	Limits ovsdb.Limits
 	// FabricListen are gRPC listeners for the chassis: tcp:IP:PORT, ssl:IP:PORT,
 	// unix:PATH.
 	FabricListen []string

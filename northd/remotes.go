@@ -44,14 +44,14 @@ func (d *daemon) listen() (s serving, err error) {
 		name, global string
 		remotes      []string
 	}{{d.schemas.NB.Name, "NB_Global", d.o.NBListen}, {d.schemas.SB.Name, "SB_Global", d.o.SBListen}} {
-		srv := ovsdb.NewServer(d.store, ovsdb.ServerOptions{Logger: d.o.Logger.With("db", db.name), Databases: []string{db.name}})
+		srv := ovsdb.NewServer(d.store, ovsdb.ServerOptions{Logger: d.o.Logger.With("db", db.name), Databases: []string{db.name}, Limits: d.o.Limits})
 		remotes, err := srv.OpenRemotes(d.o.remotesOf(db.name, db.global, db.remotes))
 		if err != nil {
 			return s, fmt.Errorf("listening for %s: %w", db.name, err)
 		}
 		s.close, s.serve = append(s.close, remotes.Close), append(s.serve, remotes.Run)
 		if d.o.Registry != nil {
-			d.o.Registry.MustRegister(srv.RemoteMetrics(db.name))
+			d.o.Registry.MustRegister(srv.RemoteMetrics(db.name), srv.LimitMetrics(db.name))
 		}
 	}
 	plain, secure := grpc.NewServer(d.fabric.ServerOptions()...), (*grpc.Server)(nil)

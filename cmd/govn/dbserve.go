@@ -41,6 +41,7 @@ client asks: then a crash of the machine may cost the last transactions, and an 
 	fs.String("listen", "punix:"+filepath.Join(daemon.RunDir(), "db.sock"), "`LIST` of connection methods, as ovsdb-server's --remote: ptcp:, pssl:, punix:, tcp:, ssl:, unix:, db:DB,TABLE,COLUMN")
 	addKeyFlags(c)
 	fs.Bool("relaxed", false, "sync to disk after the answer, unless a transaction asks to be durable")
+	addLimitFlags(c)
 	addDaemonFlags(c)
 	return c
 }
@@ -50,7 +51,8 @@ func serveDB(ctx context.Context, d *daemon.Daemon, s *settings, file string) (e
 	names, err1 := s.list("schema")
 	remotes, err2 := s.remotes("listen")
 	keys, err3 := keyFlags(s)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	limits, err4 := s.limits()
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	var dbs []ovsdb.Database
@@ -59,7 +61,7 @@ func serveDB(ctx context.Context, d *daemon.Daemon, s *settings, file string) (e
 		if err != nil {
 			return err
 		}
-		dbs = append(dbs, ovsdb.Database{Schema: parsed})
+		dbs = append(dbs, ovsdb.Database{Schema: parsed, AnySchema: true})
 	}
 	engine, err := ovsdb.OpenBolt(file, ovsdb.BoltOptions{Logger: d.Logger})
 	if err != nil {
@@ -70,13 +72,13 @@ func serveDB(ctx context.Context, d *daemon.Daemon, s *settings, file string) (e
 		return fmt.Errorf("%q: %w", file, err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	srv := ovsdb.NewServer(store, ovsdb.ServerOptions{Logger: d.Logger, Relaxed: s.boolean("relaxed")})
+	srv := ovsdb.NewServer(store, ovsdb.ServerOptions{Logger: d.Logger, Limits: limits, Relaxed: s.boolean("relaxed")})
 	opened, err := srv.OpenRemotes(ovsdb.RemotesOptions{Remotes: remotes, Keys: keys})
 	if err != nil {
 		return err
 	}
 	if d.Registry != nil {
-		d.Registry.MustRegister(srv.RemoteMetrics(""))
+		d.Registry.MustRegister(srv.RemoteMetrics(""), srv.LimitMetrics(""))
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return opened.Run(ctx) })

@@ -31,6 +31,7 @@ func newNorthdCommand() *cobra.Command {
 	fs.Bool("db-remotes", true, "obey the Connection rows of the databases too")
 	fs.String("fabric-listen", "tcp:127.0.0.1:6643", "`LIST` of tcp:IP:PORT, ssl:IP:PORT and unix:PATH that serve the chassis")
 	addKeyFlags(c)
+	addLimitFlags(c)
 	addDaemonFlags(c)
 	return c
 }
@@ -43,6 +44,10 @@ func runNorthd(ctx context.Context, d *daemon.Daemon, s *settings) error {
 		return err
 	}
 	keys, err := keyFlags(s)
+	if err != nil {
+		return err
+	}
+	limits, err := s.limits()
 	if err != nil {
 		return err
 	}
@@ -62,6 +67,7 @@ func runNorthd(ctx context.Context, d *daemon.Daemon, s *settings) error {
 		NoDBRemotes:  !s.boolean("db-remotes"),
 		FabricListen: fabric,
 		Keys:         keys,
+		Limits:       limits,
 		Logger:       d.Logger,
 		Registry:     d.Registry,
 		Ready:        d.Ready,

@@ -19,6 +19,12 @@ import (
 // serve starts a server of the store on a unix socket and returns its path.
 func serve(t testing.TB, s *Store, o ServerOptions) string {
 	t.Helper()
+	return serveWith(t, s, o, func(*Server) {})
+}
+
+// serveWith is serve for who needs the server.
+func serveWith(t testing.TB, s *Store, o ServerOptions, with func(*Server)) string {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "ovsdb")
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +39,7 @@ func serve(t testing.TB, s *Store, o ServerOptions) string {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	srv := NewServer(s, o)
+	with(srv)
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Add(1)

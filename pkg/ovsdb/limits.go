@@ -136,7 +136,7 @@ type meter struct {
 }
 
 // largeMessage is from how many bytes on a message is handled beside few others.
-const largeMessage = 1 << 20
+const largeMessage = 256 << 10
 
 func newMeter(l Limits, evict func()) *meter {
 	return &meter{limits: l, large: make(chan struct{}, 2), evict: evict}
@@ -179,6 +179,13 @@ func (h *holding) release() {
 		h.meter.held.Add(-h.bytes)
 	}
 	h.bytes, h.gone = 0, true
+}
+
+// over tells whether release was called.
+func (h *holding) over() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.gone
 }
 
 func (h *holding) now() int64 {
@@ -275,16 +282,29 @@ func (m *limitMetrics) Collect(ch chan<- prometheus.Metric) {
 // another counts a row that a transaction writes, of a table.
 func (x *executor) another(t *TableSchema) error {
 	x.touched++
-	if x.meter == nil || x.touched <= x.meter.limits.MaxRows {
+	if x.held == nil || x.touched <= x.held.meter.limits.MaxRows {
 		return nil
 	}
-	return errorf(ErrResources, "%v", x.meter.exceeded(limitRows, "table %q: the transaction writes more than %d rows", t.Name, x.meter.limits.MaxRows))
+	return errorf(ErrResources, "%v", x.held.meter.exceeded(limitRows, "table %q: the transaction writes more than %d rows", t.Name, x.held.meter.limits.MaxRows))
 }
 
-// overflow limits what a transaction reads.
+// overflow counts what a transaction has read so far, to be given back when it
+// ends; the connection may have been dropped for it.
 func (x *executor) overflow() error {
-	if x.meter == nil || x.meter.limits.MaxBuffers <= 0 || int64(len(x.out)) <= x.meter.limits.MaxBuffers {
+	if x.held == nil || len(x.out) < x.counted+largeMessage {
 		return nil
 	}
-	return errorf(ErrResources, "%v", x.meter.exceeded(limitBuffers, "the results of the transaction have more than %d bytes", x.meter.limits.MaxBuffers))
+	x.held.add(int64(len(x.out) - x.counted))
+	x.counted = len(x.out)
+	if x.held.over() {
+		return errorf(ErrResources, "the results are more than the server may hold")
+	}
+	return nil
+}
+
+// settle gives back what overflow has counted.
+func (x *executor) settle() {
+	if x.held != nil {
+		x.held.add(-int64(x.counted))
+	}
 }

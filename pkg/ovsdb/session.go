@@ -189,6 +189,7 @@ func (s *session) take(st step) {
 func (s *session) enqueue(st step) {
 	s.steps = append(s.steps, st)
 	s.waiting += st.size
+	s.codec.held.add(int64(st.size))
 	s.wake()
 }
 
@@ -347,6 +348,7 @@ func (s *session) advance() {
 		s.steps[0] = step{}
 		s.steps = s.steps[1:]
 		s.waiting -= st.size
+		s.codec.held.add(-int64(st.size))
 		s.room.Broadcast()
 		s.updateTo(st.revision)
 		st.run()

@@ -20,7 +20,7 @@ type transaction struct {
 	shows func(*Row) bool
 	who   Owner
 	access
-	meter *meter // limits; nil: none
+	held *holding // what the connection has, and its limits; nil: none
 	// durable is set by run when a "commit" operation asks for it.
 	durable bool
 }
@@ -44,6 +44,7 @@ var errBlocked = errorf(ErrInternal, "a wait does not hold yet")
 // came.
 func (tr *transaction) run(waited time.Duration) outcome {
 	x := executor{transaction: tr, waited: waited, timeout: -1, names: make(map[string]*symbol)}
+	defer x.settle()
 	x.readVirtual()
 	if !tr.writes() {
 		x.txn = newTxn(tr.store.Snapshot(), tr.db, tr.who)
@@ -77,6 +78,7 @@ type executor struct {
 	virtual map[string][]*Row // by table
 	waited  time.Duration
 	touched int           // rows written so far, each time that one is
+	counted int           // bytes of out that are counted in held
 	timeout time.Duration // least of the waits that block; negative: none
 	out     []byte
 }
