@@ -5,7 +5,11 @@ import (
 	"os"
 	"runtime/debug"
 	runtimemetrics "runtime/metrics"
+	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // How much the heap may grow, in percent of what is in use, before garbage is
@@ -18,7 +22,7 @@ const (
 	// gcSlack is what a small heap may grow by in any case, in bytes: collecting
 	// 10 MB each time that 5 have been allocated takes more processor time than
 	// the work does. What it costs in memory is given back when the work is done.
-	gcSlack   = 32 << 20
+	gcSlack   = 24 << 20
 	gcMaximum = 400
 )
 
@@ -66,7 +70,41 @@ func newKeeper() *keeper {
 			v := func(i int) uint64 { return samples[i].Value.Uint64() }
 			return heapUse{live: v(0), allocated: v(1), held: v(2) + v(3) + v(4)}
 		},
-		percent: collect, free: debug.FreeOSMemory, now: gcRunning,
+		percent: collect, free: freeMemory, now: gcRunning,
+	}
+}
+
+// freeMemory gives the system back what the heap does not need, and the pages of
+// the program that only a start or a burst has used: they are clean copies of the
+// file, and come back when they are touched.
+func freeMemory() {
+	debug.FreeOSMemory()
+	dropProgram()
+}
+
+// dropProgram unmaps the read-only pages of the executable. What cannot be read or
+// unmapped stays, which costs memory only.
+func dropProgram() {
+	exe, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(maps)) {
+		// FROM-TO PERMISSIONS OFFSET DEVICE INODE PATH, proc_pid_maps(5)
+		f := strings.Fields(line)
+		if len(f) != 6 || f[5] != exe || f[1] != "r-xp" && f[1] != "r--p" {
+			continue
+		}
+		from, to, _ := strings.Cut(f[0], "-")
+		start, err1 := strconv.ParseUint(from, 16, 64)
+		end, err2 := strconv.ParseUint(to, 16, 64)
+		if err1 == nil && err2 == nil && start < end {
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(start), uintptr(end-start), unix.MADV_DONTNEED)
+		}
 	}
 }
 

@@ -48,7 +48,8 @@ func measureOVSDB(ctx context.Context, args []string) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
 	if o.govn == "" {
 		o.govn = filepath.Join(o.dir, "govn")
-		build := exec.CommandContext(ctx, "go", "build", "-o", o.govn, "govn/cmd/govn")
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", o.govn, "govn/cmd/govn") // as make build
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		build.Stderr = os.Stderr
 		if err := build.Run(); err != nil {
 			return fmt.Errorf("build govn: %w", err)
