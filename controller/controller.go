@@ -19,6 +19,7 @@ import (
 	"govn/controller/punt"
 	"govn/controller/vswitch"
 	"govn/pkg/abi"
+	"govn/pkg/certs"
 	"govn/proto"
 	"govn/proto/state"
 )
@@ -174,7 +175,7 @@ func newController(ctx context.Context, o Options) *controller {
 	punts := punt.New(nil)
 	c := &controller{
 		o: o, log: o.Logger, ctx: ctx,
-		vs: vswitch.NewClient(o.OVS, o.Logger), st: newStream(o.Logger), of: flows.NewSwitch(o.Logger, punts),
+		vs: vswitch.NewClient(o.OVS, o.Logger), st: newStream(o.Logger, certs.NewLoader(o.Keys, o.Logger)), of: flows.NewSwitch(o.Logger, punts),
 		m: newMetrics(), host: physical.New(o.Logger), table: flows.NewTable(), groups: flows.NewGroups(),
 		punts: punts, ifaces: map[string]*vswitch.Interface{}, claims: map[string]map[string]bool{},
 		reported: map[string]*proto.Interface{}, unreported: map[string]bool{}, since: map[string]int64{}, unwritten: map[string]bool{},

@@ -20,6 +20,7 @@ import (
 	pb "google.golang.org/protobuf/proto"
 
 	"govn/pkg/abi"
+	"govn/pkg/certs"
 	"govn/pkg/openflow"
 	"govn/proto"
 	"govn/proto/state"
@@ -32,10 +33,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // the chassis says.
 type northd struct {
 	proto.UnimplementedFabricServer
-	t      *testing.T
-	addr   string
-	server *grpc.Server
-	done   chan struct{}
+	t    *testing.T
+	addr string
+	// options of the next listen.
+	options []grpc.ServerOption
+	server  *grpc.Server
+	done    chan struct{}
 
 	mu      sync.Mutex
 	items   map[state.Key][]byte
@@ -63,7 +66,7 @@ func (n *northd) listen(addr string) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.addr, n.server, n.done = l.Addr().String(), grpc.NewServer(), make(chan struct{})
+	n.addr, n.server, n.done = l.Addr().String(), grpc.NewServer(n.options...), make(chan struct{})
 	proto.RegisterFabricServer(n.server, n)
 	go func(s *grpc.Server, done chan struct{}) {
 		defer close(done)
@@ -301,6 +304,7 @@ type lab struct {
 	ovs    *ovstest.OVS
 	n      *northd
 	cache  string
+	keys   certs.Files
 	cancel context.CancelFunc
 	done   chan error
 
@@ -331,7 +335,7 @@ func (l *lab) start() {
 	}
 	go func() {
 		l.done <- Run(ctx, Options{
-			OVS: l.ovs.DB, RunDir: l.ovs.RunDir, CacheDir: l.cache, Ready: func() { close(ready) },
+			OVS: l.ovs.DB, RunDir: l.ovs.RunDir, CacheDir: l.cache, Keys: l.keys, Ready: func() { close(ready) },
 			Logger: slog.New(slog.NewTextHandler(l.t.Output(), &slog.HandlerOptions{Level: level})),
 			Handle: func(name, _ string, _, _ int, fn Command) {
 				l.mu.Lock()

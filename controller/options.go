@@ -5,6 +5,8 @@ import (
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"govn/pkg/certs"
 )
 
 // Options of [Run].
@@ -19,6 +21,9 @@ type Options struct {
 	// CacheDir holds the last state that northd sent, so that a host that
 	// starts while northd is away comes back. Optional: none is kept.
 	CacheDir string
+	// Keys are for a fabric at ssl:HOST:PORT. The certificate's common name must be
+	// the system-id. Optional.
+	Keys certs.Files
 	// Logger takes the log. Optional: slog.Default.
 	Logger *slog.Logger
 	// Registry takes the metrics. Optional: none are exported.

@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
 	"govn/controller/vswitch"
+	"govn/pkg/certs"
 	"govn/proto"
 )
 
@@ -36,6 +38,7 @@ const (
 //	     <-------------------------------- inbox (welcome, frames, lost)
 type stream struct {
 	log    *slog.Logger
+	keys   *certs.Loader // for ssl
 	target chan target
 	asks   chan ask // the loop answers with the state as it is
 	inbox  chan heard
@@ -71,9 +74,9 @@ type heard struct {
 	lost    error
 }
 
-func newStream(log *slog.Logger) *stream {
+func newStream(log *slog.Logger, keys *certs.Loader) *stream {
 	return &stream{
-		log: log, target: make(chan target, 1), asks: make(chan ask),
+		log: log, keys: keys, target: make(chan target, 1), asks: make(chan ask),
 		inbox: make(chan heard, inboxLength), wake: make(chan struct{}, 1),
 	}
 }
@@ -217,8 +220,16 @@ func (s *stream) session(ctx context.Context, remote string, session uint64) (we
 	if err != nil {
 		return false, err
 	}
+	transport := insecure.NewCredentials()
+	if network == "ssl" {
+		config, err := s.keys.ClientConfig(address)
+		if err != nil {
+			return false, err
+		}
+		network, transport = "tcp", credentials.NewTLS(config)
+	}
 	conn, err := grpc.NewClient("passthrough:///"+address,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(transport),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			d := net.Dialer{Timeout: streamDial}
 			return d.DialContext(ctx, network, address)

@@ -72,7 +72,7 @@ func (d *daemon) listen() (s serving, err error) {
 			return s, fmt.Errorf("listening on %q: %w", remote, err)
 		}
 		s.close = append(s.close, func() { l.Close() })
-		s.serve = append(s.serve, func(context.Context) error { return rpc.Serve(l) })
+		s.serve = append(s.serve, func(context.Context) error { return rpc.Serve(d.fabric.Listener(l)) })
 	}
 	return s, nil
 }
@@ -83,7 +83,7 @@ func (d *daemon) secureRPC() (*grpc.Server, error) {
 	if err := keys.Check(); err != nil {
 		return nil, err
 	}
-	config := keys.ServerConfig()
+	config := keys.ServerConfig("h2")
 	rpc := grpc.NewServer(append(d.fabric.ServerOptions(), grpc.Creds(credentials.NewTLS(config)))...)
 	d.fabric.Register(rpc)
 	d.rpc = append(d.rpc, rpc)

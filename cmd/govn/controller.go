@@ -18,8 +18,8 @@ func newControllerCommand() *cobra.Command {
 		Long: `Program Open vSwitch on this chassis.
 
 What it needs to know stands in external_ids of the Open_vSwitch table, as for
-ovn-controller: system-id, ovn-remote (tcp:IP:PORT or unix:PATH of northd's
-fabric), ovn-encap-type, ovn-encap-ip and others; see docs/operations.md.`,
+ovn-controller: system-id, ovn-remote (tcp:IP:PORT, ssl:IP:PORT or unix:PATH of
+northd's fabric), ovn-encap-type, ovn-encap-ip and others; see docs/operations.md.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runDaemon(c, runController) },
 	}
@@ -27,6 +27,7 @@ fabric), ovn-encap-type, ovn-encap-ip and others; see docs/operations.md.`,
 	fs.SortFlags = false
 	fs.String("ovs", "unix:/var/run/openvswitch/db.sock", "`REMOTE` of the Open_vSwitch database")
 	fs.String("cache-dir", "/var/lib/govn/controller", "`DIR` that keeps what northd sent last")
+	addKeyFlags(c)
 	addDaemonFlags(c)
 	return c
 }
@@ -37,7 +38,12 @@ func runController(ctx context.Context, d *daemon.Daemon, s *settings) error {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}
+	keys, err := keyFlags(s)
+	if err != nil {
+		return err
+	}
 	return controller.Run(ctx, controller.Options{
+		Keys:     keys,
 		OVS:      s.str("ovs"),
 		CacheDir: s.str("cache-dir"),
 		Logger:   d.Logger,

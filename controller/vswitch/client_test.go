@@ -187,7 +187,7 @@ func TestPatches(t *testing.T) {
 func TestParseConfig(t *testing.T) {
 	_, problems := ParseConfig(map[string]string{"system-id": "hv1", "ovn-remote": "xyz", "ovn-encap-type": "stt", "ovn-encap-ip": "1.2.3"}, nil)
 	want := []string{
-		`external_ids:ovn-remote: "xyz" is not tcp:HOST:PORT or unix:PATH`,
+		`external_ids:ovn-remote: "xyz" is not tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH`,
 		`external_ids:ovn-encap-type "stt" does not name geneve`,
 		`external_ids:ovn-encap-ip: "1.2.3" is no IP address`,
 	}

@@ -141,16 +141,17 @@ func parseMappings(s string, problems []string) (map[string]string, []string) {
 	return m, problems
 }
 
-// ParseRemote takes a remote apart into network ("tcp" or "unix") and address.
+// ParseRemote takes a remote apart into its kind ("tcp", "ssl" or "unix") and
+// address.
 // Of a list, the first one is used.
-func ParseRemote(remote string) (network, address string, err error) {
+func ParseRemote(remote string) (kind, address string, err error) {
 	remote, _, _ = strings.Cut(remote, ",")
 	scheme, rest, ok := strings.Cut(strings.TrimSpace(remote), ":")
 	switch {
 	case ok && scheme == "unix" && rest != "":
 		return "unix", rest, nil
-	case ok && scheme == "tcp" && strings.Contains(rest, ":"):
-		return "tcp", rest, nil
+	case ok && (scheme == "tcp" || scheme == "ssl") && strings.Contains(rest, ":"):
+		return scheme, rest, nil
 	}
-	return "", "", fmt.Errorf("%q is not tcp:HOST:PORT or unix:PATH", remote)
+	return "", "", fmt.Errorf("%q is not tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH", remote)
 }

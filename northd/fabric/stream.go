@@ -208,6 +208,9 @@ func (st *stream) serve(h *proto.Hello) error {
 	s := st.server
 	st.name, st.since = h.Name, s.opts.Now()
 	use, err := s.judge(h)
+	if err == nil {
+		err = st.identify(h.Name)
+	}
 	if err != nil {
 		return st.refuse(err)
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 // ServerConfig is for listeners: each handshake gets the key material of its
-// moment.
-func (l *Loader) ServerConfig() *tls.Config {
+// moment. protocols are those of the application, by ALPN, if there is a choice.
+func (l *Loader) ServerConfig(protocols ...string) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS10, // the material says
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -22,6 +22,7 @@ func (l *Loader) ServerConfig() *tls.Config {
 				return nil, err
 			}
 			c := m.config()
+			c.NextProtos = protocols
 			switch {
 			case m.missing:
 				c.ClientAuth = tls.RequireAnyClientCert
