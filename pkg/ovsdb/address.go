@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // defaultPort is that of OVSDB (ovsdb(7), "Connection Methods").
@@ -114,8 +116,9 @@ func (a Address) Local() bool { return strings.HasSuffix(a.Kind, "unix") }
 func (a Address) hostPort() string { return net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port))) }
 
 // listen opens a passive address; dscp marks its packets. A stale socket file is
-// replaced.
-func (a Address) listen(dscp int) (net.Listener, error) {
+// replaced. ours are listeners that may have the same port at another address: one
+// of 127.0.0.1 does not keep us from listening on all others.
+func (a Address) listen(dscp int, ours []*net.TCPListener) (net.Listener, error) {
 	if !a.Local() {
 		// Without a host, IPv4 only, as ovn-nb(5) has it.
 		network := "tcp"
@@ -123,7 +126,11 @@ func (a Address) listen(dscp int) (net.Listener, error) {
 			network = "tcp4"
 		}
 		c := net.ListenConfig{Control: markDSCP(dscp)}
-		return c.Listen(context.Background(), network, a.hostPort())
+		l, err := c.Listen(context.Background(), network, a.hostPort())
+		if errors.Is(err, syscall.EADDRINUSE) && len(ours) > 0 {
+			return a.listenBeside(network, dscp, ours)
+		}
+		return l, err
 	}
 	if err := removeStale(a.Path); err != nil {
 		return nil, err
@@ -132,6 +139,47 @@ func (a Address) listen(dscp int) (net.Listener, error) {
 		return nil, err
 	}
 	return net.Listen("unix", a.Path)
+}
+
+// listenBeside opens a TCP port that listeners of ours have at other addresses. The
+// kernel allows that to sockets with SO_REUSEPORT, which they have for no longer
+// than it takes, so that no other process can join them.
+func (a Address) listenBeside(network string, dscp int, ours []*net.TCPListener) (net.Listener, error) {
+	for _, l := range ours {
+		if raw, err := l.SyscallConn(); err == nil {
+			if err := setReusePort(raw, 1); err != nil {
+				return nil, err
+			}
+			defer setReusePort(raw, 0)
+		}
+	}
+	mark := markDSCP(dscp)
+	c := net.ListenConfig{Control: func(network, address string, raw syscall.RawConn) error {
+		if mark != nil {
+			if err := mark(network, address, raw); err != nil {
+				return err
+			}
+		}
+		return setReusePort(raw, 1)
+	}}
+	l, err := c.Listen(context.Background(), network, a.hostPort())
+	if err != nil {
+		return nil, err
+	}
+	if raw, err := l.(*net.TCPListener).SyscallConn(); err == nil {
+		err = setReusePort(raw, 0)
+		if err != nil {
+			l.Close()
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func setReusePort(raw syscall.RawConn, on int) error {
+	var failed error
+	err := raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, on) })
+	return errors.Join(err, failed)
 }
 
 // dial connects to an active address, in the clear.
@@ -171,7 +219,7 @@ func ListenRemote(remote string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ovsdb: remote %q: %w", remote, err)
 	}
-	l, err := a.listen(0)
+	l, err := a.listen(0, nil)
 	if err != nil {
 		return nil, fmt.Errorf("ovsdb: remote %q: %w", remote, err)
 	}

@@ -166,7 +166,7 @@ func (rs *Remotes) open(name string) error {
 	r.stop = cancel
 	run := r.call
 	if a.Passive() {
-		if r.listener, err = a.listen(o.dscp); err != nil {
+		if r.listener, err = a.listen(o.dscp, rs.beside(a)); err != nil {
 			cancel()
 			return fmt.Errorf("ovsdb: remote %q: %w", name, err)
 		}
@@ -187,6 +187,17 @@ func (rs *Remotes) open(name string) error {
 	rs.active[name] = r
 	rs.mu.Unlock()
 	return nil
+}
+
+// beside are the listeners that have an address' port at another address.
+func (rs *Remotes) beside(a Address) (list []*net.TCPListener) {
+	for _, r := range rs.list() {
+		l, ok := r.listener.(*net.TCPListener)
+		if ok && l.Addr().(*net.TCPAddr).Port == int(a.Port) && r.addr.Host != a.Host {
+			list = append(list, l)
+		}
+	}
+	return list
 }
 
 // drop ends a remote; its last answers are sent by and by.

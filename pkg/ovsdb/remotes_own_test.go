@@ -257,3 +257,38 @@ func TestOvsPKI(t *testing.T) {
 		t.Error("what was bootstrapped is not the authority: ", err)
 	}
 }
+
+// TestBesideAStaticListener: a row for all addresses is obeyed although a flag has
+// the same port at one of them, as northd's have by default.
+func TestBesideAStaticListener(t *testing.T) {
+	s := ourSouthbound(t)
+	rs := runRemotes(t, NewServer(s.ours.store, ServerOptions{Logger: quiet()}), RemotesOptions{Remotes: []string{"ptcp:0:127.0.0.1", "db:OVN_Northbound,NB_Global,connections"}})
+	_, port, _ := net.SplitHostPort(rs.list()[0].listener.Addr().String())
+	nbctl := func(args ...string) {
+		t.Helper()
+		command(t, "ovn-nbctl", append([]string{"--no-leader-only", "--db=tcp:127.0.0.1:" + port}, args...)...)
+	}
+	nbctl("init")
+	for range 3 {
+		nbctl("set-connection", "ptcp:"+port+":0.0.0.0")
+		eventually(t, "another address is served", func() bool {
+			conn, err := net.Dial("tcp", "127.0.0.2:"+port)
+			if err == nil {
+				newClient(t, conn).result("echo", `[]`)
+			}
+			return err == nil
+		})
+		if l, err := net.Listen("tcp", "127.0.0.2:"+port); err == nil {
+			l.Close()
+			t.Error("somebody else can have the port")
+		}
+		nbctl("del-connection")
+		eventually(t, "the other address is closed", func() bool {
+			conn, err := net.Dial("tcp", "127.0.0.2:"+port)
+			if err == nil {
+				conn.Close()
+			}
+			return err != nil
+		})
+	}
+}
