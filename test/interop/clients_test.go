@@ -322,7 +322,8 @@ func TestOVSDBClientLocks(t *testing.T) {
 		all += first.until("locked")
 		first.cmd.Process.Kill()
 		all += second.until("locked")
-		return all + s.client(t, "", "unlock", "SOCK", "l")
+		// Without a lock of its own, it is told so, and stays.
+		return all + s.follow(t, "ovsdb-client", "unlock", "SOCK", "l").until("unlock")
 	})
 	if diff := cmp.Diff(stock, ours); diff != "" {
 		t.Errorf("-ovsdb-server +govn\n%s", diff)
