@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/bbolt"
 )
 
@@ -284,5 +285,101 @@ func TestShrink(t *testing.T) {
 	}
 	if err := ShrinkBolt(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
+	}
+}
+
+// TestCutWhileOpen: a file that is cut off while it is read makes Load fail, not
+// the process.
+func TestCutWhileOpen(t *testing.T) {
+	d := testSchema(t)
+	file, _ := damageFile(t, d)
+	path := filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e, err := OpenBolt(path, BoltOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 8192); err != nil {
+		t.Fatal(err)
+	}
+	nothing := func(uint64, []byte) error { return nil }
+	if err := e.Load(context.Background(), nothing, func(Entry) error { return nil }); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), path) {
+		t.Errorf("load: %v", err)
+	}
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	// A panic of the caller's own function is not the file's.
+	e, err = OpenBolt(filepath.Join(t.TempDir(), "other"), BoltOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if err := e.Append(context.Background(), []Entry{{1, []byte("x")}}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if p := recover(); p != "mine" {
+			t.Errorf("panic %v", p)
+		}
+	}()
+	e.Load(context.Background(), nothing, func(Entry) error { panic("mine") })
+}
+
+// TestStoreMetrics: what is written shows.
+func TestStoreMetrics(t *testing.T) {
+	d := testSchema(t)
+	e, err := OpenBolt(filepath.Join(t.TempDir(), "db"), BoltOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg := prometheus.NewRegistry()
+	s, err := Open(context.Background(), e, []Database{{Schema: d}}, Options{Logger: quiet(), Registry: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i := range 3 {
+		rev := update(t, s, d, func(tx *Txn) { tx.Insert(d.Table("Flow"), UUID{}, map[string]Value{"match": fmt.Sprint(i)}) })
+		if err := s.WaitDurable(context.Background(), rev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	values := func() map[string]float64 {
+		t.Helper()
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := make(map[string]float64)
+		for _, f := range families {
+			metric := f.GetMetric()[0]
+			m[f.GetName()] = metric.GetGauge().GetValue() + metric.GetCounter().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+		}
+		return m
+	}
+	before := values()
+	if err := s.Compact(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	after := values()
+	for name, ok := range map[string]bool{
+		"govn_store_append_seconds":     before["govn_store_append_seconds"] == 3,
+		"govn_store_batch_transactions": before["govn_store_batch_transactions"] == 3,
+		"govn_store_revision":           before["govn_store_revision"] == 3,
+		"govn_store_log_bytes":          before["govn_store_log_bytes"] > 100 && after["govn_store_log_bytes"] == 0,
+		"govn_store_snapshot_bytes":     before["govn_store_snapshot_bytes"] == 0 && after["govn_store_snapshot_bytes"] > 100,
+		"govn_store_file_bytes":         after["govn_store_file_bytes"] >= 16384,
+		"govn_store_compaction_seconds": before["govn_store_compaction_seconds"] == 0 && after["govn_store_compaction_seconds"] == 1,
+		"pending":                       after["govn_store_pending_transactions"] == 0 && after["govn_store_compaction_failures_total"] == 0,
+	} {
+		if !ok {
+			t.Errorf("%s: %v, then %v", name, before[name], after[name])
+		}
 	}
 }

@@ -3,5 +3,5 @@
 package ovsdb
 
 func init() {
-	crashPoints, killRounds, growthUpdates = 5000, 300, 1_000_000
+	crashPoints, killRounds, growthUpdates = 2000, 200, 1_000_000
 }

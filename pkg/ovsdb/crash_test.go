@@ -491,15 +491,19 @@ func TestTornMeta(t *testing.T) {
 // it, and the rest is a prefix of the order of revisions. The next writer goes on with
 // what is there.
 func TestKill(t *testing.T) {
-	dir := t.TempDir()
+	var dir string
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := testSchema(t)
-	all := newSaid()
+	all, acked := newSaid(), 0
 	rng := rand.New(rand.NewPCG(5, 6))
 	for round := range killRounds {
+		if round%20 == 0 { // another database, before this one is large
+			acked += len(all.acked)
+			dir, all = t.TempDir(), newSaid()
+		}
 		cmd := exec.Command(exe)
 		cmd.Env = append(os.Environ(), "OVSDB_TEST_CRASH=endless", "OVSDB_TEST_DIR="+dir)
 		out, err := cmd.StdoutPipe()
@@ -535,5 +539,5 @@ func TestKill(t *testing.T) {
 		// What was visible and not acknowledged may be lost, and its revision used again.
 		clear(all.ids)
 	}
-	t.Logf("%d transactions acknowledged, %d kills", len(all.acked), killRounds)
+	t.Logf("%d transactions acknowledged, %d kills", acked+len(all.acked), killRounds)
 }

@@ -213,7 +213,7 @@ func (s *Store) writeLog() {
 			s.metrics.batch.Observe(float64(len(batch)))
 			if err != nil {
 				close(d.broken)
-				err = errorf(ErrIO, "revision %d cannot be stored: %v", last, err)
+				err = &storeFailure{errorf(ErrIO, "revision %d cannot be stored: %v", last, err), err}
 				s.log.Error("the store has failed and refuses transactions", "error", err)
 				d.done(0, err)
 				return

@@ -36,7 +36,7 @@ var (
 // does not look into them. What is above it needs no more than this, so that
 // any log will do that keeps what is said here; package enginetest tests it.
 //
-//	Identity, Load      once each, in this order, before all others
+//	Identity, Load      in this order, before all others; Load may be repeated
 //	Append              from one goroutine
 //	Compact             from one other, at any time after Load
 //	Close               last, when nothing else runs

@@ -81,5 +81,15 @@ func (s *Store) Stats() StoreStats {
 // stored: nobody is answered any more, and the process should open the log again.
 func (s *Store) Failed() <-chan struct{} { return s.durable.broken }
 
-// Err returns why nothing can be stored any more, or nil.
+// storeFailure is what clients see of an error of the engine, and that error.
+type storeFailure struct {
+	seen  *Error
+	cause error
+}
+
+func (f *storeFailure) Error() string   { return f.seen.Error() }
+func (f *storeFailure) Unwrap() []error { return []error{f.seen, f.cause} }
+
+// Err returns why nothing can be stored any more, or nil. It wraps the engine's
+// error, such as ErrNotLeader.
 func (s *Store) Err() error { return s.durable.failed() }
