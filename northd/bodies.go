@@ -11,6 +11,13 @@ type bodyStore struct {
 	users map[[16]byte]int
 }
 
+// expect makes room for the bodies of a start.
+func (s *bodyStore) expect(n int) {
+	if len(s.users) == 0 {
+		s.users = make(map[[16]byte]int, n)
+	}
+}
+
 func newBodyStore() *bodyStore { return &bodyStore{users: make(map[[16]byte]int)} }
 
 func (s *bodyStore) hold(body *translate.Body, b *fabric.Batch) {

@@ -402,6 +402,7 @@ func (z *Zone) publish(done *Round) {
 	b := fabric.Batch{Revision: sn.Revision(), NbCfg: z.nbCfgOf(sn)}
 	units, items := z.program.Units.Drain(), z.program.Items.Drain()
 	b.Items = make([]fabric.ItemChange, 0, len(units)+len(items))
+	z.bodies.expect(len(units))
 	z.flows.Apply(units)
 	for _, u := range units {
 		id := u.Key.ID()

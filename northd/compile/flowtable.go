@@ -34,6 +34,9 @@ func NewFlowTable(t *ovsdb.TableSchema) *FlowTable {
 func (t *FlowTable) Apply(changes []incr.SinkChange[UnitKey, *Unit]) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if len(t.units) == 0 { // of a start
+		t.units, t.byID = make(map[UnitKey]*Unit, len(changes)), make(map[[16]byte]*Unit, len(changes))
+	}
 	rows := make(map[ovsdb.UUID]*ovsdb.Change)
 	for _, ch := range changes {
 		if len(t.watchers) > 0 {

@@ -39,7 +39,8 @@ type Row struct {
 }
 
 func hashRow(r Row) incr.Hash {
-	b := make([]byte, 0, 256)
+	var space [1024]byte
+	b := space[:0]
 	for _, c := range r.Columns {
 		b = appendString(b, c.Name)
 		b = appendValue(b, c.Value)
@@ -93,7 +94,8 @@ type Item struct {
 }
 
 func hashItem(i Item) incr.Hash {
-	b := binary.BigEndian.AppendUint32(nil, i.Scope.Datapath)
+	var space [512]byte
+	b := binary.BigEndian.AppendUint32(space[:0], i.Scope.Datapath)
 	b = binary.BigEndian.AppendUint32(b, i.Scope.Port)
 	return sum(append(b, i.Value...))
 }

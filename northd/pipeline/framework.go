@@ -2,8 +2,6 @@ package pipeline
 
 import (
 	"fmt"
-	"regexp"
-	"slices"
 	"sync"
 
 	"govn/northd/topology"
@@ -63,35 +61,28 @@ func ParseMatch(text string) (*logical.Expr, error) { return logical.ParseMatch(
 // matchText and actionText are templates, which are parsed when they are first
 // used or by Parse: most commands of the program need none.
 type (
-	matchText  func() *template[*logical.MatchTemplate]
-	actionText func() *template[*logical.ActionTemplate]
+	matchText  func() *logical.MatchTemplate
+	actionText func() *logical.ActionTemplate
 )
-
-// template is a parsed template with the names of its holes.
-type template[T any] struct {
-	parsed T
-	holes  []string
-}
 
 // templates parse all templates of the package.
 var templates []func()
 
 func match(text string) matchText {
-	return lazy(func() *logical.MatchTemplate { return logical.MustMatch(text, symbols) }, text)
+	return lazy(func() *logical.MatchTemplate { return logical.MustMatch(text, symbols) })
 }
 
 func actions(text string) actionText {
-	return lazy(func() *logical.ActionTemplate { return logical.MustActions(text, symbols) }, text)
+	return lazy(func() *logical.ActionTemplate { return logical.MustActions(text, symbols) })
 }
 
 // parsedActions is a template that was parsed already.
-func parsedActions(t *logical.ActionTemplate, text string) actionText {
-	done := &template[*logical.ActionTemplate]{t, holes(text)}
-	return func() *template[*logical.ActionTemplate] { return done }
+func parsedActions(t *logical.ActionTemplate) actionText {
+	return func() *logical.ActionTemplate { return t }
 }
 
-func lazy[T any](parse func() T, text string) func() *template[T] {
-	get := sync.OnceValue(func() *template[T] { return &template[T]{parse(), holes(text)} })
+func lazy[T any](parse func() T) func() T {
+	get := sync.OnceValue(parse)
 	templates = append(templates, func() { get() })
 	return get
 }
@@ -103,18 +94,6 @@ var Parse = sync.OnceFunc(func() {
 		parse()
 	}
 })
-
-var hole = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{([a-z]+)\}`) })
-
-func holes(text string) []string {
-	var names []string
-	for _, m := range hole().FindAllStringSubmatch(text, -1) {
-		if !slices.Contains(names, m[1]) {
-			names = append(names, m[1])
-		}
-	}
-	return names
-}
 
 // Collect is the flows that add adds, for objects that no hook of [Feature] is
 // for: routes, policies and others that a router has many of.
@@ -130,12 +109,12 @@ func (f *Flows) Add(s *Stage, priority uint16, m matchText, a actionText, args .
 	if f.err != nil {
 		return
 	}
-	bound, err := bind(m(), args)
+	bound, err := m().BindSome(args...)
 	if err != nil {
 		f.err = fmt.Errorf("%s: %w", s.Name, err)
 		return
 	}
-	acts, err := bind(a(), args)
+	acts, err := a().BindSome(args...)
 	if err != nil {
 		f.err = fmt.Errorf("%s: %w", s.Name, err)
 		return
@@ -149,35 +128,12 @@ func (f *Flows) AddActions(s *Stage, priority uint16, m matchText, list []logica
 	if f.err != nil {
 		return
 	}
-	bound, err := bind(m(), args)
+	bound, err := m().BindSome(args...)
 	if err != nil {
 		f.err = fmt.Errorf("%s: %w", s.Name, err)
 		return
 	}
 	f.list = append(f.list, Flow{Stage: s, Priority: priority, Match: bound, Actions: logical.LiteralActions(list)})
-}
-
-// bind fills the holes of a template.
-func bind[T interface {
-	Bind(...logical.Arg) (R, error)
-}, R any](t *template[T], args []logical.Arg) (R, error) {
-	return t.parsed.Bind(pick(t.holes, args)...)
-}
-
-// pick is the arguments whose names are among the holes.
-func pick(holes []string, args []logical.Arg) []logical.Arg {
-	if len(holes) == len(args) {
-		return args
-	}
-	var out []logical.Arg
-	for _, h := range holes {
-		for _, a := range args {
-			if a.Name == h {
-				out = append(out, a)
-			}
-		}
-	}
-	return out
 }
 
 // OfSwitch is what a switch contributes by itself.

@@ -55,7 +55,7 @@ func (f *Flows) AddMatch(s *Stage, priority uint16, m logical.Match, a actionTex
 	if f.err != nil {
 		return
 	}
-	acts, err := bind(a(), args)
+	acts, err := a().BindSome(args...)
 	if err != nil {
 		f.err = err
 		return

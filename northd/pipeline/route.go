@@ -150,7 +150,7 @@ func spread(t *spreadTexts, n int) (actionText, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%d alternatives: %w", n, err)
 	}
-	made := parsedActions(template, text)
+	made := parsedActions(template)
 	t.made.Store(n, made)
 	return made, nil
 }

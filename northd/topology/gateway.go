@@ -108,7 +108,8 @@ func RedirectUUID(port ovsdb.UUID) ovsdb.UUID { return Derived(port, "chassisred
 // Derived is a UUID that follows from another one and a name (RFC 4122, version 5
 // in form).
 func Derived(u ovsdb.UUID, name string) ovsdb.UUID {
-	h := sha256.Sum256(append(append([]byte("govn\x00"), u[:]...), name...))
+	var space [128]byte
+	h := sha256.Sum256(append(append(append(space[:0], "govn\x00"...), u[:]...), name...))
 	out := ovsdb.UUID(h[:16])
 	out[6] = out[6]&0x0f | 0x50
 	out[8] = out[8]&0x3f | 0x80

@@ -212,7 +212,8 @@ func HashPort(p *Port) incr.Hash {
 	if p == nil {
 		return incr.Hash{}
 	}
-	sum := sha256.Sum256(p.AppendHash(make([]byte, 0, 256)))
+	var space [1024]byte
+	sum := sha256.Sum256(p.AppendHash(space[:0]))
 	return incr.Hash(sum[:16])
 }
 

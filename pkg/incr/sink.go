@@ -18,9 +18,9 @@ type Sink[K comparable, V any] struct {
 	order   func(a, b *K) int
 	mu      sync.Mutex
 	recs    slab[sinkRec[K, V]]
-	winner  map[K]uint32   // slot
-	claims  map[K][]uint32 // slots of keys that several units emit, the winner first
-	changed map[K]before[V]
+	winner  map[K]uint32     // slot
+	claims  map[K][]uint32   // slots of keys that several units emit, the winner first
+	changed map[K]*before[V] // nil: it had nothing
 	gone    int
 }
 
@@ -33,7 +33,6 @@ type sinkRec[K comparable, V any] struct {
 
 // before is what a key had at the last Drain.
 type before[V any] struct {
-	had  bool
 	hash Hash
 	val  V
 }
@@ -64,7 +63,7 @@ type SinkChange[K comparable, V any] struct {
 func NewSink[K comparable, V any](e *Engine, name string, hash func(V) Hash, opts ...Option[K]) *Sink[K, V] {
 	e.mustIdle("NewSink")
 	s := &Sink[K, V]{e: e, name: name, index: uint16(len(e.sinks)), hash: hash, order: optionsOf(opts).order}
-	s.winner, s.claims, s.changed = map[K]uint32{}, map[K][]uint32{}, map[K]before[V]{}
+	s.winner, s.claims, s.changed = map[K]uint32{}, map[K][]uint32{}, map[K]*before[V]{}
 	e.sinks = append(e.sinks, s)
 	return s
 }
@@ -93,21 +92,21 @@ func (s *Sink[K, V]) Drain() []SinkChange[K, V] {
 		slot := s.winner[k]
 		if slot != 0 {
 			r := s.recs.at(slot)
-			if b.had && b.hash == r.hash {
+			if b != nil && b.hash == r.hash {
 				continue
 			}
 			v := r.val
 			c.New = &v
-		} else if !b.had {
+		} else if b == nil {
 			continue
 		}
-		if b.had {
+		if b != nil {
 			c.Old = &b.val
 		}
 		out = append(out, c)
 	}
 	if len(s.changed) > 64 {
-		s.changed = map[K]before[V]{}
+		s.changed = map[K]*before[V]{}
 	} else {
 		clear(s.changed)
 	}
@@ -146,10 +145,10 @@ func (s *Sink[K, V]) note(k K) {
 	if _, ok := s.changed[k]; ok {
 		return
 	}
-	var b before[V]
+	var b *before[V]
 	if slot := s.winner[k]; slot != 0 {
 		r := s.recs.at(slot)
-		b = before[V]{true, r.hash, r.val}
+		b = &before[V]{r.hash, r.val}
 	}
 	s.changed[k] = b
 }

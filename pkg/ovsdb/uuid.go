@@ -42,7 +42,10 @@ func ParseUUID(s string) (UUID, error) {
 }
 
 // String is the 36 character form in lower case.
-func (u UUID) String() string { return string(u.append(nil)) }
+func (u UUID) String() string {
+	var b [36]byte
+	return string(u.append(b[:0]))
+}
 
 func (u UUID) append(b []byte) []byte {
 	b = hex.AppendEncode(b, u[0:4])
