@@ -467,7 +467,7 @@ func (z *Zone) bindings(b *fabric.Batch) {
 			z.progress.Forget(ch.Old.Chassis, ch.Old.Port)
 		}
 		if ch.New != nil {
-			v.Chassis, v.Up, v.Additional = ch.New.Chassis, ch.New.Up, ch.New.Additional
+			v.Chassis, v.Up, v.Additional, v.Encaps = ch.New.Chassis, ch.New.Up, ch.New.Additional, ch.New.Encaps
 			if v.Chassis != "" && !v.Up {
 				z.progress.Await(v.Chassis, ch.New.Port, b.Revision)
 			}

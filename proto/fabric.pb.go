@@ -2249,10 +2249,11 @@ type Port struct {
 	HaGroup           []byte                 `protobuf:"bytes,15,opt,name=ha_group,json=haGroup,proto3" json:"ha_group,omitempty"`                 // key of the HA_GROUP item whose active chassis hosts the port
 	Distributed       uint32                 `protobuf:"varint,16,opt,name=distributed,proto3" json:"distributed,omitempty"`                       // of a chassisredirect port: the port that it stands for on the chassis that hosts it
 	Announce          []*Announcement        `protobuf:"bytes,17,rep,name=announce,proto3" json:"announce,omitempty"`
-	Mac               uint64                 `protobuf:"varint,18,opt,name=mac,proto3" json:"mac,omitempty"`                                    // of a switch port that leads to a distributed router port: the Ethernet address of that (low 48 bits)
-	GatewayPort       uint32                 `protobuf:"varint,21,opt,name=gateway_port,json=gatewayPort,proto3" json:"gateway_port,omitempty"` // likewise, where that is a distributed gateway port: its chassisredirect port in peer_datapath
-	Networks          []string               `protobuf:"bytes,19,rep,name=networks,proto3" json:"networks,omitempty"`                           // of a router port: its addresses, as IP/LENGTH
-	Advertise         *RouterAdvertisement   `protobuf:"bytes,20,opt,name=advertise,proto3" json:"advertise,omitempty"`                         // of a router port: what hosts behind it are told
+	Mac               uint64                 `protobuf:"varint,18,opt,name=mac,proto3" json:"mac,omitempty"`                                                  // of a switch port that leads to a distributed router port: the Ethernet address of that (low 48 bits)
+	GatewayPort       uint32                 `protobuf:"varint,21,opt,name=gateway_port,json=gatewayPort,proto3" json:"gateway_port,omitempty"`               // likewise, where that is a distributed gateway port: its chassisredirect port in peer_datapath
+	Networks          []string               `protobuf:"bytes,19,rep,name=networks,proto3" json:"networks,omitempty"`                                         // of a router port: its addresses, as IP/LENGTH
+	Advertise         *RouterAdvertisement   `protobuf:"bytes,20,opt,name=advertise,proto3" json:"advertise,omitempty"`                                       // of a router port: what hosts behind it are told
+	AdditionalEncaps  []string               `protobuf:"bytes,22,rep,name=additional_encaps,json=additionalEncaps,proto3" json:"additional_encaps,omitempty"` // as encap_ip, of additional chassis: CHASSIS@IP, in order
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -2430,6 +2431,13 @@ func (x *Port) GetNetworks() []string {
 func (x *Port) GetAdvertise() *RouterAdvertisement {
 	if x != nil {
 		return x.Advertise
+	}
+	return nil
+}
+
+func (x *Port) GetAdditionalEncaps() []string {
+	if x != nil {
+		return x.AdditionalEncaps
 	}
 	return nil
 }
@@ -3397,7 +3405,7 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x03 \x01(\tR\x04type\x12*\n" +
 	"\x11fdb_age_threshold\x18\x04 \x01(\rR\x0ffdbAgeThreshold\x129\n" +
-	"\x19mac_binding_age_threshold\x18\x05 \x01(\tR\x16macBindingAgeThreshold\"\xd4\x05\n" +
+	"\x19mac_binding_age_threshold\x18\x05 \x01(\tR\x16macBindingAgeThreshold\"\x81\x06\n" +
 	"\x04Port\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\fR\x04uuid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -3420,7 +3428,8 @@ const file_proto_fabric_proto_rawDesc = "" +
 	"\x03mac\x18\x12 \x01(\x04R\x03mac\x12!\n" +
 	"\fgateway_port\x18\x15 \x01(\rR\vgatewayPort\x12\x1a\n" +
 	"\bnetworks\x18\x13 \x03(\tR\bnetworks\x12A\n" +
-	"\tadvertise\x18\x14 \x01(\v2#.govn.fabric.v1.RouterAdvertisementR\tadvertise\x1a:\n" +
+	"\tadvertise\x18\x14 \x01(\v2#.govn.fabric.v1.RouterAdvertisementR\tadvertise\x12+\n" +
+	"\x11additional_encaps\x18\x16 \x03(\tR\x10additionalEncaps\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"u\n" +

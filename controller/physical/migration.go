@@ -1,6 +1,8 @@
 package physical
 
 import (
+	"strings"
+
 	"govn/pkg/abi"
 	"govn/pkg/incr"
 	"govn/pkg/openflow"
@@ -40,10 +42,21 @@ func (h *Host) hops(c *incr.Ctx, port *proto.Port) []Hop {
 	add(port.Chassis, port.EncapIp)
 	for _, chassis := range port.AdditionalChassis {
 		if chassis != port.Chassis {
-			add(chassis, "")
+			add(chassis, encapOf(port, chassis))
 		}
 	}
 	return out
+}
+
+// encapOf is the address by which a port wants to be reached on an additional
+// chassis; "": by any.
+func encapOf(port *proto.Port, chassis string) string {
+	for _, encap := range port.AdditionalEncaps {
+		if name, ip, _ := strings.Cut(encap, "@"); name == chassis {
+			return ip
+		}
+	}
+	return ""
 }
 
 // overlay counts the ports with additional chassis of a datapath.

@@ -55,6 +55,28 @@ func TestAdditionalChassis(t *testing.T) {
 	}
 }
 
+// Each chassis of a port is reached by the encapsulation that the port asks for
+// there, if there is a tunnel to that, else by another one.
+func TestEncapOfAdditionalChassis(t *testing.T) {
+	c := start(t)
+	c.item(proto.Kind_KIND_CHASSIS, "hv4", geneve("203.0.113.4", "203.0.113.40"))
+	c.item(proto.Kind_KIND_CHASSIS, "hv5", geneve("203.0.113.5", "203.0.113.50"))
+	for id, ofport := range map[string]int{"hv4@203.0.113.4": 14, "hv4@203.0.113.40": 24, "hv5@203.0.113.5": 15, "hv5@203.0.113.50": 25} {
+		c.h.SetTunnel(id, ofport)
+	}
+	for _, tt := range []struct{ main, additional, want string }{
+		{"", "", "output:14,output:15"},
+		{"203.0.113.40", "", "output:24,output:15"},
+		{"203.0.113.40", "hv5@203.0.113.50", "output:24,output:25"},
+		{"", "hv5@203.0.113.99", "output:14,output:15"},
+		{"", "hv6@203.0.113.50", "output:14,output:15"},
+	} {
+		c.port(5, 1, &proto.Port{Name: "vm", Chassis: "hv4", EncapIp: tt.main, AdditionalChassis: []string{"hv5"}, AdditionalEncaps: []string{tt.additional}})
+		c.round()
+		c.expect(t, "vm", "table=37, priority=100,reg15=0x1,metadata=0x5 actions="+keysOfVM+","+tt.want)
+	}
+}
+
 // On a switch of a physical network, a port on two chassis is reached by
 // tunnels, and reaches others by tunnels, while they reach each other by the
 // network, which also brings the floods.

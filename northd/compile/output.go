@@ -183,6 +183,9 @@ type Binding struct {
 	Up      bool       // its flows are in there
 	// Additional are further chassis that it is bound to, in order.
 	Additional []string
+	// Encaps are the encapsulations that interfaces of the port ask for, as
+	// CHASSIS@IP, in order.
+	Encaps []string
 }
 
 func hashBinding(v Binding) incr.Hash {
@@ -192,6 +195,9 @@ func hashBinding(v Binding) incr.Hash {
 	}
 	if v.Up {
 		b = append(b, 1)
+	}
+	for _, encap := range v.Encaps {
+		b = appendString(b, encap)
 	}
 	return sum(b)
 }

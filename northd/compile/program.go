@@ -337,6 +337,14 @@ func (p *Program) runBinding(c *incr.Ctx, m topology.Member) error {
 			}
 		}
 		slices.Sort(b.Additional)
+		for _, column := range []*ovsdb.ColumnSchema{p.c.PortBinding.Encap, p.c.PortBinding.AdditionalEncap} {
+			for a := range row.Set(column).All() {
+				if e := a.(ovsdb.UUID); port.Bound() {
+					b.Encaps = append(b.Encaps, p.Reader.Str(c, p.c.Encap.ChassisName, e)+"@"+p.Reader.Str(c, p.c.Encap.IP, e))
+				}
+			}
+		}
+		slices.Sort(b.Encaps)
 		if a, ok := row.Opt(p.c.PortBinding.Up); ok {
 			b.Up = a.(bool) && b.Chassis != ""
 		}

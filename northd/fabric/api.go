@@ -48,6 +48,9 @@ type Binding struct {
 	// workload moves. All see them at once: what they are sent too, they may
 	// lose until their flows are in.
 	Additional []string
+	// Encaps are the encapsulations by which interfaces of the port want to be
+	// reached, as CHASSIS@IP, in order.
+	Encaps []string
 }
 
 // ChassisInfo is what the others need to know of a chassis.

@@ -36,7 +36,7 @@ func addPort(b *Batch, i int, chassis string) {
 	b.Bodies = append(b.Bodies, lookup, security)
 	b.Items = append(b.Items, portOf(1, port, fmt.Sprint("sw0-port", i)),
 		unitOf(fmt.Sprintf("%015dl", i), 1, 0, lookup), unitOf(fmt.Sprintf("%015ds", i), 1, port, security))
-	b.Bindings = append(b.Bindings, Binding{1, port, chassis, true, nil})
+	b.Bindings = append(b.Bindings, Binding{1, port, chassis, true, nil, nil})
 }
 
 // BenchmarkApplyOnePort adds one port to a switch of 50,000 that 1,000
@@ -210,7 +210,7 @@ func TestDigestOfView(t *testing.T) {
 	s := New(Options{})
 	defer s.Close()
 	s.Apply(oneSwitch(100, 4))
-	s.Apply(Batch{Revision: 2, Bindings: []Binding{{1, 5, "hv3", false, nil}}})
+	s.Apply(Batch{Revision: 2, Bindings: []Binding{{1, 5, "hv3", false, nil, nil}}})
 	for _, name := range []string{"hv0", "hv1", "hv2", "hv3"} {
 		l, _ := s.zone.localNow(s.zone.chassis[name], 1)
 		v, sum := view{1: l}, state.Digest{}

@@ -30,7 +30,7 @@ func twoTenants() Batch {
 			datapathOf(1, "tenant-one"), portOf(1, 1, "tenant-one-port"), unitOf("unit-of-one", 1, 0, a),
 			datapathOf(2, "tenant-two"), portOf(2, 1, "tenant-two-port"), unitOf("unit-of-two", 2, 0, b),
 		},
-		Bindings: []Binding{{1, 1, "hv1", true, nil}, {2, 1, "hv2", true, nil}},
+		Bindings: []Binding{{1, 1, "hv1", true, nil, nil}, {2, 1, "hv2", true, nil, nil}},
 		Chassis:  []ChassisInfo{infoOf("hv1"), infoOf("hv2")},
 	}
 }
@@ -84,7 +84,7 @@ func TestNotAByteAboutOthers(t *testing.T) {
 		body := bodyOf(fmt.Sprint("tenant-one-body", i))
 		bed.Apply(Batch{Revision: uint64(3 + i), NbCfg: 2, Bodies: []BodyChange{body}, Items: []ItemChange{
 			portOf(1, uint32(2+i), fmt.Sprint("tenant-one-port", i)), unitOf(fmt.Sprint("unit-of-one", i), 1, 0, body)},
-			Bindings: []Binding{{1, uint32(2 + i), "hv1", i%2 == 0, nil}}})
+			Bindings: []Binding{{1, uint32(2 + i), "hv1", i%2 == 0, nil, nil}}})
 	}
 	bed.Apply(Batch{Revision: 3 + rounds, NbCfg: 3})
 	hv1.reach(t, 3)
@@ -118,7 +118,7 @@ func TestPublishedChassis(t *testing.T) {
 	for i, n := range names { // each has a port of its own
 		first.Chassis = append(first.Chassis, infoOf(n))
 		first.Items = append(first.Items, portOf(1, uint32(10+i), "own-"+n))
-		first.Bindings = append(first.Bindings, Binding{1, uint32(10 + i), n, true, nil})
+		first.Bindings = append(first.Bindings, Binding{1, uint32(10 + i), n, true, nil, nil})
 	}
 	scoped := unitOf("security", 1, 1, bodyOf("security"))
 	first.Items = append(first.Items, portOf(1, 1, "moving"), scoped)
@@ -148,7 +148,7 @@ func TestPublishedChassis(t *testing.T) {
 	}
 	for i, s := range steps {
 		n := int64(i + 2)
-		bed.Apply(Batch{Revision: uint64(n), NbCfg: n, Bindings: []Binding{{1, 1, s.chassis, s.up, nil}}})
+		bed.Apply(Batch{Revision: uint64(n), NbCfg: n, Bindings: []Binding{{1, 1, s.chassis, s.up, nil, nil}}})
 		for j, name := range names {
 			f := hvs[name]
 			f.reach(t, n)
@@ -170,7 +170,7 @@ func TestOldChassisStaysWhilePublished(t *testing.T) {
 	bed := testBed(t, Options{})
 	bed.Apply(Batch{Revision: 1, NbCfg: 1, Items: []ItemChange{portOf(1, 1, "moving"), portOf(1, 2, "p2")},
 		Chassis:  []ChassisInfo{infoOf("hv1"), infoOf("hv2"), infoOf("hv3")},
-		Bindings: []Binding{{1, 1, "hv1", true, nil}, {1, 2, "hv3", true, nil}}})
+		Bindings: []Binding{{1, 1, "hv1", true, nil, nil}, {1, 2, "hv3", true, nil, nil}}})
 	f := newFake("hv3")
 	f.connect(t, bed)
 	defer f.disconnect()
@@ -178,9 +178,9 @@ func TestOldChassisStaysWhilePublished(t *testing.T) {
 		binding  Binding
 		old, new bool
 	}{
-		{Binding{1, 1, "hv1", true, nil}, true, false},
-		{Binding{1, 1, "hv2", false, nil}, true, true},
-		{Binding{1, 1, "hv2", true, nil}, false, true},
+		{Binding{1, 1, "hv1", true, nil, nil}, true, false},
+		{Binding{1, 1, "hv2", false, nil, nil}, true, true},
+		{Binding{1, 1, "hv2", true, nil, nil}, false, true},
 	} {
 		n := int64(i + 2)
 		bed.Apply(Batch{Revision: uint64(n), NbCfg: n, Bindings: []Binding{tt.binding}})
@@ -382,7 +382,7 @@ func TestAwaitedAcknowledgement(t *testing.T) {
 	for revision := range uint64(4) {
 		revision += 2
 		up := revision%2 == 1
-		bed.Apply(Batch{Revision: revision, NbCfg: 1, Bindings: []Binding{{1, 1, "hv1", up, nil}}})
+		bed.Apply(Batch{Revision: revision, NbCfg: 1, Bindings: []Binding{{1, 1, "hv1", up, nil, nil}}})
 		if !up {
 			f.await(t, "frame", func() bool { return f.state.Revision().GetNumber() == revision })
 		}
@@ -504,7 +504,7 @@ func TestResyncDelayGrows(t *testing.T) {
 // A unit moves between datapaths, links come and go, in one frame.
 func TestLinks(t *testing.T) {
 	bed := testBed(t, Options{})
-	b := Batch{Revision: 1, NbCfg: 1, Bindings: []Binding{{1, 1, "hv1", true, nil}}}
+	b := Batch{Revision: 1, NbCfg: 1, Bindings: []Binding{{1, 1, "hv1", true, nil, nil}}}
 	for dp := uint32(1); dp <= 4; dp++ {
 		b.Items = append(b.Items, datapathOf(dp, fmt.Sprint("dp", dp)))
 	}
@@ -543,18 +543,18 @@ func TestLinks(t *testing.T) {
 func TestPortValue(t *testing.T) {
 	base := marshal(&proto.Port{Name: "p", Options: map[string]string{"a": "1", "b": "2"}})
 	var got proto.Port
-	if err := pb.Unmarshal(portValue(base, "hv1", nil), &got); err != nil {
+	if err := pb.Unmarshal(portValue(base, "hv1", nil, nil), &got); err != nil {
 		t.Fatal(err)
 	}
 	if !pb.Equal(&got, &proto.Port{Name: "p", Options: map[string]string{"a": "1", "b": "2"}, Chassis: "hv1", Up: true}) {
 		t.Errorf("got %v", &got)
 	}
 	for range 20 {
-		if !bytes.Equal(portValue(base, "hv1", nil), portValue(base, "hv1", nil)) {
+		if !bytes.Equal(portValue(base, "hv1", nil, nil), portValue(base, "hv1", nil, nil)) {
 			t.Fatal("the value is not deterministic")
 		}
 	}
-	if garbage := []byte{0xff}; !bytes.Equal(portValue(garbage, "hv1", nil), garbage) {
+	if garbage := []byte{0xff}; !bytes.Equal(portValue(garbage, "hv1", nil, nil), garbage) {
 		t.Error("garbage changed")
 	}
 }

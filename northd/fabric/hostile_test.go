@@ -23,7 +23,7 @@ func TestSlowStream(t *testing.T) {
 	r := &recorder{}
 	bed := testBed(t, Options{Events: r, SendTimeout: 2 * time.Second, ChunkSize: 16 << 10})
 	b := twoTenants()
-	b.Bindings = append(b.Bindings, Binding{1, 2, "slow", true, nil})
+	b.Bindings = append(b.Bindings, Binding{1, 2, "slow", true, nil, nil})
 	bed.Apply(b)
 	good, slow := newFake("hv1"), newFake("slow")
 	slow.hold = true
@@ -68,7 +68,7 @@ func TestSnapshotsAreCapped(t *testing.T) {
 	for i := range uint32(40) { // more than windows and buffers hold
 		b.Items = append(b.Items, portOf(1, 100+i, strings.Repeat("x", 16<<10)))
 	}
-	b.Bindings = append(b.Bindings, Binding{1, 2, "slow", true, nil})
+	b.Bindings = append(b.Bindings, Binding{1, 2, "slow", true, nil, nil})
 	bed.Apply(b)
 	slow, next, same := newFake("slow"), newFake("hv1"), newFake("hv2")
 	slow.hold = true

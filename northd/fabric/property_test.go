@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -214,6 +215,14 @@ func (m *model) spec(name string) map[Key]string {
 			if p.Up = p.Chassis != ""; len(p.HaGroup) == 0 {
 				p.AdditionalChassis = m.bindings[id].others()
 			}
+			for _, encap := range m.bindings[id].Encaps {
+				at, ip, _ := strings.Cut(encap, "@")
+				if at == p.Chassis {
+					p.EncapIp = ip
+				} else if slices.Contains(p.AdditionalChassis, at) {
+					p.AdditionalEncaps = append(p.AdditionalEncaps, encap)
+				}
+			}
 			want[k] = string(marshal(&p))
 		}
 	}
@@ -286,6 +295,9 @@ func drawBatch(t *rapid.T, m *model) Batch {
 				x.Chassis = name.Draw(t, "chassis")
 			}
 			x.Additional = rapid.SliceOfN(name, 0, 2).Draw(t, "additional")
+			for _, at := range rapid.SliceOfNDistinct(name, 0, 2, rapid.ID[string]).Draw(t, "encaps") {
+				x.Encaps = append(x.Encaps, at+"@10.0.0.1")
+			}
 			b.Bindings = append(b.Bindings, x)
 		case 8:
 			info := infoOf(name.Draw(t, "chassis"))

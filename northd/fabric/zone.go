@@ -3,6 +3,7 @@ package fabric
 import (
 	"log/slog"
 	"slices"
+	"strings"
 
 	pb "google.golang.org/protobuf/proto"
 
@@ -54,6 +55,7 @@ type port struct {
 	id      portID
 	chassis string   // bound to
 	more    []string // bound to, too; in order, without chassis
+	encaps  []string // CHASSIS@IP
 	up      bool
 	base    *item         // PORT item as northd made it
 	scoped  map[Key]*item // sent only where the port is resident
@@ -69,7 +71,7 @@ type port struct {
 type portView struct {
 	base           *item
 	pubName, bound string
-	more           []string
+	more, encaps   []string
 	pub, own       *item
 }
 
@@ -306,6 +308,7 @@ func (z *zone) bind(b Binding) {
 	}
 	slices.Sort(p.more)
 	p.more = slices.Compact(p.more)
+	p.encaps = b.Encaps
 }
 
 // hosts are the chassis where the port is resident.
@@ -378,30 +381,38 @@ func (z *zone) settle(p *port) {
 // look makes the PORT item for the chassis that the port is bound to and for
 // all others.
 func (p *port) look(key Key, published, bound string, more []string) {
-	v := portView{base: p.base, pubName: published, bound: bound, more: more}
+	v := portView{base: p.base, pubName: published, bound: bound, more: more, encaps: p.encaps}
 	if p.base == nil {
 		p.view = v
 		return
 	}
-	if v.base == p.view.base && v.pubName == p.view.pubName && v.bound == p.view.bound && slices.Equal(v.more, p.view.more) {
+	if v.base == p.view.base && v.pubName == p.view.pubName && v.bound == p.view.bound && slices.Equal(v.more, p.view.more) && slices.Equal(v.encaps, p.view.encaps) {
 		return
 	}
-	v.pub = newItem(key, portValue(p.base.value, published, more), p.base.critical)
+	v.pub = newItem(key, portValue(p.base.value, published, more, p.encaps), p.base.critical)
 	v.own = v.pub
 	if bound != published {
-		v.own = newItem(key, portValue(p.base.value, bound, more), p.base.critical)
+		v.own = newItem(key, portValue(p.base.value, bound, more, p.encaps), p.base.critical)
 	}
 	p.view = v
 }
 
-// portValue fills the chassis and up into a Port. The result depends on nothing
+// portValue fills the chassis, how they are reached, and up into a Port. The result depends on nothing
 // else; a value that is no Port is left alone.
-func portValue(base []byte, chassis string, more []string) []byte {
+func portValue(base []byte, chassis string, more, encaps []string) []byte {
 	var m proto.Port
 	if err := pb.Unmarshal(base, &m); err != nil {
 		return base
 	}
 	m.Chassis, m.AdditionalChassis, m.Up = chassis, more, chassis != ""
+	for _, encap := range encaps {
+		switch name, ip, _ := strings.Cut(encap, "@"); {
+		case name == chassis:
+			m.EncapIp = ip
+		case slices.Contains(more, name):
+			m.AdditionalEncaps = append(m.AdditionalEncaps, encap)
+		}
+	}
 	value, err := pb.MarshalOptions{Deterministic: true}.Marshal(&m)
 	if err != nil {
 		return base // a string that is not UTF-8: Unmarshal refuses it before

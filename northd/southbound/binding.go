@@ -178,6 +178,7 @@ func (r *Registry) rebind(tx *ovsdb.Txn, row *ovsdb.Row) {
 	if !row.Set(b.AdditionalChassis).Equal(more) {
 		tx.SetColumn(b.Table, row.UUID(), "additional_chassis", more)
 	}
+	r.encapsOf(tx, w, row, now, more)
 	if !row.Set(b.VirtualParent).Equal(parent) {
 		tx.SetColumn(b.Table, row.UUID(), "virtual_parent", parent)
 	}

@@ -30,7 +30,8 @@ type Registry struct {
 	now   func() time.Time
 
 	mu      sync.Mutex
-	claims  map[string]map[string]int64 // iface-id -> chassis -> since, unix milliseconds
+	claims  map[string]map[string]int64  // iface-id -> chassis -> since, unix milliseconds
+	encaps  map[string]map[string]string // likewise -> IP of the encapsulation that the interface asks for
 	hosting hosting
 	chassis map[string]*session
 	crowd   crowd
@@ -55,7 +56,7 @@ type session struct {
 // with the context.
 func NewRegistry(ctx context.Context, store *ovsdb.Store, sb *ovsdb.DatabaseSchema, c *topology.Columns, log *slog.Logger) *Registry {
 	return &Registry{ctx: ctx, store: store, sb: sb, c: c, log: log, now: time.Now,
-		claims: make(map[string]map[string]int64), chassis: make(map[string]*session),
+		claims: make(map[string]map[string]int64), encaps: make(map[string]map[string]string), chassis: make(map[string]*session),
 		nested: make(map[string]map[ovsdb.UUID]bool), requested: make(map[string]map[ovsdb.UUID]bool), bfd: newBFDStates(),
 		virtuals: make(map[string]map[ovsdb.UUID]bool), hosting: make(hosting)}
 }
@@ -124,9 +125,18 @@ func (r *Registry) claim(chassis string, i *proto.Interface) {
 		r.claims[i.IfaceId] = c
 	}
 	c[chassis] = i.Since
+	switch e := r.encaps[i.IfaceId]; {
+	case i.EncapIp == "":
+		r.forgetEncap(chassis, i.IfaceId)
+	case e == nil:
+		r.encaps[i.IfaceId] = map[string]string{chassis: i.EncapIp}
+	default:
+		e[chassis] = i.EncapIp
+	}
 }
 
 func (r *Registry) unclaim(chassis, port string) {
+	r.forgetEncap(chassis, port)
 	delete(r.claims[port], chassis)
 	if len(r.claims[port]) == 0 {
 		delete(r.claims, port)
@@ -213,7 +223,7 @@ func (r *Registry) putChassis(tx *ovsdb.Txn, name string, h *proto.Hello) {
 }
 
 func (r *Registry) putEncap(tx *ovsdb.Txn, chassis string, e *proto.Encap) ovsdb.UUID {
-	u := named("encap", chassis+"\x00"+e.Type+"\x00"+e.Ip)
+	u := encapUUID(chassis, e.Type, e.Ip)
 	options := ovsdb.MapOf()
 	for k, v := range e.Options {
 		options = options.With(k, v)

@@ -176,7 +176,7 @@ func wholeColumns(c *Columns) map[*ovsdb.ColumnSchema]bool {
 	whole := make(map[*ovsdb.ColumnSchema]bool)
 	for _, col := range []*ovsdb.ColumnSchema{
 		l.Name, l.Type, l.Options, l.ParentName, l.Tag, l.Addresses, l.DynamicAddresses, l.PortSecurity, l.Enabled, l.XID, l.HAChassisGroup,
-		b.Chassis, b.AdditionalChassis, b.Up,
+		b.Chassis, b.AdditionalChassis, b.Encap, b.AdditionalEncap, b.Up,
 	} {
 		whole[col] = true
 	}
