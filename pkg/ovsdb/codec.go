@@ -1,6 +1,7 @@
 package ovsdb
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -152,6 +153,18 @@ func (c *codec) message() (string, error) {
 			case c.escape:
 				c.escape = false
 			case c.inString:
+				// Most of a message is inside of strings.
+				if rest := c.buf[c.scanned:]; b != '"' && b != '\\' {
+					skip := bytes.IndexByte(rest, '"')
+					if skip < 0 {
+						skip = len(rest)
+					}
+					if i := bytes.IndexByte(rest[:skip], '\\'); i >= 0 {
+						skip = i
+					}
+					c.scanned += skip - 1
+					continue
+				}
 				c.inString = b != '"'
 				c.escape = b == '\\'
 			case b == '"':

@@ -1,8 +1,8 @@
 package ovsdb
 
 import (
-	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 )
@@ -59,7 +59,19 @@ func (u UUID) append(b []byte) []byte {
 func (u UUID) IsZero() bool { return u == UUID{} }
 
 // Compare orders UUIDs by their bytes.
-func (u UUID) Compare(v UUID) int { return bytes.Compare(u[:], v[:]) }
+func (u UUID) Compare(v UUID) int {
+	a, b := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(v[:8])
+	if a == b {
+		a, b = binary.BigEndian.Uint64(u[8:]), binary.BigEndian.Uint64(v[8:])
+	}
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
 
 // MarshalText makes UUIDs readable in JSON and logs.
 func (u UUID) MarshalText() ([]byte, error) { return u.append(nil), nil }

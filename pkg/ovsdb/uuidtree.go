@@ -289,11 +289,11 @@ func (n *uuidNode[V]) walk(yield func(UUID, V) bool) bool {
 }
 
 // buildUUIDTree returns the tree of the given entries; of several with one key
-// the last one counts. The slice is sorted in place.
+// one counts. The slice is sorted in place.
 func buildUUIDTree[V any](entries []uuidEntry[V]) uuidTree[V] {
 	byKey := func(a, b uuidEntry[V]) int { return a.Key.Compare(b.Key) }
 	if !slices.IsSortedFunc(entries, byKey) {
-		slices.SortStableFunc(entries, byKey)
+		slices.SortFunc(entries, byKey)
 	}
 	last := len(entries) - 1
 	unique := make([]uuidEntry[V], 0, len(entries))

@@ -69,7 +69,7 @@ func TestUUIDTreeBuild(t *testing.T) {
 			entries = append(entries, uuidEntry[int]{Key: NewUUID(), Value: i})
 		}
 		if n > 1 {
-			entries = append(entries, uuidEntry[int]{entries[0].Key, -1})
+			entries = append(entries, entries[0])
 		}
 		want := map[UUID]int{}
 		for _, e := range entries {

@@ -16,7 +16,7 @@ const settle = 3 * time.Second
 // memorySample is a server with a large database.
 type memorySample struct {
 	filled, restarted footprint
-	fill              time.Duration
+	fill, fillCPU     time.Duration
 	start             time.Duration // from exec to the first answer
 	all               time.Duration // until one client has everything
 	cpu               time.Duration // of the start, until then
@@ -47,7 +47,7 @@ func (o *ovsdbOptions) memories(ctx context.Context, schemaFile string, table *b
 		}
 		if !head {
 			head = true
-			table.WriteString("\n| database | server | fill s | RSS MB | PSS MB | file MB | start s | everything s | CPU s | RSS MB after it | PSS MB |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+			table.WriteString("\n| database | server | fill s | its CPU s | RSS MB | PSS MB | file MB | start s | everything s | CPU s | RSS MB after it | PSS MB |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 		}
 		var samples []memorySample
 		for _, kind := range []ovsdbKind{stockKind, govnKind} {
@@ -61,7 +61,7 @@ func (o *ovsdbOptions) memories(ctx context.Context, schemaFile string, table *b
 			table.WriteString(line)
 		}
 		a, b := samples[1], samples[0]
-		line := fmt.Sprintf("| %s | ratio | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.name, ratio(ms(a.fill), ms(b.fill)),
+		line := fmt.Sprintf("| %s | ratio | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.name, ratio(ms(a.fill), ms(b.fill)), ratio(ms(a.fillCPU), ms(b.fillCPU)),
 			ratio(float64(a.filled.rss), float64(b.filled.rss)), ratio(float64(a.filled.pss), float64(b.filled.pss)), ratio(float64(a.disk), float64(b.disk)),
 			ratio(ms(a.start), ms(b.start)), ratio(ms(a.all), ms(b.all)), ratio(ms(a.cpu), ms(b.cpu)),
 			ratio(float64(a.restarted.rss), float64(b.restarted.rss)), ratio(float64(a.restarted.pss), float64(b.restarted.pss)))
@@ -73,7 +73,7 @@ func (o *ovsdbOptions) memories(ctx context.Context, schemaFile string, table *b
 
 func (s memorySample) String() string {
 	mb := func(kib int) float64 { return float64(kib) / 1024 }
-	return fmt.Sprintf("%s | %s | %s | %s | %s | %s | %s | %s | %s", digits(s.fill.Seconds()), digits(mb(s.filled.rss)), digits(mb(s.filled.pss)),
+	return fmt.Sprintf("%s | %s | %s | %s | %s | %s | %s | %s | %s | %s", digits(s.fill.Seconds()), digits(s.fillCPU.Seconds()), digits(mb(s.filled.rss)), digits(mb(s.filled.pss)),
 		digits(float64(s.disk)/(1<<20)), digits(s.start.Seconds()), digits(s.all.Seconds()), digits(s.cpu.Seconds()), digits(mb(s.restarted.rss)), digits(mb(s.restarted.pss)))
 }
 
@@ -95,6 +95,9 @@ func (o *ovsdbOptions) memory(ctx context.Context, kind ovsdbKind, schemaFile st
 	// It ends the reader, whose error is that it was ended.
 	_ = c.close()
 	if err != nil {
+		return s, err
+	}
+	if s.fillCPU, err = cpu(srv.pid()); err != nil {
 		return s, err
 	}
 	if err := pause(ctx, settle); err != nil {
