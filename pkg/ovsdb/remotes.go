@@ -288,21 +288,38 @@ func (rs *Remotes) Run(ctx context.Context) error {
 			rs.Close()
 			return nil
 		case <-changed:
-			sn := rs.srv.store.Snapshot()
-			files, err := keyFiles(sn, rs.o.Keys)
-			if err != nil {
-				rs.srv.complain(rs.log, "TLS", "", err)
-			}
-			rs.keys.Set(files)
-			rs.plan(sn)
-			rs.apply()
+			rs.reconfigure()
 		case <-t.C:
+			if rs.converted() {
+				rs.reconfigure()
+			}
 			rs.retry()
 			rs.writeStatus(ctx)
 			last = time.Now()
 		}
 		t.Reset(due())
 	}
+}
+
+// reconfigure makes keys and remotes what the database says now.
+func (rs *Remotes) reconfigure() {
+	sn := rs.srv.store.Snapshot()
+	files, err := keyFiles(sn, rs.o.Keys)
+	if err != nil {
+		rs.srv.complain(rs.log, "TLS", "", err)
+	}
+	rs.keys.Set(files)
+	rs.plan(sn)
+	rs.apply()
+}
+
+// converted tells whether the rows at hand are of a schema that the database has
+// no more.
+func (rs *Remotes) converted() bool {
+	sn := rs.srv.store.Snapshot()
+	return slices.ContainsFunc(rs.rows, func(c connectionRow) bool {
+		return c.row != nil && !slices.ContainsFunc(sn.dbs, func(d *dbState) bool { return d.schema == c.row.table.DB })
+	})
 }
 
 // follow tells of commits that change a table in which remotes or keys are.

@@ -9,8 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"govn/pkg/certs"
 	"govn/pkg/certs/certstest"
@@ -291,4 +294,89 @@ func TestBesideAStaticListener(t *testing.T) {
 			return err != nil
 		})
 	}
+}
+
+// TestRemotesOfAConvertedDatabase: rows are obeyed and told of in the new schema,
+// and without the table nothing is left to obey.
+func TestRemotesOfAConvertedDatabase(t *testing.T) {
+	const target = "ptcp:0:127.0.0.1"
+	schema := ovnSchema(t, "ovn-sb")
+	store := openTest(t, NewMemoryEngine(), schema, func(db *Database) { db.AnySchema = true })
+	s := &served{t: t, sock: filepath.Join(t.TempDir(), "s"), log: func() string { return "" }}
+	runRemotes(t, NewServer(store, ServerOptions{Logger: quiet()}), RemotesOptions{
+		Remotes: []string{"punix:" + s.sock, "db:OVN_Southbound,SB_Global,connections"},
+	})
+	s.sbctl("init")
+	s.sbctl("set-connection", target)
+	port := s.port(target)
+	text := strings.Replace(string(schema.JSON()), `"Connection":{"columns":{`, `"Connection":{"columns":{"added":{"type":"string"},`, 1)
+	if text == string(schema.JSON()) {
+		t.Fatal("the schema is not what the test believes")
+	}
+	if _, err := store.Convert(t.Context(), schema, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	c := dialTCP(t, port)
+	c.result("echo", `[]`)
+	s.status(target, "is_connected", is("true"))
+	s.sbctl("set-connection", target, "ptcp:0:127.0.0.2")
+	s.port("ptcp:0:127.0.0.2")
+}
+
+// TestOptionsOfSockets: dscp marks packets, and a change of it opens the listener
+// anew; a unix socket may be a row too; failures are counted.
+func TestOptionsOfSockets(t *testing.T) {
+	s := ourSouthbound(t)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s.ours.RemoteMetrics("sb"))
+	metric := func(name string) (sum float64) {
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == "govn_ovsdb_"+name {
+				for _, m := range f.Metric {
+					sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				}
+			}
+		}
+		return sum
+	}
+	const target = "ptcp:0:127.0.0.1"
+	local := "punix:" + filepath.Join(t.TempDir(), "row.sock")
+	s.sbctl("set-connection", target, local)
+	tos := func() (tos int) {
+		for _, r := range s.ours.remotes.Load().list() {
+			if l, ok := r.listener.(*net.TCPListener); ok {
+				raw, err := l.SyscallConn()
+				if err != nil {
+					return -1
+				}
+				raw.Control(func(fd uintptr) { tos, err = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_TOS) })
+				if err != nil {
+					return -1
+				}
+			}
+		}
+		return tos
+	}
+	before := s.port(target)
+	if got := tos(); got != 48<<2 {
+		t.Errorf("type of service %#x, want that of DSCP 48", got)
+	}
+	s.sbctl("set", "Connection", target, "other_config:dscp=10", "inactivity_probe=1")
+	eventually(t, "dscp 10", func() bool { return tos() == 10<<2 })
+	port := s.status(target, "bound_port", func(v string) bool { return v != "" && v != before })
+	silent := dialTCP(t, port)
+	silent.ended(10 * time.Second)
+	if n := metric("probe_failures_total"); n != 1 {
+		t.Error("probes that failed: ", n)
+	}
+	dial(t, strings.TrimPrefix(local, "punix:")).result("echo", `[]`)
+	if n := metric("connections"); n < 1 {
+		t.Error("connections: ", n)
+	}
+	s.sbctl("set-connection", "bogus:")
+	eventually(t, "a failing remote is counted", func() bool { return metric("remote_failing") == 1 })
 }

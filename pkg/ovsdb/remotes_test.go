@@ -328,6 +328,18 @@ func TestTLS(t *testing.T) {
 		plain.ended(10 * time.Second)
 		good.result("echo", `["others are served"]`)
 
+		// Versions and ciphers are those of the table.
+		s.sbctl("set", "SSL", ".", "ssl_protocols=TLSv1.2", "ssl_ciphers=ECDHE-ECDSA-AES128-GCM-SHA256")
+		eventually(t, "TLS 1.2 with the only cipher", func() bool {
+			c, err := dialTLS(t, port, mine)
+			if err != nil {
+				return false
+			}
+			state := c.conn.(*tls.Conn).ConnectionState()
+			return state.Version == tls.VersionTLS12 && state.CipherSuite == tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+		})
+		s.sbctl("set", "SSL", ".", `ssl_protocols="TLSv1.2,TLSv1.3"`, `ssl_ciphers="HIGH:!aNULL:!MD5"`)
+
 		// The files are replaced, with those of another authority: no restart.
 		evil.IssueTo(server, "server")
 		s.sbctl("set", "SSL", ".", "ca_cert=\""+evil.File+"\"")
