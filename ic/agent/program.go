@@ -63,7 +63,7 @@ type program struct {
 	onRouter   *incr.Collection[string] // ports of transit switches by router
 	onSwitch   *incr.Collection[string] // by transit switch
 	transitLRP *incr.Collection[string] // names of their router ports; allRows
-	own        *incr.Collection[string] // networks and routes of routers that are not learned
+	own        *incr.Collection[string] // static routes that were not learned; ownKey
 }
 
 // transitPort is a port of ours on a transit switch.

@@ -72,7 +72,7 @@ func linkLocal(mac string) netip.Addr {
 	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: m[0] ^ 2, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4], 15: m[5]})
 }
 
-// ownKey is the key of the relation of what a router has by itself.
+// ownKey is the key of the relation of static routes that a router has by itself.
 func ownKey(router, table string, prefix netip.Prefix) incr.Hash {
 	return incr.CellOf(router, table, prefix.Masked().String())
 }
@@ -97,19 +97,11 @@ func (p *program) newAdvertising() *advertising {
 	return a
 }
 
-// runPort notes the networks of a router port as its router's own.
+// runPort looks for the ports of its router on transit switches.
 func (a *advertising) runPort(c *incr.Ctx, uuid string) error {
-	lrp, ok := a.p.in.lrp.get(c, uuid)
-	router := a.p.in.routerOf.of(c, uuid)
-	if !ok || router == "" {
-		return nil
+	if router := a.p.in.routerOf.of(c, uuid); router != "" {
+		incr.EachPair(c, a.p.onRouter, incr.HashString(router), a.connected)
 	}
-	for _, text := range lrp.Networks {
-		if n, ok := parsePrefix(text); ok {
-			incr.Insert(c, a.p.own, ownKey(router, "", n), uuid)
-		}
-	}
-	incr.EachPair(c, a.p.onRouter, incr.HashString(router), a.connected)
 	return nil
 }
 
@@ -196,7 +188,7 @@ func (p *program) runLearn(c *incr.Ctx, uuid, lsp string) error {
 	if !ok || err != nil || !p.passes(c, prefix, optionLearn, optionLearnDefault) {
 		return nil
 	}
-	if r.Origin == originStatic && r.RouteTable != t.table {
+	if r.RouteTable != "" && r.RouteTable != t.table {
 		return nil
 	}
 	reached := false

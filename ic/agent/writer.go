@@ -291,6 +291,10 @@ func (w *writer) done(it item) {
 func (w *writer) failed(it item, err error, now time.Time) time.Time {
 	at := now.Add(retryAfter)
 	w.dirty[it] = at
+	var refused *opError
+	if errors.As(err, &refused) && it.kind == kindDatapath && refused.text == "timed out" {
+		return at // another zone gave the key: its row is on the way
+	}
 	if text := err.Error(); w.said[it] != text && !errors.Is(err, errAway) {
 		w.said[it] = text
 		w.log.Warn("a row cannot be written", "db", w.db[it.kind].name, "row", it.String(), "err", err)
