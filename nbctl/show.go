@@ -9,7 +9,7 @@ import (
 
 // showCommands look at the whole.
 var showCommands = []ctl.Command{
-	{Name: "show", Max: 1, Args: "[SWITCH | ROUTER]", Needs: needShow, Run: show},
+	{Name: "show", Max: 1, Args: "[SWITCH | ROUTER]", Needs: needShow, Run: show, Outputs: []string{"json", "yaml", "dot", "mermaid", "svg"}},
 	{Name: "sync", Needs: nil, Run: sync},
 }
 
@@ -27,37 +27,46 @@ func needShow(c *ctl.Context) error {
 	c.DB.Need("Logical_Switch", "name", "ports", "external_ids")
 	c.DB.Need("Logical_Switch_Port", "name", "type", "options", "parent_name", "tag", "addresses", "external_ids")
 	c.DB.Need("Logical_Router", "name", "ports", "nat", "external_ids")
-	c.DB.Need("Logical_Router_Port", "name", "mac", "networks", "gateway_chassis", "options")
+	c.DB.Need("Logical_Router_Port", "name", "mac", "networks", "gateway_chassis", "options", "peer")
 	c.DB.Need("Gateway_Chassis", "chassis_name", "priority")
 	c.DB.Need("NAT", "external_ip", "external_port_range", "logical_ip", "type")
 	return nil
 }
 
-func show(c *ctl.Context) error {
+// shown are the switches and routers that the arguments name, all without.
+func shown(c *ctl.Context) (switches, routers []*idl.Row, err error) {
 	if len(c.Args) == 1 {
-		for _, ls := range c.DB.SortedBy("Logical_Switch", "name") {
-			showSwitch(c, ls)
-		}
-		for _, lr := range c.DB.SortedBy("Logical_Router", "name") {
-			showRouter(c, lr)
-		}
-		return nil
+		return c.DB.SortedBy("Logical_Switch", "name"), c.DB.SortedBy("Logical_Router", "name"), nil
 	}
 	ls, err := lookupSwitch(c, c.Args[1], false)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if ls != nil {
-		showSwitch(c, ls)
+		switches = append(switches, ls)
 	}
 	lr, err := lookupRouter(c, c.Args[1], false)
 	if err != nil {
-		return err
+		return switches, nil, err
 	}
 	if lr != nil {
+		routers = append(routers, lr)
+	}
+	return switches, routers, nil
+}
+
+func show(c *ctl.Context) error {
+	switches, routers, err := shown(c)
+	if err == nil && c.Output() != "" {
+		return showAs(c, c.Output(), switches, routers)
+	}
+	for _, ls := range switches {
+		showSwitch(c, ls)
+	}
+	for _, lr := range routers {
 		showRouter(c, lr)
 	}
-	return nil
+	return err
 }
 
 // aka prints the name that Neutron has for a row.

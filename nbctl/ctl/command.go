@@ -1,8 +1,10 @@
 package ctl
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"govn/nbctl/idl"
@@ -32,6 +34,10 @@ type Command struct {
 	Run func(*Context) error
 	// Post runs after the commit. Optional.
 	Post func(*Context) error
+	// Outputs are the formats of -o that Run knows beside those of tables.
+	Outputs []string
+	// Follow prints what happens until ctx ends, instead of a transaction.
+	Follow func(ctx context.Context, c *Context, w io.Writer) error
 	// Waits says that Run may want to wait for changes.
 	Waits bool
 }

@@ -23,6 +23,7 @@ var generic = []Command{
 	{Name: "create", Min: 2, Max: Unlimited, Args: "TABLE COLUMN[:KEY]=VALUE...", Options: "--id=", Needs: needTable, Run: runCreate, Post: postCreate},
 	{Name: "destroy", Min: 1, Max: Unlimited, Args: "TABLE [RECORD]...", Options: "--if-exists,--all", Needs: needTable, Run: runDestroy},
 	{Name: "wait-until", Min: 2, Max: Unlimited, Args: "TABLE RECORD [COLUMN[:KEY]=VALUE]...", Needs: needColumns(3), Run: runWaitUntil, Waits: true},
+	watchCommand,
 }
 
 func nothing(*Context) error { return nil }

@@ -40,6 +40,8 @@ type settings struct {
 	detach, forClient               bool
 	unixctl, pidfile, logFile, user string
 	remote                          []localOption
+	// output is the format of -o, "" without.
+	output string
 	// show is what to print instead of running commands: help, version,
 	// commands or options; "" otherwise.
 	show string
@@ -50,7 +52,7 @@ type settings struct {
 var globals = map[string]byte{
 	"db": '=', "no-syslog": ' ', "no-wait": ' ', "wait": '=', "print-wait-time": ' ', "dry-run": ' ', "oneline": ' ',
 	"timeout": '=', "leader-only": ' ', "no-leader-only": ' ', "shuffle-remotes": ' ', "no-shuffle-remotes": ' ',
-	"format": '=', "data": '=', "no-headings": ' ', "pretty": ' ', "bare": ' ', "max-column-width": '=',
+	"format": '=', "data": '=', "no-headings": ' ', "pretty": ' ', "bare": ' ', "max-column-width": '=', "output": '=',
 	"verbose": '?', "log-file": '?', "syslog-method": '=', "syslog-target": '=',
 	"private-key": '=', "certificate": '=', "ca-cert": '=', "bootstrap-ca-cert": '=', "ssl-protocols": '=', "ssl-ciphers": '=',
 	"help": ' ', "version": ' ', "commands": ' ', "options": ' ',
@@ -63,7 +65,7 @@ const defaultFile = "-"
 // shorts are the short options.
 var shorts = map[byte]string{
 	'h': "help", 'V': "version", 't': "timeout", 'v': "verbose", 'f': "format", 'd': "data",
-	'p': "private-key", 'c': "certificate", 'C': "ca-cert", 'u': "unixctl",
+	'p': "private-key", 'c': "certificate", 'C': "ca-cert", 'u': "unixctl", 'o': "output",
 }
 
 // localOption is an option of the first command.
@@ -237,6 +239,8 @@ func (p *Program) apply(s *settings, name, value string) error {
 		s.style.NoHeadings = true
 	case "pretty":
 		s.style.Pretty = true
+	case "output":
+		s.output = value
 	case "max-column-width":
 		s.style.MaxWidth, _ = strconv.Atoi(value) // what is no number is no limit, as in ovn-nbctl
 	case "bare":

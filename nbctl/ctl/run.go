@@ -134,7 +134,10 @@ func (r *run) parse(args []string) (local []localOption, rest []string, err erro
 			return nil, nil, fmt.Errorf("%s: non-option argument '%s'", p.OptionsEnv, rest[0])
 		}
 	}
-	local, rest, err = p.parseOptions(&r.o, args)
+	if local, rest, err = p.parseOptions(&r.o, args); err != nil {
+		return nil, nil, err
+	}
+	rest, err = r.trailingOutput(rest)
 	if r.o.db == "" {
 		r.o.db = p.remotes()
 	}
@@ -155,13 +158,26 @@ func (r *run) run(ctx context.Context, args []string) error {
 		}
 		return r.serve()
 	}
-	if path := r.socket(); path != "" {
+	if path := r.socket(); path != "" && r.o.output == "" && !r.follows(rest) {
 		return r.delegate(ctx, path, local, rest)
 	}
 	if r.commands, err = r.p.parseCommands(local, rest); err != nil {
 		return err
 	}
+	if err := r.checkOutput(); err != nil {
+		return err
+	}
 	return r.connectAndExecute(ctx)
+}
+
+// follows tells whether the first command prints until it is interrupted, which
+// a daemon cannot do for others.
+func (r *run) follows(rest []string) bool {
+	if len(rest) == 0 {
+		return false
+	}
+	c := r.p.command(rest[0])
+	return c != nil && c.Follow != nil
 }
 
 // connectAndExecute runs the commands.
@@ -216,7 +232,7 @@ func (r *run) load(ctx context.Context) error {
 			r.db.Need(r.p.Singleton, "nb_cfg", "nb_cfg_timestamp", "sb_cfg", "sb_cfg_timestamp", "hv_cfg", "hv_cfg_timestamp")
 		}
 	}
-	watch := r.o.wait != waitNone
+	watch := r.o.wait != waitNone || r.commands[0].command.Follow != nil
 	for _, c := range r.commands {
 		watch = watch || c.command.Waits
 		c.DB, c.run = r.db, r
@@ -232,6 +248,12 @@ func (r *run) load(ctx context.Context) error {
 func (r *run) execute(ctx context.Context) error {
 	if err := r.load(ctx); err != nil {
 		return err
+	}
+	if follow := r.commands[0].command.Follow; follow != nil {
+		if len(r.commands) > 1 {
+			return fmt.Errorf("'%s' has to be the only command", r.commands[0].command.Name)
+		}
+		return follow(ctx, r.commands[0], r.stdout)
 	}
 	var result *idl.Result
 	for {
@@ -344,6 +366,13 @@ func (r *run) print() error {
 	tables := 0
 	for _, c := range r.commands {
 		switch {
+		case c.Table != nil && r.o.output != "":
+			s, err := c.Table.renderAs(r.o.output, r.o.style, tables == 0)
+			if err != nil {
+				return err
+			}
+			b.WriteString(s)
+			tables++
 		case c.Table != nil:
 			b.WriteString(c.Table.Render(r.o.style, tables == 0))
 			tables++

@@ -99,7 +99,7 @@ func withoutArguments(line string) string {
 }
 
 // additions are the verbs that govn has and the stock programs have not.
-var additions = map[string][]string{}
+var additions = map[string][]string{"nb": {"watch"}, "sb": {"watch"}}
 
 // scriptUses is how often scripts use each verb with each option, as
 // "PROGRAM VERB OPTION"; of the command line as a whole the verb is "".

@@ -73,7 +73,7 @@ func TestScriptsUseEveryVerb(t *testing.T) {
 	}
 	for name, p := range programs() {
 		for _, c := range p.All() {
-			if !used[c.Name] {
+			if !used[c.Name] && !slices.Contains(additions[name], c.Name) {
 				t.Errorf("no script runs govn %sctl %s", name, c.Name)
 			}
 		}
