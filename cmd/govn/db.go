@@ -89,7 +89,7 @@ func dbSourceOf(c *cobra.Command) (*dbSource, error) {
 		}
 		if !known[parsed.Name] {
 			known[parsed.Name] = true
-			src.dbs = append(src.dbs, ovsdb.Database{Schema: parsed})
+			src.dbs = append(src.dbs, ovsdb.Database{Schema: parsed, AnySchema: true})
 		}
 	}
 	return src, nil
@@ -105,7 +105,7 @@ func (s *dbSource) open(ctx context.Context, o ovsdb.BoltOptions) (*ovsdb.Store,
 	if err != nil {
 		return nil, err
 	}
-	store, err := ovsdb.Open(ctx, engine, s.dbs, ovsdb.Options{Logger: silent, CompactAt: 1 << 40})
+	store, err := ovsdb.Open(ctx, engine, s.dbs, ovsdb.Options{Logger: silent, CompactAt: 1 << 40, AsStored: true})
 	if err != nil {
 		return nil, fmt.Errorf("%q: %w", s.file, err)
 	}

@@ -124,22 +124,22 @@ itself. Without, the file of the data directory is changed, which no server may 
 		if err != nil {
 			return fmt.Errorf("%q: %w", args[0], err)
 		}
-		contents, err := converted(c, args[0], backup, d, *force)
-		if err != nil {
-			return err
-		}
 		store, err := src.open(ctx, ovsdb.BoltOptions{MustExist: true})
 		if err != nil {
 			return err
 		}
-		return errors.Join(replace(ctx, store, contents), store.Close())
+		contents, err := converted(c, args[0], backup, store.Schema(d), *force)
+		if err == nil {
+			err = replace(ctx, store, d, contents)
+		}
+		return errors.Join(err, store.Close())
 	}
 	return c
 }
 
 // replace stores contents in one transaction.
-func replace(ctx context.Context, store *ovsdb.Store, contents *ovsdb.Contents) error {
-	rev, err := store.Update(ctx, contents.Schema, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
+func replace(ctx context.Context, store *ovsdb.Store, d *ovsdb.DatabaseSchema, contents *ovsdb.Contents) error {
+	rev, err := store.Update(ctx, d, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
 		tx.Replace(contents)
 		return nil
 	})
@@ -214,7 +214,7 @@ database must be converted first: ovsdb-tool cluster-to-standalone OUT IN.`,
 		}
 		ctx, stop := interruptible(c)
 		defer stop()
-		var all []*ovsdb.Contents
+		var all []imported
 		for _, path := range args { // all is read before anything is written
 			backup, err := readBackup(path)
 			if err != nil {
@@ -224,11 +224,10 @@ database must be converted first: ovsdb-tool cluster-to-standalone OUT IN.`,
 			if err != nil {
 				return fmt.Errorf("%q: %w", path, err)
 			}
-			contents, err := converted(c, path, backup, d, *force)
-			if err != nil {
+			if _, err := converted(c, path, backup, d, *force); err != nil {
 				return err
 			}
-			all = append(all, contents)
+			all = append(all, imported{path, d, backup})
 		}
 		if err := os.MkdirAll(filepath.Dir(src.file), 0o750); err != nil {
 			return err
@@ -242,17 +241,28 @@ database must be converted first: ovsdb-tool cluster-to-standalone OUT IN.`,
 	return c
 }
 
-func importAll(ctx context.Context, c *cobra.Command, store *ovsdb.Store, all []*ovsdb.Contents) error {
-	for _, contents := range all {
-		if n := store.Snapshot().Contents(contents.Schema).Len(); n > 0 {
-			return fmt.Errorf("database %q has %d rows already; \"govn db restore\" replaces them", contents.Schema.Name, n)
+// imported is a file and the database that it is of.
+type imported struct {
+	path   string
+	schema *ovsdb.DatabaseSchema
+	backup *ovsdb.Contents
+}
+
+func importAll(ctx context.Context, c *cobra.Command, store *ovsdb.Store, all []imported) error {
+	for _, in := range all {
+		if n := store.Snapshot().Contents(in.schema).Len(); n > 0 {
+			return fmt.Errorf("database %q has %d rows already; \"govn db restore\" replaces them", in.schema.Name, n)
 		}
 	}
-	for _, contents := range all {
-		if err := replace(ctx, store, contents); err != nil {
+	for _, in := range all {
+		contents, _, err := in.backup.Convert(store.Schema(in.schema)) // what is lost has been said
+		if err != nil {
+			return fmt.Errorf("%q: %w", in.path, err)
+		}
+		if err := replace(ctx, store, in.schema, contents); err != nil {
 			return err
 		}
-		fmt.Fprintf(c.OutOrStdout(), "%s: %d rows\n", contents.Schema.Name, contents.Len())
+		fmt.Fprintf(c.OutOrStdout(), "%s: %d rows\n", in.schema.Name, contents.Len())
 	}
 	return store.Compact(ctx)
 }

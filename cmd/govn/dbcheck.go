@@ -55,7 +55,7 @@ damaged, the exit status is 1 and the error names the place.`,
 		fmt.Fprintln(w, "\nDATABASE\tVERSION\tROWS")
 		for _, d := range src.dbs {
 			if n := sn.Contents(d.Schema).Len(); n > 0 {
-				fmt.Fprintf(w, "%s\t%s\t%d\n", d.Schema.Name, d.Schema.Version, n)
+				fmt.Fprintf(w, "%s\t%s\t%d\n", d.Schema.Name, store.Schema(d.Schema).Version, n)
 			}
 		}
 		return w.Flush()

@@ -66,6 +66,9 @@ func (c *Contents) Row(t *TableSchema, u UUID) *Row { return c.rows[t.id][u] }
 // Equal tells whether both have the same rows with the same values, ephemeral columns
 // aside. The schemas must be the same.
 func (c *Contents) Equal(o *Contents) bool {
+	if len(c.rows) != len(o.rows) {
+		return false
+	}
 	for i, rows := range c.rows {
 		if len(rows) != len(o.rows[i]) {
 			return false

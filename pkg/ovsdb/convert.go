@@ -282,7 +282,7 @@ func publicChanges(changes []Change) []Change {
 func (s *Store) upgrade(ctx context.Context) error {
 	for _, d := range s.dbs {
 		stored := d.now.Load()
-		if !d.recorded || stored == d.Schema {
+		if s.opts.AsStored || !d.recorded || stored == d.Schema {
 			continue
 		}
 		if !stored.older(d.Schema) {

@@ -468,3 +468,59 @@ func TestReadOnly(t *testing.T) {
 		defer s.Close()
 	}
 }
+
+// TestAsStored: a tool reads a database with the schema that it was stored with,
+// and writes nothing for that.
+func TestAsStored(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	open := func(schema string, ro bool, o Options) (*Store, *DatabaseSchema, error) {
+		t.Helper()
+		d, err := ParseSchema([]byte(schema))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := OpenBolt(path, BoltOptions{ReadOnly: ro})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Logger = quiet()
+		s, err := Open(context.Background(), e, []Database{{Schema: d, AnySchema: true}}, o)
+		return s, d, err
+	}
+	s, d, err := open(testSchemaJSON, false, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(t, s, d, func(tx *Txn) { tx.Insert(d.Table("Switch"), UUID{}, map[string]Value{"name": "a"}) })
+	if err := errors.Join(s.Compact(context.Background()), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	later := laterSchema(t)
+	if _, _, err := open(later, true, Options{}); err == nil {
+		t.Error("a conversion was stored in a file that is open for reading only")
+	}
+	s, d, err = open(later, true, Options{AsStored: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := s.Snapshot().Contents(d); c.Schema.Version != "1.0.0" || s.Schema(d) != c.Schema || c.Len() != 1 {
+		t.Errorf("version %s, %d rows", c.Schema.Version, c.Len())
+	}
+	if err := errors.Join(s.Check(), s.Close()); err != nil {
+		t.Error(err)
+	}
+	s, d, err = open(later, false, Options{AsStored: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.Snapshot().Contents(d)
+	extra := NewVirtualRow(c.Schema.Table("Switch"), NewUUID(), map[string]Value{"name": "b"})
+	c.rows[extra.table.id][extra.uuid] = extra
+	update(t, s, d, func(tx *Txn) { tx.Replace(c) })
+	if got := s.Snapshot().Contents(d); got.Len() != 2 || !got.Equal(c) {
+		t.Errorf("%d rows after the restore", got.Len())
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}

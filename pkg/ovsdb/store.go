@@ -84,6 +84,9 @@ type Options struct {
 	// FollowDelay is how long a commit may wait for what comes of it; see
 	// Settled. Default 1 ms.
 	FollowDelay time.Duration
+	// AsStored leaves databases with the schemas that they were stored with, rather
+	// than to bring them to those of the program: for tools.
+	AsStored bool
 	// Registry is where metrics go. Optional.
 	Registry prometheus.Registerer
 }
