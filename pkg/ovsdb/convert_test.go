@@ -424,3 +424,26 @@ func TestConvertNamesTheValue(t *testing.T) {
 		t.Error("something has changed")
 	}
 }
+
+// TestNotificationsLikeStock: only "cancel" is a notification, and nothing else.
+func TestNotificationsLikeStock(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "test.ovsschema")
+	writeSchema(t, file)
+	run := func(sock string) (out []string) {
+		c := dial(t, sock)
+		c.send(`{"method":"transact","params":["Test",{"op":"insert","table":"Flow","row":{}}],"id":null}{"method":"echo","params":[],"id":null}{"method":"nosuch","params":[],"id":null}`)
+		for _, r := range []string{`cancel [1]`, `transact ["Test",{"op":"select","table":"Flow","where":[]}]`, `echo []`} {
+			method, params, _ := strings.Cut(r, " ")
+			m := c.call(method, params)
+			out = append(out, fmt.Sprint(r, string(m.Result), kindOf(m), len(c.notes)))
+		}
+		return out
+	}
+	got := run(serve(t, openTest(t, NewMemoryEngine(), testSchema(t)), ServerOptions{}))
+	want := run(stockServer(t, file))
+	for i := range want {
+		if strings.Replace(got[i], "null", "", 1) != strings.Replace(want[i], "null", "", 1) {
+			t.Errorf("got %s, want %s", got[i], want[i])
+		}
+	}
+}

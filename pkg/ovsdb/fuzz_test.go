@@ -1,24 +1,36 @@
 package ovsdb
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
 
+// FuzzParseJSON compares with encoding/json: what we take, it takes and finds the
+// same in it; what only it takes, we have a reason to refuse.
 func FuzzParseJSON(f *testing.F) {
-	for _, s := range []string{`{"a":[1,-2.5e3,"x\u00e9\ud83d\ude00\n",true,null]}`, `[[[[`, `{}`, `"\ud800"`, `01`, `{"a":1,"a":2}`, "\"\x00\""} {
+	for _, s := range []string{
+		`{"a":[1,-2.5e3,"x\u00e9\ud83d\ude00\n",true,null]}`, `[[[[`, `{}`, `"\ud800"`, `01`, `{"a":1,"a":2}`, "\"\x00\"", `"\u0000"`, "\"\xff\"",
+		`[1e400,-0,9007199254740993,1.0]`, `{"":{"":[]}} `, `nul`, `truefalse`,
+	} {
 		f.Add(s)
 	}
+	limits := jsonLimits{depth: 20, values: 1000}
 	f.Fuzz(func(t *testing.T, s string) {
-		v, err := parseJSON(s, jsonLimits{depth: 20, values: 1000})
-		var want any
-		dec := json.NewDecoder(bytes.NewReader([]byte(s)))
+		v, err := parseJSON(s, limits)
+		dec := json.NewDecoder(strings.NewReader(s))
 		dec.UseNumber()
+		var want any
 		if err != nil {
+			reasons := []string{"nesting depth", "too many values", "UTF-8", "null bytes", "surrogate"}
+			if json.Valid([]byte(s)) && !slices.ContainsFunc(reasons, func(r string) bool { return strings.Contains(err.Error(), r) }) {
+				t.Fatalf("%q is refused: %v", s, err)
+			}
 			return
 		}
 		if !json.Valid([]byte(s)) {
@@ -27,11 +39,39 @@ func FuzzParseJSON(f *testing.F) {
 		if err := dec.Decode(&want); err != nil {
 			t.Fatal(err)
 		}
-		again, err := parseJSON(v.String(), jsonLimits{depth: 20, values: 1000})
-		if err != nil || again.String() != v.String() {
+		if got := goValue(&v); !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q: got %v, want %v", s, got, want)
+		}
+		again, err := parseJSON(v.String(), limits)
+		if err != nil || again.String() != v.String() || !reflect.DeepEqual(goValue(&again), want) {
 			t.Fatalf("%q prints as %q: %v", s, v.String(), err)
 		}
 	})
+}
+
+// goValue is a value as encoding/json has it.
+func goValue(v *jsonValue) any {
+	switch v.kind {
+	case jsonBool:
+		return v.text == "true"
+	case jsonNumber:
+		return json.Number(v.text)
+	case jsonString:
+		return v.text
+	case jsonArray:
+		list := make([]any, len(v.list))
+		for i := range v.list {
+			list[i] = goValue(&v.list[i])
+		}
+		return list
+	case jsonObject:
+		members := make(map[string]any)
+		for i := 0; i < len(v.list); i += 2 {
+			members[v.list[i].text] = goValue(&v.list[i+1])
+		}
+		return members
+	}
+	return nil
 }
 
 // FuzzTransact runs operations: nothing panics, the reply is JSON of the right

@@ -34,8 +34,14 @@ func init() {
 }
 
 func (s *session) dispatch(r *request) {
+	// "cancel" is the one notification that there is; ovsdb-server passes over
+	// others.
+	notification := r.id.kind == jsonNull
+	if notification && r.method != "cancel" {
+		return
+	}
 	method := methods[r.method]
-	if method == nil {
+	if method == nil || !notification && r.method == "cancel" {
 		s.reply(&r.id, nil, plainError("unknown method"))
 		return
 	}
