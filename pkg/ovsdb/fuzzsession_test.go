@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 // FuzzSession sends sequences of requests, one a line: a method, a space and its
@@ -52,7 +53,7 @@ func FuzzSession(f *testing.F) {
 		for line := range strings.Lines(script) {
 			method, params, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 			v, err := parseJSON(params, jsonLimits{depth: 20, values: 1000})
-			if err != nil || v.kind != jsonArray || method == "" || method == "set_db_change_aware" || len(requests) == 20 {
+			if err != nil || v.kind != jsonArray || strings.ContainsFunc(method, unicode.IsControl) || method == "" || method == "set_db_change_aware" || len(requests) == 20 {
 				continue
 			}
 			requests = append(requests, fmt.Sprintf(`{"method":%s,"params":%s,"id":%d}`, appendString(nil, strings.ToValidUTF8(method, "?")), v.String(), len(requests)))

@@ -219,7 +219,7 @@ func parseSchemaValue(v *jsonValue, base *DatabaseSchema) (*DatabaseSchema, erro
 		name := strings.Clone(tables.list[i].text)
 		t, err := parseTable(d, name, &tables.list[i+1])
 		if err != nil {
-			return nil, fmt.Errorf("table %q: %w", name, err)
+			return nil, within(err, "table %q", name)
 		}
 		d.Tables[name] = t
 		d.tables = append(d.tables, t)
@@ -247,7 +247,8 @@ func (c *ColumnSchema) link() error {
 			continue
 		}
 		if b.Target = c.Table.DB.Tables[b.RefTable]; b.Target == nil {
-			return errorf(ErrSyntax, "column %s refers to undefined table %s", c, b.RefTable)
+			part := [...]string{"key", "value"}[i]
+			return errorf(ErrSyntax, "column %s %s refers to undefined table %s (column %q of table %q)", c.Name, part, b.RefTable, c.Name, c.Table.Name)
 		}
 		if b.Ref == RefWeak {
 			c.Mutable = true // or it could not vanish; ovsdb-server(7), 3.2
@@ -258,6 +259,16 @@ func (c *ColumnSchema) link() error {
 		b.Target.referrers = append(b.Target.referrers, f)
 	}
 	return nil
+}
+
+// within adds to the details of an error where in a schema it is, unless they say
+// so.
+func within(err error, format string, args ...any) error {
+	e := *asError(err)
+	if where := fmt.Sprintf(format, args...); !strings.Contains(e.Details, where) {
+		e.Details += " (" + where + ")"
+	}
+	return &e
 }
 
 func parseTable(d *DatabaseSchema, name string, v *jsonValue) (*TableSchema, error) {
@@ -284,7 +295,7 @@ func parseTable(d *DatabaseSchema, name string, v *jsonValue) (*TableSchema, err
 		name := strings.Clone(columns.list[i].text)
 		c, err := parseColumn(t, name, &columns.list[i+1])
 		if err != nil {
-			return nil, fmt.Errorf("column %q: %w", name, err)
+			return nil, within(err, "column %q of table %q", name, t.Name)
 		}
 		t.Columns = append(t.Columns, c)
 		t.columns[name] = c
