@@ -409,6 +409,8 @@ func TestConvertNamesTheValue(t *testing.T) {
 		`7 is greater than maximum allowed value 6 (column "tag" of table "Port", row `: func(m map[string]any) {
 			column(m, "Port", "tag", `{"type":{"key":{"type":"integer","maxInteger":6},"min":0}}`)
 		},
+		`"colour" is not an atomic-type (column "name" of table "Port")`:                 func(m map[string]any) { column(m, "Port", "name", `{"type":"colour"}`) },
+		`must have at least one column (table "Flow")`:                                   func(m map[string]any) { m["Flow"].(map[string]any)["indexes"] = []any{[]any{}} },
 		`(column "addresses" of table "Port", row `:                                      func(m map[string]any) { column(m, "Port", "addresses", `{"type":{"key":"string","min":0}}`) },
 		`m is not one of the allowed values ([n]) (column "match" of table "Flow", row `: func(m map[string]any) { column(m, "Flow", "match", `{"type":{"key":{"type":"string","enum":"n"}}}`) },
 		`(column "options" of table "Switch", row `:                                      func(m map[string]any) { column(m, "Switch", "options", `{"type":"string"}`) },

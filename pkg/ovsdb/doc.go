@@ -7,4 +7,18 @@
 // that are given, or that a column of the database holds, as the rows of OVN's
 // Connection tables, which it follows. A connection has the rights of its remote at
 // the moment of each request: all, reading only, or those of a role (RBAC).
+//
+// # Schemas
+//
+// A database has two: that of the program, Database.Schema, which is its identity
+// and by which Go code reads and writes rows, and that which rows have by now,
+// [Store.Schema], which the log holds and [Store.Convert], a client's "convert" and
+// [Open] change. As long as the second has all that the first has, tables and columns
+// of the first work on rows of the second; changes that a program is told of are of
+// its own tables.
+//
+// # Limits
+//
+// [Limits] bound what a peer can make a server hold or do. To see which one a peer
+// has met, look at the log or at the metrics of [Server.LimitMetrics].
 package ovsdb
