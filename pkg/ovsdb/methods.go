@@ -214,14 +214,12 @@ func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
 	if n := len(r.params); n < 3 || kind == monitorV3 && n != 4 {
 		return nil, syntaxError(r.array(), "invalid parameters")
 	}
-	s.store.publish.Lock()
-	snapshot, tail := s.store.current.Load(), s.store.tail
-	s.store.publish.Unlock()
+	snapshot, tail := s.store.moment()
 	m, err := parseMonitor(db, snapshot.db(db.Schema).schema, kind, &r.params[1], &r.params[2])
 	if err != nil {
 		return nil, err
 	}
-	m.from = snapshot.revision
+	m.from, m.session = snapshot.revision, s
 	if db.volatile {
 		m.shows = s.srv.shows
 	}
@@ -263,17 +261,19 @@ func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
 		m.virtual[tm.table] = shown
 		s.mu.Unlock()
 	}
+	conditions := make(map[*tableMonitor]anyOf, len(m.tables))
+	for _, tm := range m.tables {
+		conditions[tm] = tm.where
+	}
+	s.store.interest(m, tail, conditions)
 	past, found := s.store.pastSince(since, snapshot)
 	id := r.id
-	s.later(snapshot.revision, func() { s.startMonitor(m, &id, snapshot, tail, since, past, found) })
+	s.later(snapshot.revision, func() { s.startMonitor(m, &id, snapshot, since, past, found) })
 	return nil, nil
 }
 
 // startMonitor sends the reply. s.mu is held.
-func (s *session) startMonitor(m *monitor, id *jsonValue, snapshot *Snapshot, tail *commitNode, since UUID, past []*commitNode, found bool) {
-	if len(s.monitors) == 0 {
-		s.cursor = tail
-	}
+func (s *session) startMonitor(m *monitor, id *jsonValue, snapshot *Snapshot, since UUID, past []*commitNode, found bool) {
 	s.txid = snapshot.txid
 	var b []byte
 	found = found && len(m.virtual) == 0
@@ -337,7 +337,8 @@ func (s *session) monitorChange(r *request) ([]byte, error) {
 	if s.ids[key] != nil && s.ids[key] != m {
 		return nil, syntaxError(&r.params[1], "duplicate monitor ID")
 	}
-	snapshot, id, next := s.store.Snapshot(), r.id, r.params[1]
+	snapshot, tail := s.store.moment()
+	id, next := r.id, r.params[1]
 	if snapshot.db(m.db.Schema).schema != m.schema {
 		return nil, syntaxError(&r.params[0], "unknown monitor session") // its database was converted
 	}
@@ -345,6 +346,7 @@ func (s *session) monitorChange(r *request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.store.interest(m, tail, conditions)
 	delete(s.ids, r.params[0].canonical())
 	s.ids[key] = m
 	s.codec.held.add(r.weight() - m.size)
@@ -355,6 +357,7 @@ func (s *session) monitorChange(r *request) ([]byte, error) {
 			return
 		}
 		m.id = next
+		s.store.changeInterest(m, conditions)
 		if b := m.changeConditions(conditions, snapshot); b != nil {
 			s.codec.send(b)
 		}
@@ -376,8 +379,10 @@ func (s *session) monitorCancel(r *request) ([]byte, error) {
 		return nil, plainError("unknown monitor")
 	}
 	s.codec.held.add(-m.size)
+	s.store.disinterest(m)
 	id := r.id
 	s.later(s.store.Snapshot().revision, func() {
+		m.ended = true
 		s.monitors = slices.DeleteFunc(s.monitors, func(o *monitor) bool { return o == m })
 		s.reply(&id, []byte("{}"), nil)
 	})

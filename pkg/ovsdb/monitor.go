@@ -57,6 +57,13 @@ type monitor struct {
 	// virtual tables that come before are kept in early.
 	live  bool
 	early [][]Change
+	// ended is set when it was canceled.
+	ended bool
+	// session is whose monitor it is; number, keys and toldOf are of interests.
+	session *session
+	number  uint64
+	keys    map[interestKey]int
+	toldOf  *commitNode // the last commit that was noted
 	// virtual are the rows of virtual tables as shown to the client.
 	virtual map[*TableSchema]map[UUID]*Row
 	stops   []func()

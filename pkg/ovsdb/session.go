@@ -40,7 +40,6 @@ type session struct {
 	steps    []step
 	monitors []*monitor
 	ids      map[string]*monitor // monitor ids in use, as JSON
-	cursor   *commitNode         // updates are sent up to here
 	txid     UUID                // of the last durable revision seen
 	blocked  []*blocked
 	waiting  int        // bytes of answers in steps
@@ -51,8 +50,12 @@ type session struct {
 	// convertedAt are the revisions at which databases were converted while the
 	// connection was there.
 	convertedAt map[*database]uint64
-	converting  bool     // by a request of this session
-	stops       []func() // of canceled monitors, to be called without s.mu
+	converting  bool // by a request of this session
+	// inbox holds commits of which monitors may have to send updates. inboxMu is
+	// the innermost lock.
+	inboxMu sync.Mutex
+	inbox   []noted
+	stops   []func() // of canceled monitors, to be called without s.mu
 }
 
 // step is an answer that waits for a revision.
@@ -112,6 +115,7 @@ func (s *session) run() {
 	s.stopMonitors()
 	for _, m := range s.ids { // also what has not begun yet
 		m.stop()
+		s.store.disinterest(m)
 	}
 }
 
@@ -251,12 +255,8 @@ func (s *session) pump(ctx context.Context) {
 		switch {
 		case len(s.steps) > 0:
 			want, haveWant, durable = s.steps[0].revision, true, s.steps[0].durable
-		case len(s.monitors) > 0:
-			if n := s.cursor.after(); n != nil {
-				want, haveWant = n.commit.Revision, true
-			} else {
-				commits = s.cursor.ready
-			}
+		default:
+			want, haveWant = s.due()
 		}
 		waiting := len(s.blocked) > 0
 		deadline := s.deadline()
@@ -279,9 +279,7 @@ func (s *session) pump(ctx context.Context) {
 				s.retry()
 				continue
 			}
-			if commits == nil {
-				commits = tail.ready
-			}
+			commits = tail.ready
 		} else {
 			retried = nil
 		}
@@ -358,18 +356,10 @@ func (s *session) advance() {
 
 // updateTo sends the updates of all commits up to a revision. s.mu is held.
 func (s *session) updateTo(revision uint64) {
-	if len(s.monitors) == 0 {
-		return
-	}
-	for n := s.cursor.after(); n != nil && n.commit.Revision <= revision; n = n.after() {
-		s.cursor, s.txid = n, n.txid
-		for _, m := range s.monitors {
-			if m.db.Schema != n.commit.DB {
-				continue
-			}
-			if b := m.apply(n.commit.Changes, n.txid); b != nil {
-				s.codec.send(b)
-			}
+	for _, e := range s.collect(revision) {
+		s.txid = e.node.txid
+		if b := e.monitor.apply(e.node.commit.Changes, e.node.txid); b != nil {
+			s.codec.send(b)
 		}
 	}
 }

@@ -69,6 +69,8 @@ func (s *session) cancelMonitors(d *database) {
 			return false
 		}
 		maps.DeleteFunc(s.ids, func(_ string, o *monitor) bool { return o == m })
+		m.ended = true
+		s.store.disinterest(m)
 		s.stops = append(s.stops, m.stop)
 		s.codec.held.add(-m.size)
 		s.wake()

@@ -114,10 +114,11 @@ type Store struct {
 	writing sync.Mutex
 	texts   *interner
 	// publish guards tail and current together; held for moments only.
-	publish sync.Mutex
-	current atomic.Pointer[Snapshot]
-	tail    *commitNode
-	history history
+	publish   sync.Mutex
+	current   atomic.Pointer[Snapshot]
+	tail      *commitNode
+	history   history
+	interests interests
 
 	// converted are told of conversions; see onConvert.
 	converted []func(*database, uint64)
@@ -287,6 +288,7 @@ func (s *Store) show(c *Commit, state *dbState, txid UUID) {
 	s.tail.next = node
 	close(s.tail.ready)
 	s.tail = node
+	s.interests.tell(node)
 }
 
 // WaitDurable blocks until revision rev and all before it survive a crash. An
