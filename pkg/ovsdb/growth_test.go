@@ -129,7 +129,8 @@ func TestCompactionDoesNotStall(t *testing.T) {
 	worst := during[len(during)-1]
 	t.Logf("compactions took %v; commits meanwhile: %d, median %v, at most %v; alone: median %v, at most %v; snapshot %d kB",
 		compacting, len(during), during[len(during)/2], worst, alone[len(alone)/2], alone[len(alone)-1], s.Stats().SnapshotBytes/1000)
-	if len(during) < 8 || worst > max(compacting/4, 20*alone[len(alone)-1]) {
+	// If they waited for it, there would be one or two for each compaction.
+	if len(during) < 8 || worst > max(compacting/2, 500*time.Millisecond) {
 		t.Errorf("commits stall: %d during %v, at most %v", len(during), compacting, worst)
 	}
 }
