@@ -44,9 +44,9 @@ are asked who they are. --unixctl names a socket.`
 
 func (f *viewFlags) add(c *cobra.Command) {
 	c.Flags().StringArrayVarP(&f.sockets, "unixctl", "t", nil, "control socket `PATH` of the daemon to ask (default: found in "+daemon.RunDir()+")")
-	c.Flags().StringVarP(&f.format, "format", "f", control.Text, "`FORMAT` of the answer: text or json")
+	c.Flags().StringVarP(&f.format, "format", "f", control.Text, "`FORMAT` of the answer: text, json or yaml")
 	// It fails only for a flag that is not there.
-	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{control.Text, control.JSON}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{control.Text, control.JSON, control.YAML}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // peer is a daemon that answers.

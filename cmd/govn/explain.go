@@ -87,7 +87,7 @@ func (f *viewFlags) explain(ctx context.Context, w io.Writer, args []string) err
 	if err != nil {
 		return err
 	}
-	if f.format == control.JSON || len(got.Origins) > 0 {
+	if f.format != control.Text || len(got.Origins) > 0 {
 		if err := control.Write(w, f.format, got); err != nil {
 			return err
 		}
@@ -220,7 +220,7 @@ func (f *viewFlags) annotate(ctx context.Context, r io.Reader, w io.Writer) erro
 	if err != nil {
 		return err
 	}
-	if f.format == control.JSON {
+	if f.format != control.Text {
 		return control.Write(w, f.format, got)
 	}
 	out := bufio.NewWriter(w)

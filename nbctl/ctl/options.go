@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -281,18 +283,26 @@ func (s *settings) tlsConfig() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	pem, err := os.ReadFile(s.caFile)
-	if err != nil {
-		return nil, err
-	}
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
+	switch text, err := os.ReadFile(s.caFile); {
+	case s.bootstrap && errors.Is(err, fs.ErrNotExist):
+		roots = nil
+	case err != nil:
+		return nil, err
+	case !roots.AppendCertsFromPEM(text):
 		return nil, fmt.Errorf("%s: no certificate", s.caFile)
 	}
 	return &tls.Config{
 		Certificates:       []tls.Certificate{pair},
 		InsecureSkipVerify: true, // the name only; VerifyConnection verifies the chain
 		VerifyConnection: func(state tls.ConnectionState) error {
+			roots := roots
+			if roots == nil {
+				var err error
+				if roots, err = fetchAuthority(s.caFile, state.PeerCertificates); err != nil {
+					return err
+				}
+			}
 			chain := x509.NewCertPool()
 			for _, c := range state.PeerCertificates[1:] {
 				chain.AddCert(c)
@@ -303,6 +313,26 @@ func (s *settings) tlsConfig() (*tls.Config, error) {
 			return err
 		},
 	}, nil
+}
+
+// fetchAuthority trusts the authority that the server names, and writes its
+// certificate to a file for the next time: --bootstrap-ca-cert.
+func fetchAuthority(file string, chain []*x509.Certificate) (*x509.CertPool, error) {
+	ca := chain[len(chain)-1]
+	if len(chain) < 2 || ca.CheckSignatureFrom(ca) != nil {
+		return nil, errors.New("could not bootstrap CA cert: the server does not send the certificate of its authority")
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("could not bootstrap CA cert: %w", err)
+	}
+	if _, err := f.Write(text); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(ca)
+	return roots, f.Close()
 }
 
 // parseCommands splits the command line at "--" and reads each command's name,

@@ -6,15 +6,18 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Formats of an answer.
 const (
 	Text = "text"
 	JSON = "json"
+	YAML = "yaml"
 )
 
-// ErrFormat is matched when a format is neither [Text] nor [JSON].
+// ErrFormat is matched when a format is none of [Text], [JSON] and [YAML].
 var ErrFormat = errors.New("unknown format")
 
 // Answer is what a command answers.
@@ -40,8 +43,8 @@ func TakeFormat(args []string) (format string, rest []string, err error) {
 
 // CheckFormat refuses what is no format.
 func CheckFormat(format string) error {
-	if format != Text && format != JSON {
-		return fmt.Errorf("%w %q: want %s or %s", ErrFormat, format, Text, JSON)
+	if format != Text && format != JSON && format != YAML {
+		return fmt.Errorf("%w %q: want %s, %s or %s", ErrFormat, format, Text, JSON, YAML)
 	}
 	return nil
 }
@@ -51,13 +54,47 @@ func Write(w io.Writer, format string, a Answer) error {
 	if err := CheckFormat(format); err != nil {
 		return err
 	}
-	if format == Text {
+	switch format {
+	case Text:
 		return a.WriteText(w)
+	case YAML:
+		return writeYAML(w, a)
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(a)
+}
+
+// writeYAML writes what the JSON form says, in the same order.
+func writeYAML(w io.Writer, a Answer) error {
+	b, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	var n yaml.Node // JSON is YAML
+	if err := yaml.Unmarshal(b, &n); err != nil {
+		return err
+	}
+	blocks(&n)
+	e := yaml.NewEncoder(w)
+	e.SetIndent(2)
+	if err := e.Encode(&n); err != nil {
+		return err
+	}
+	return e.Close()
+}
+
+// blocks makes a node read as people write it: without braces and quotes.
+func blocks(n *yaml.Node) {
+	if n.Kind != yaml.ScalarNode {
+		n.Style = 0
+	} else if n.Tag == "!!str" {
+		n.Style &^= yaml.DoubleQuotedStyle // put back where it is needed
+	}
+	for _, c := range n.Content {
+		blocks(c)
+	}
 }
 
 // String is an answer in a format, as a string.

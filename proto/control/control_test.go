@@ -165,3 +165,25 @@ datapath 4 stage 99
 		t.Errorf("format html: %v", err)
 	}
 }
+
+// YAML says what JSON says, in its order, as people write it.
+func TestYAML(t *testing.T) {
+	at := 3
+	p := &Problems{Revision: 7, Problems: []Problem{{Object: Object{Table: "ACL", Name: "true", UUID: "u"}, Column: "match", Value: "a: b", Position: &at, Reason: "why", Effect: Ambiguous}}}
+	got, err := String(YAML, p)
+	want := `revision: 7
+strict: false
+problems:
+  - table: ACL
+    name: "true"
+    uuid: u
+    column: match
+    value: 'a: b'
+    position: 3
+    reason: why
+    effect: ambiguous
+`
+	if err != nil || got != want {
+		t.Errorf("%v, got\n%s\nwant\n%s", err, got, want)
+	}
+}

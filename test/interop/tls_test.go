@@ -95,6 +95,7 @@ func tlsFront(t *testing.T, a *authority, socket string) (address string) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(a.cert)
+	pair.Certificate = append(pair.Certificate, a.cert.Raw) // for --bootstrap-ca-cert
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
 		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAnyClientCert,
 		VerifyConnection: func(s tls.ConnectionState) error {
@@ -157,5 +158,33 @@ func TestTLS(t *testing.T) {
 		if (status == 0) != tt.ok || !strings.Contains(stderr, tt.message) {
 			t.Errorf("%s: status %d, %q, %q", tt.name, status, stdout, stderr)
 		}
+	}
+}
+
+// --bootstrap-ca-cert keeps the certificate of the authority that the server
+// sends, and trusts no other from then on.
+func TestBootstrapAuthority(t *testing.T) {
+	remote := govnServer(t)
+	ca, other := newAuthority(t), newAuthority(t)
+	socket := strings.TrimPrefix(remote["nb"], "unix:")
+	key, cert := ca.issue(t)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	run := func(address string) (string, int) {
+		_, stderr, status := ours(remote)(t.Context(), "nb", []string{"--db=ssl:" + address, "-p", key, "-c", cert, "--bootstrap-ca-cert=" + file, "ls-list"})
+		return stderr, status
+	}
+	address := tlsFront(t, ca, socket)
+	for range 2 { // without the file, and with it
+		if stderr, status := run(address); status != 0 {
+			t.Fatalf("status %d, %s", status, stderr)
+		}
+	}
+	kept, err := os.ReadFile(file)
+	want, werr := os.ReadFile(ca.file)
+	if err != nil || werr != nil || string(kept) != string(want) {
+		t.Errorf("%v, %v: kept\n%s\nwant\n%s", err, werr, kept, want)
+	}
+	if stderr, status := run(tlsFront(t, other, socket)); status == 0 {
+		t.Errorf("a server of another authority is trusted: %s", stderr)
 	}
 }
