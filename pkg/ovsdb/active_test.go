@@ -101,7 +101,7 @@ func TestActiveRemote(t *testing.T) {
 		s.status(target, "state", func(v string) bool { return v == "BACKOFF" || v == "CONNECTING" })
 		s.status(target, "is_connected", is("false"))
 		p = listenPeers(t, strings.TrimPrefix(target, "tcp:"))
-		c = p.accept()
+		p.accept()
 
 		// A peer that is silent is IDLE while a probe is out, then given up.
 		s.sbctl("set", "Connection", target, "inactivity_probe=5000")

@@ -73,6 +73,7 @@ func (s *served) withRoles() {
 // TestRoles runs the same transactions on both servers: by a client with a role,
 // by one that has a role but no certificate, and by one that may only read.
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	ca := certstest.NewAuthority(t, "ca")
 	const (
 		secure, insecure, reader = "pssl:0:127.0.0.1", "ptcp:0:127.0.0.1", "ptcp:0:127.0.0.2"
