@@ -132,10 +132,11 @@ func (k *keeper) tick() {
 	k.busy = false
 }
 
-// run ticks until ctx ends.
+// run ticks, now and every second, until ctx ends.
 func (k *keeper) run(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
+	k.tick()
 	for {
 		select {
 		case <-ctx.Done():

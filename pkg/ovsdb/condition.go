@@ -75,6 +75,10 @@ func (c *clause) matches(r *Row) bool {
 	if c.column == nil {
 		return c.always
 	}
+	if arg, ok := c.arg.(string); ok && c.fn == condEQ && c.column.Index >= 0 && c.column.Index < len(r.values) {
+		v, _ := r.values[c.column.Index].(string) // what scans of whole tables mostly are
+		return v == arg
+	}
 	v := r.Get(c.column)
 	switch c.fn {
 	case condEQ:
