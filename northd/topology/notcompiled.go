@@ -36,11 +36,11 @@ func init() {
 	}
 	add("Logical_Switch", "other_config", "multicast is flooded", "mcast_snoop", "mcast_querier", "mcast_flood_unregistered", "mcast_table_size",
 		"mcast_idle_timeout", "mcast_query_interval", "mcast_query_max_response", "mcast_eth_src", "mcast_ip4_src", "mcast_ip6_src")
-	add("Logical_Switch_Port", "options", "the port is one without it", "activation-strategy", "exclude-lb-vips-from-garp", "iface-id-ver",
+	add("Logical_Switch_Port", "options", "the port is one without it", "exclude-lb-vips-from-garp", "iface-id-ver",
 		"mcast_flood", "mcast_flood_reports", "qos_burst", "qos_max_rate", "qos_min_rate", "vif-plug-mtu-request", "vif-plug-type",
 		"vtep-logical-switch", "vtep-physical-switch", "hostname")
-	add("Logical_Router", "options", "the router is one without it", "dnat_force_snat_ip", "lb_force_snat_ip", "mcast_relay", "snat-ct-zone")
-	add("Logical_Router_Port", "options", "the port is one without it", "mcast_flood", "prefix_delegation", "prefix")
+	add("Logical_Router", "options", "the router is one without it", "dnat_force_snat_ip", "lb_force_snat_ip", "snat-ct-zone")
+	add("Logical_Router_Port", "options", "the port is one without it", "prefix_delegation", "prefix")
 	add("NB_Global", "options", "the zone is one without it", "always_tunnel", "controller_event", "debug_drop_collector_set", "debug_drop_domain_id",
 		"default_acl_drop", "ic-route-adv", "ic-route-adv-default", "ic-route-blacklist", "ic-route-learn", "ic-route-learn-default")
 }
