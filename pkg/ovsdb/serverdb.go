@@ -1,5 +1,7 @@
 package ovsdb
 
+import "context"
+
 // serverSchema is the _Server database of ovsdb-server(5), from which clients
 // learn which databases there are.
 const serverSchema = `{"cksum":"3009684573 744","name":"_Server","tables":{"Database":{"columns":{` +
@@ -58,5 +60,38 @@ func (s *Store) announceSchema(d *database) error {
 	t := newTxn(s.current.Load(), server, OwnerNorthd)
 	t.SetColumn(server.Schema.Table("Database"), s.serverRow(d), "schema", string(d.now.Load().JSON()))
 	_, err := s.commit(t)
+	return err
+}
+
+// Cluster is what _Server shows of a store whose log is replicated (_Server(5)).
+type Cluster struct {
+	// ID is that of the log, the same on every server; Server is this one's.
+	ID, Server UUID
+	// Leader tells that this server writes; Connected that it reaches a majority.
+	Leader, Connected bool
+}
+
+// SetCluster makes _Server show the databases as clustered, with the present
+// revision as their index, which never goes backwards. Call it when something
+// changes, and now and then, so that clients that have seen a greater index on
+// another server do not take this one for stale.
+func (s *Store) SetCluster(ctx context.Context, c Cluster) error {
+	server := s.dbs[len(s.dbs)-1]
+	table := server.Schema.Table("Database")
+	_, err := s.Update(ctx, server.Schema, OwnerNorthd, func(t *Txn) error {
+		for _, d := range s.dbs {
+			if d.Private || d.volatile {
+				continue
+			}
+			u := s.serverRow(d)
+			for column, v := range map[string]Value{
+				"model": "clustered", "cid": c.ID, "sid": c.Server, "leader": c.Leader, "connected": c.Connected,
+				"index": max(int64(t.Snapshot().Revision()), t.Row(table, u).Int(table.Column("index"))),
+			} {
+				t.SetColumn(table, u, column, v)
+			}
+		}
+		return t.Err()
+	})
 	return err
 }
