@@ -196,3 +196,34 @@ func TestMonitorCondChange(t *testing.T) {
 		t.Errorf("%s", m.Error)
 	}
 }
+
+// TestHistoryIsBounded: what is too long ago cannot be resumed, and is not kept.
+func TestHistoryIsBounded(t *testing.T) {
+	d := testSchema(t)
+	s, err := Open(t.Context(), NewMemoryEngine(), []Database{{Schema: d}}, Options{History: 4, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	c := dial(t, serve(t, s, ServerOptions{}))
+	var ids []string
+	for i := range 10 {
+		c.result("transact", fmt.Sprintf(`["Test",{"op":"insert","table":"Flow","row":{"priority":%d}}]`, i))
+		ids = append(ids, s.Snapshot().TxnID().String())
+	}
+	for i, id := range ids {
+		got := c.result("monitor_cond_since", fmt.Sprintf(`["Test",%d,{"Flow":[{"columns":["priority"]}]},%q]`, i, id))
+		found, rows := strings.HasPrefix(got, "[true,"), strings.Count(got, `"priority"`)
+		switch {
+		case found != (i >= 6):
+			t.Errorf("resumed from %d commits ago: %t", 9-i, found)
+		case found && rows != 9-i:
+			t.Errorf("%d rows since %d commits ago", rows, 9-i)
+		case !found && strings.Count(got, `"initial"`) != 10:
+			t.Errorf("%d initial rows", strings.Count(got, `"initial"`))
+		}
+	}
+	if n := len(s.history.order); n > 4 {
+		t.Errorf("%d commits are kept", n)
+	}
+}
