@@ -47,7 +47,6 @@ var (
 	tunnelKey = integer(1, 1<<24-1)
 	portKey   = integer(1, 1<<15-1)
 	byteSize  = integer(0, 255)
-	ips       = listOf(IP, " ")
 	prefixes  = listOf(Prefix, ",")
 	domains   = listOf(Text, ", ")
 	macIPs    = Type{"an Ethernet address and IP addresses", checkMACAndIPs}
