@@ -62,6 +62,8 @@ func TestActivationStrategy(t *testing.T) {
 	})
 	stop(t, heard)
 	must(t)(l.Nbctl(t.Context(), "--wait=hv", "sync"))
+	// What it asked while it was blocked it would not ask again for a second.
+	must(t)(l.Exec(t.Context(), "dst", "ip", "neigh", "flush", "all"))
 	reach("it runs", true)
 	if *control == string(lab.ControlStock) {
 		return

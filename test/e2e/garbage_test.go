@@ -125,7 +125,8 @@ func TestGarbage(t *testing.T) {
 				n := complaints(t, l, s.node, s.daemon)
 				return n > told, fmt.Sprintf("%d lines more, ended by the other side: %v", n-told, ended)
 			})
-			if n := complaints(t, l, s.node, s.daemon) - told; n > 3 {
+			// At most two of this one; another of the one before may come late.
+			if n := complaints(t, l, s.node, s.daemon) - told; n > 4 {
 				t.Errorf("%s on %s: %d lines in the log", g.name, s.file, n)
 			}
 		}
