@@ -309,7 +309,7 @@ func TestFileDamage(t *testing.T) {
 	records := map[int]bool{}
 	for at := 0; at < len(file); at = strings.Index(file[at+1:], "\nOVSDB") + at + 2 {
 		records[at] = true
-		if strings.Index(file[at+1:], "\nOVSDB") < 0 {
+		if !strings.Contains(file[at+1:], "\nOVSDB") {
 			break
 		}
 	}
