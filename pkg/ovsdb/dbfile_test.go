@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,8 +148,18 @@ func TestStockReadsBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { cmd.Process.Kill(); cmd.Wait() }()
-	eventually(t, "ovsdb-server serves the backup", func() bool { _, err := os.Stat(sock); return err == nil })
+	eventually(t, "ovsdb-server serves the backup", func() bool { return accepts(sock) })
 	sameContents(t, "served by ovsdb-server", selected(t, sock, d), c)
+}
+
+// accepts tells whether somebody listens on a unix socket: its file is there
+// before.
+func accepts(sock string) bool {
+	c, err := net.Dial("unix", sock)
+	if err != nil {
+		return false
+	}
+	return c.Close() == nil
 }
 
 // TestStockBackupAndRestore: ovsdb-client backup and restore work on our server.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -40,7 +40,10 @@ func newICWorld(t *testing.T) *icWorld {
 		w.start("ovsdb-server", "--remote=p"+w.db(name), "--unixctl="+filepath.Join(w.dir, name+".ctl"), file)
 	}
 	for name := range icDatabases {
-		w.until("socket of "+name, func() bool { _, err := os.Stat(strings.TrimPrefix(w.db(name), "unix:")); return err == nil })
+		w.until("socket of "+name, func() bool {
+			c, err := net.Dial("unix", strings.TrimPrefix(w.db(name), "unix:"))
+			return err == nil && c.Close() == nil
+		})
 	}
 	for _, z := range []string{"east", "west"} {
 		w.ctl(z+"-nb", "init")
