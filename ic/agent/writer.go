@@ -104,7 +104,10 @@ func drain[K comparable, V any](s *incr.Sink[K, V], mark func(K)) {
 // wanted marks what the program wants otherwise since the last call.
 func (w *writer) wanted() {
 	by := func(k kind) func(string) { return func(key string) { w.mark(k, key, "") } }
-	drain(w.p.datapaths, by(kindDatapath))
+	drain(w.p.datapaths, func(ts string) {
+		w.mark(kindDatapath, ts, "")
+		w.mark(kindSwitch, ts, "") // which may have lost its key before
+	})
 	drain(w.p.switches, by(kindSwitch))
 	drain(w.p.gateways, by(kindGateway))
 	drain(w.p.icPorts, by(kindICPort))
