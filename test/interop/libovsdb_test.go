@@ -211,7 +211,11 @@ func goProgram(t *testing.T, remote string, restart func()) string {
 	transact("a reference to nothing", must(c.Create(&goSwitch{Name: "d", Ports: []string{"99999999-0000-4000-8000-000000000009"}})))
 
 	restart()
-	for !c.Connected() {
+	// It calls itself connected until it has noticed the end of the connection.
+	for c.Echo(ctx) != nil {
+		if ctx.Err() != nil {
+			t.Fatal("no connection after the restart")
+		}
 		time.Sleep(time.Millisecond)
 	}
 	cached("after the restart", "a map[x:y] 1 ports, p1 [unknown] 7")
