@@ -188,22 +188,11 @@ func (w *writer) planGateway(name string) ([]ovsdb.Operation, error) {
 	case there && gw.AvailabilityZone != az:
 		return nil, fmt.Errorf("zone %q has a gateway %q: %w", w.zoneName(gw.AvailabilityZone), name, ErrTaken)
 	}
-	var now []wantEncap
+	var now *wantChassis
 	if there {
-		for _, u := range gw.Encaps {
-			if e, ok := w.in.icEncap.rows[u]; ok {
-				now = append(now, wantEncap{e.Type, e.IP, e.Options["csum"]})
-			}
-		}
+		now = &wantChassis{gw.Hostname, encapsOf(gw.Encaps, func(u string) (*icEncap, bool) { e, ok := w.in.icEncap.rows[u]; return e, ok })}
 	}
-	row := ovsdb.Row{}
-	var ops []ovsdb.Operation
-	if !there || !slices.Equal(wantChassis{encaps: now}.sorted().encaps, want.encaps) {
-		ops, row["encaps"] = w.encaps(want.encaps, "gateway_name", name)
-	}
-	if !there || gw.Hostname != want.hostname {
-		row["hostname"] = want.hostname
-	}
+	ops, row := w.chassisDiff(now, want, "gateway_name", name)
 	switch {
 	case !there:
 		row["name"], row["availability_zone"] = name, ovsdb.UUID{GoUUID: az}
@@ -212,6 +201,20 @@ func (w *writer) planGateway(name string) ([]ovsdb.Operation, error) {
 		return append(ops, update("Gateway", gw.UUID, row)), nil
 	}
 	return nil, nil
+}
+
+// chassisDiff is what takes the row of a chassis or gateway (nil: none) to what is
+// wanted: operations that go before, and columns. column is where its
+// encapsulations name it.
+func (w *writer) chassisDiff(now *wantChassis, want wantChassis, column, name string) (ops []ovsdb.Operation, row ovsdb.Row) {
+	row = ovsdb.Row{}
+	if now == nil || !slices.Equal(now.encaps, want.encaps) {
+		ops, row["encaps"] = w.encaps(want.encaps, column, name)
+	}
+	if now == nil || now.hostname != want.hostname {
+		row["hostname"] = want.hostname
+	}
+	return ops, row
 }
 
 // encaps inserts encapsulations of a chassis, and is the set that refers to them.
@@ -453,22 +456,11 @@ func (w *writer) planChassis(name string) ([]ovsdb.Operation, error) {
 	case there && ch.OtherConfig[keyRemote] != "true":
 		return nil, fmt.Errorf("the zone has a chassis %q itself: %w", name, ErrTaken)
 	}
-	var now []wantEncap
+	var now *wantChassis
 	if there {
-		for _, u := range ch.Encaps {
-			if e, ok := w.in.encap.rows[u]; ok {
-				now = append(now, wantEncap{e.Type, e.IP, e.Options["csum"]})
-			}
-		}
+		now = &wantChassis{ch.Hostname, encapsOf(ch.Encaps, func(u string) (*sbEncap, bool) { e, ok := w.in.encap.rows[u]; return e, ok })}
 	}
-	row := ovsdb.Row{}
-	var ops []ovsdb.Operation
-	if !there || !slices.Equal(wantChassis{encaps: now}.sorted().encaps, want.encaps) {
-		ops, row["encaps"] = w.encaps(want.encaps, "chassis_name", name)
-	}
-	if !there || ch.Hostname != want.hostname {
-		row["hostname"] = want.hostname
-	}
+	ops, row := w.chassisDiff(now, want, "chassis_name", name)
 	switch {
 	case !there:
 		row["name"], row["other_config"] = name, texts(map[string]string{keyRemote: "true"})

@@ -165,13 +165,8 @@ func (p *program) runGateway(c *incr.Ctx, uuid string) error {
 	if !ok || ch.OtherConfig[keyInterconn] != "true" || ch.OtherConfig[keyRemote] == "true" {
 		return nil
 	}
-	w := wantChassis{hostname: ch.Hostname}
-	for _, u := range ch.Encaps {
-		if e, ok := p.in.encap.get(c, u); ok {
-			w.encaps = append(w.encaps, wantEncap{e.Type, e.IP, e.Options["csum"]})
-		}
-	}
-	incr.Emit(c, p.gateways, ch.Name, w.sorted())
+	encaps := encapsOf(ch.Encaps, func(u string) (*sbEncap, bool) { return p.in.encap.get(c, u) })
+	incr.Emit(c, p.gateways, ch.Name, wantChassis{ch.Hostname, encaps})
 	return nil
 }
 
@@ -181,19 +176,22 @@ func (p *program) runRemoteGateway(c *incr.Ctx, uuid string) error {
 	if !ok || p.in.mine(c, gw.AvailabilityZone) {
 		return nil
 	}
-	w := wantChassis{hostname: gw.Hostname}
-	for _, u := range gw.Encaps {
-		if e, ok := p.in.icEncap.get(c, u); ok {
-			w.encaps = append(w.encaps, wantEncap{e.Type, e.IP, e.Options["csum"]})
-		}
-	}
-	incr.Emit(c, p.chassis, gw.Name, w.sorted())
+	encaps := encapsOf(gw.Encaps, func(u string) (*icEncap, bool) { return p.in.icEncap.get(c, u) })
+	incr.Emit(c, p.chassis, gw.Name, wantChassis{gw.Hostname, encaps})
 	return nil
 }
 
-func (w wantChassis) sorted() wantChassis {
-	slices.SortFunc(w.encaps, func(a, b wantEncap) int { return strings.Compare(a.kind+a.ip, b.kind+b.ip) })
-	return w
+// encapsOf are the encapsulations of those rows, in order; the two databases have
+// the same columns.
+func encapsOf[T sbEncap | icEncap](uuids []string, get func(string) (*T, bool)) (list []wantEncap) {
+	for _, u := range uuids {
+		if r, ok := get(u); ok {
+			e := sbEncap(*r)
+			list = append(list, wantEncap{e.Type, e.IP, e.Options["csum"]})
+		}
+	}
+	slices.SortFunc(list, func(a, b wantEncap) int { return strings.Compare(a.kind+a.ip, b.kind+b.ip) })
+	return list
 }
 
 // readTransitPort is what a switch port that leads to a router is on a transit

@@ -298,7 +298,11 @@ func (w *writer) failed(it item, err error, now time.Time) time.Time {
 	if errors.As(err, &refused) && it.kind == kindDatapath && refused.text == "timed out" {
 		return at // another zone gave the key: its row is on the way
 	}
-	if text := err.Error(); w.said[it] != text && !errors.Is(err, errAway) {
+	text := err.Error()
+	if refused != nil {
+		text = refused.what + refused.text // the details have identities, new ones each time
+	}
+	if w.said[it] != text && !errors.Is(err, errAway) {
 		w.said[it] = text
 		w.log.Warn("a row cannot be written", "db", w.db[it.kind].name, "row", it.String(), "err", err)
 	}
