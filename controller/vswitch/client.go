@@ -8,23 +8,21 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/ovn-org/libovsdb/cache"
 	"github.com/ovn-org/libovsdb/client"
 	"github.com/ovn-org/libovsdb/model"
 	"github.com/ovn-org/libovsdb/ovsdb"
 
-	checked "govn/pkg/ovsdb"
+	"govn/pkg/ovsclient"
 	ovs "govn/schema/vswitch"
 )
 
 // Times of the connection to ovsdb-server.
 const (
-	connectTimeout = 5 * time.Second
-	transactLimit  = 10 * time.Second
-	retryFirst     = 50 * time.Millisecond
-	retryMax       = 2 * time.Second
-	idleDelay      = time.Second // that ovn-nb-cfg may wait for another change
+	transactLimit = 10 * time.Second
+	retryFirst    = 50 * time.Millisecond
+	retryMax      = 2 * time.Second
+	idleDelay     = time.Second // that ovn-nb-cfg may wait for another change
 )
 
 // Client follows the Open_vSwitch database and writes wishes into it.
@@ -75,93 +73,22 @@ func (c *Client) Want(w *Wish) {
 
 // Run keeps the connection and writes until ctx ends.
 func (c *Client) Run(ctx context.Context) error {
-	delay := retryFirst
-	for {
-		began := time.Now()
-		err := c.session(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if time.Since(began) > retryMax {
-			delay = retryFirst
-		}
-		c.log.Warn("connection to Open_vSwitch database lost", "remote", c.remote, "err", err, "retry", delay)
-		if !sleep(ctx, delay) {
-			return nil
-		}
-		delay = min(2*delay, retryMax)
-	}
-}
-
-// session is one connection, from connect to disconnect.
-func (c *Client) session(ctx context.Context) error {
-	m, err := model.NewClientDBModel("Open_vSwitch", map[string]model.Model{
-		"Open_vSwitch": &ovs.OpenVSwitch{}, "Bridge": &ovs.Bridge{}, "Port": &ovs.Port{}, "Interface": &ovs.Interface{},
-	})
-	if err != nil {
-		return fmt.Errorf("model of Open_vSwitch: %w", err)
-	}
-	dial, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	guard, err := checked.NewGuard(dial, c.remote, checked.GuardOptions{})
-	if err != nil {
-		return err
-	}
-	defer guard.Close()
-	err = c.follow(ctx, dial, m, guard)
-	if why := guard.Err(); why != nil {
-		return why
-	}
-	return err
-}
-
-// follow is a session on a connection that only carries what libovsdb can take.
-func (c *Client) follow(ctx, dial context.Context, m model.ClientDBModel, guard *checked.Guard) error {
-	logger := logr.FromSlogHandler(c.log.With("component", "libovsdb").Handler())
-	conn, err := client.NewOVSDBClient(m, client.WithEndpoint(guard.Endpoint()), client.WithLogger(&logger))
-	if err != nil {
-		return err
-	}
-	// The client tells its end once, and only who listens at that moment.
-	ended, stop := make(chan struct{}), make(chan struct{})
-	defer close(stop)
-	go func() {
-		select {
-		case <-conn.DisconnectNotify():
-			close(ended)
-		case <-stop:
-		}
-	}()
-	if err := conn.Connect(dial); err != nil {
-		return err
-	}
-	defer func() { // its goroutines end with the connection
-		conn.Close()
-		guard.Close()
-		select {
-		case <-ended:
-		case <-time.After(time.Second):
-		}
-	}()
-	rows := conn.Cache()
-	if rows == nil { // which it is after the end of the connection
-		return client.ErrNotConnected
-	}
-	rows.AddEventHandler(&handler{c: c})
 	root, br, port, iface := &ovs.OpenVSwitch{}, &ovs.Bridge{}, &ovs.Port{}, &ovs.Interface{}
-	_, err = conn.Monitor(dial, conn.NewMonitor(
-		client.WithTable(root, &root.Bridges, &root.IfaceTypes, &root.ExternalIDs),
-		client.WithTable(br, &br.Name, &br.Ports, &br.FailMode, &br.DatapathType, &br.OtherConfig, &br.ExternalIDs),
-		client.WithTable(port, &port.Name, &port.Interfaces, &port.Tag, &port.ExternalIDs),
-		client.WithTable(iface, &iface.Name, &iface.Type, &iface.OFPort, &iface.Error, &iface.ExternalIDs, &iface.Options, &iface.BFD, &iface.BFDStatus),
-	))
-	if err != nil {
-		return fmt.Errorf("monitor Open_vSwitch: %w", err)
-	}
-	c.begin(conn, rows)
-	defer c.end()
-	c.log.Info("connected to Open_vSwitch database", "remote", c.remote)
-	return c.write(ctx, conn, guard.Done())
+	return ovsclient.Keep(ctx, ovsclient.Options{
+		Database: "Open_vSwitch", Remote: c.remote, Logger: c.log, Events: &handler{c: c},
+		Models: map[string]model.Model{"Open_vSwitch": root, "Bridge": br, "Port": port, "Interface": iface},
+		Monitors: []client.MonitorOption{
+			client.WithTable(root, &root.Bridges, &root.IfaceTypes, &root.ExternalIDs),
+			client.WithTable(br, &br.Name, &br.Ports, &br.FailMode, &br.DatapathType, &br.OtherConfig, &br.ExternalIDs),
+			client.WithTable(port, &port.Name, &port.Interfaces, &port.Tag, &port.ExternalIDs),
+			client.WithTable(iface, &iface.Name, &iface.Type, &iface.OFPort, &iface.Error, &iface.ExternalIDs, &iface.Options, &iface.BFD, &iface.BFDStatus),
+		},
+		Follow: func(ctx context.Context, conn client.Client, rows *cache.TableCache, ended <-chan struct{}) error {
+			c.begin(conn, rows)
+			defer c.end()
+			return c.write(ctx, conn, ended)
+		},
+	})
 }
 
 // begin reads everything into a new table.
@@ -354,17 +281,5 @@ func signal(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:
 	default:
-	}
-}
-
-// sleep waits; false: ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

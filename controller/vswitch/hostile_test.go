@@ -133,7 +133,7 @@ func TestFalseServer(t *testing.T) {
 				defer f.mu.Unlock()
 				return f.connections > 1 && w.config != nil && w.config.SystemID == "hv1"
 			})
-			if text := log.String(); strings.Count(text, "connection to Open_vSwitch database lost") != 1 ||
+			if text := log.String(); strings.Count(text, "connection to a database lost") != 1 ||
 				name != "other database" && name != "schema with less" && !strings.Contains(text, "does not keep to the protocol") {
 				t.Errorf("log:\n%s", text)
 			}

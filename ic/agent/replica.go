@@ -9,22 +9,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/ovn-org/libovsdb/cache"
 	"github.com/ovn-org/libovsdb/client"
 	"github.com/ovn-org/libovsdb/model"
 	"github.com/ovn-org/libovsdb/ovsdb"
 
+	"govn/pkg/ovsclient"
 	checked "govn/pkg/ovsdb"
 )
 
-// Times of a connection to a database.
-const (
-	connectTimeout = 5 * time.Second
-	transactLimit  = 5 * time.Second
-	retryFirst     = 50 * time.Millisecond
-	retryMax       = 2 * time.Second
-)
+// transactLimit is how long a transaction may take.
+const transactLimit = 5 * time.Second
 
 // errAway is the error of a transaction while there is no connection.
 var errAway = errors.New("not connected")
@@ -47,97 +42,24 @@ type replica struct {
 
 // run keeps the connection until ctx ends.
 func (r *replica) run(ctx context.Context) error {
-	delay := retryFirst
-	for {
-		began := time.Now()
-		err := r.session(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if time.Since(began) > retryMax {
-			delay = retryFirst
-		}
-		r.log.Warn("connection to a database lost", "db", r.name, "remote", r.remote, "err", err, "retry", delay)
-		t := time.NewTimer(delay)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return nil
-		case <-t.C:
-		}
-		delay = min(2*delay, retryMax)
-	}
-}
-
-// session is one connection.
-func (r *replica) session(ctx context.Context) error {
-	m, err := model.NewClientDBModel(r.name, r.tables)
-	if err != nil {
-		return fmt.Errorf("model of %s: %w", r.name, err)
-	}
-	dial, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	guard, err := checked.NewGuard(dial, r.remote, checked.GuardOptions{NoIndexes: true})
-	if err != nil {
-		return err
-	}
-	defer guard.Close()
-	err = r.follow(ctx, dial, m, guard)
-	if why := guard.Err(); why != nil {
-		return why
-	}
-	return err
-}
-
-// follow is a session on a connection that only carries what libovsdb can take.
-func (r *replica) follow(ctx, dial context.Context, m model.ClientDBModel, guard *checked.Guard) error {
-	logger := logr.FromSlogHandler(r.log.With("component", "libovsdb").Handler())
-	conn, err := client.NewOVSDBClient(m, client.WithEndpoint(guard.Endpoint()), client.WithLogger(&logger))
-	if err != nil {
-		return err
-	}
-	// The client tells its end once, and only who listens at that moment.
-	ended, stop := make(chan struct{}), make(chan struct{})
-	defer close(stop)
-	go func() {
-		select {
-		case <-conn.DisconnectNotify():
-			close(ended)
-		case <-stop:
-		}
-	}()
-	if err := conn.Connect(dial); err != nil {
-		return err
-	}
-	defer func() { // its goroutines end with the connection
-		conn.Close()
-		guard.Close()
-		select {
-		case <-ended:
-		case <-time.After(time.Second):
-		}
-	}()
-	rows := conn.Cache()
-	if rows == nil { // which it is after the end of the connection
-		return client.ErrNotConnected
-	}
-	rows.AddEventHandler(&handler{r})
-	var options []client.MonitorOption
+	var monitors []client.MonitorOption
 	for _, t := range r.tables {
-		options = append(options, client.WithConditionalTable(t, conditions(t), columns(t)...))
+		monitors = append(monitors, client.WithConditionalTable(t, conditions(t), columns(t)...))
 	}
-	if _, err := conn.Monitor(dial, conn.NewMonitor(options...)); err != nil {
-		return fmt.Errorf("monitor %s: %w", r.name, err)
-	}
-	r.begin(conn, rows)
-	defer r.end()
-	r.log.Info("connected to a database", "db", r.name, "remote", r.remote)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-guard.Done():
-		return errors.New("disconnected")
-	}
+	return ovsclient.Keep(ctx, ovsclient.Options{
+		Database: r.name, Remote: r.remote, Models: r.tables, Monitors: monitors, Events: &handler{r}, Logger: r.log,
+		Guard: checked.GuardOptions{NoIndexes: true},
+		Follow: func(ctx context.Context, conn client.Client, rows *cache.TableCache, ended <-chan struct{}) error {
+			r.begin(conn, rows)
+			defer r.end()
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-ended:
+				return errors.New("disconnected")
+			}
+		},
+	})
 }
 
 // begin has all rows read again: those that are there, and those that were.

@@ -1,0 +1,121 @@
+package ovsclient
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/ovn-org/libovsdb/cache"
+	"github.com/ovn-org/libovsdb/client"
+	"github.com/ovn-org/libovsdb/model"
+
+	"govn/pkg/ovsdb"
+)
+
+// Times of the connection.
+const (
+	connectTimeout = 5 * time.Second
+	retryFirst     = 50 * time.Millisecond
+	retryMax       = 2 * time.Second
+)
+
+// Options say what is followed. All but Guard are required.
+type Options struct {
+	Database string // its name
+	Remote   string // unix:PATH or tcp:HOST:PORT
+	Models   map[string]model.Model
+	Monitors []client.MonitorOption
+	Events   cache.EventHandler // told of rows from before the first is there
+	Guard    ovsdb.GuardOptions
+	Logger   *slog.Logger
+	// Follow uses the connection until ended is closed or ctx ends. Its error says
+	// why it returned.
+	Follow func(ctx context.Context, conn client.Client, rows *cache.TableCache, ended <-chan struct{}) error
+}
+
+// Keep connects, and again when a connection has ended, until ctx ends. It returns
+// nil then.
+func Keep(ctx context.Context, o Options) error {
+	delay := retryFirst
+	for {
+		began := time.Now()
+		err := o.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(began) > retryMax {
+			delay = retryFirst
+		}
+		o.Logger.Warn("connection to a database lost", "db", o.Database, "remote", o.Remote, "err", err, "retry", delay)
+		t := time.NewTimer(delay)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		case <-t.C:
+		}
+		delay = min(2*delay, retryMax)
+	}
+}
+
+// session is one connection, from connect to disconnect.
+func (o *Options) session(ctx context.Context) error {
+	m, err := model.NewClientDBModel(o.Database, o.Models)
+	if err != nil {
+		return fmt.Errorf("model of %s: %w", o.Database, err)
+	}
+	dial, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	guard, err := ovsdb.NewGuard(dial, o.Remote, o.Guard)
+	if err != nil {
+		return err
+	}
+	defer guard.Close()
+	err = o.follow(ctx, dial, m, guard)
+	if why := guard.Err(); why != nil {
+		return why
+	}
+	return err
+}
+
+// follow is a session on a connection that only carries what libovsdb can take.
+func (o *Options) follow(ctx, dial context.Context, m model.ClientDBModel, guard *ovsdb.Guard) error {
+	logger := logr.FromSlogHandler(o.Logger.With("component", "libovsdb").Handler())
+	conn, err := client.NewOVSDBClient(m, client.WithEndpoint(guard.Endpoint()), client.WithLogger(&logger))
+	if err != nil {
+		return err
+	}
+	// The client tells its end once, and only who listens at that moment.
+	ended, stop := make(chan struct{}), make(chan struct{})
+	defer close(stop)
+	go func() {
+		select {
+		case <-conn.DisconnectNotify():
+			close(ended)
+		case <-stop:
+		}
+	}()
+	if err := conn.Connect(dial); err != nil {
+		return err
+	}
+	defer func() { // its goroutines end with the connection
+		conn.Close()
+		guard.Close()
+		select {
+		case <-ended:
+		case <-time.After(time.Second):
+		}
+	}()
+	rows := conn.Cache()
+	if rows == nil { // which it is after the end of the connection
+		return client.ErrNotConnected
+	}
+	rows.AddEventHandler(o.Events)
+	if _, err = conn.Monitor(dial, conn.NewMonitor(o.Monitors...)); err != nil {
+		return fmt.Errorf("monitor %s: %w", o.Database, err)
+	}
+	o.Logger.Info("connected to a database", "db", o.Database, "remote", o.Remote)
+	return o.Follow(ctx, conn, rows, guard.Done())
+}
