@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -88,5 +89,38 @@ chassis: [{name: hv1, datapath: dummy, external-ids: {ovn-is-interconn: "true"}}
 	}
 	if diff := cmp.Diff(up[lab.ControlStock], up[lab.ControlGovn]); diff != "" {
 		t.Errorf("(-stock +govn)\n%s", diff)
+	}
+}
+
+// TestTransitTunnels: of two chassis with a port on a transit switch, only the
+// gateway between zones has a tunnel to a chassis of another zone, as in stock OVN.
+func TestTransitTunnels(t *testing.T) {
+	const file = `
+name: tunnels
+chassis: [{name: hv1, datapath: dummy, external-ids: {ovn-is-interconn: "true"}}, {name: hv2, datapath: dummy}]
+`
+	for _, c := range []lab.Control{lab.ControlStock, lab.ControlGovn} {
+		l := up(t, parse(t, file), c)
+		for _, line := range append(slices.Clone(transitNetwork), "lsp-add ts1 vm8 -- lsp-set-addresses vm8 unknown", "lsp-add ts1 vm9 -- lsp-set-addresses vm9 unknown") {
+			must(t)(l.Nbctl(t.Context(), append([]string{"--wait=sb"}, words(line)...)...))
+		}
+		for _, line := range transitRemote {
+			must(t)(l.Sbctl(t.Context(), words(line)...))
+		}
+		for chassis, port := range map[string]string{"hv1": "vm8", "hv2": "vm9"} {
+			must(t)(l.Vsctl(t.Context(), chassis, "add-port", "br-int", port, "--", "set", "Interface", port, "external_ids:iface-id="+port))
+			must(t)(l.Nbctl(t.Context(), "--timeout=10", "wait-until", "Logical_Switch_Port", port, "up=true"))
+		}
+		must(t)(l.Nbctl(t.Context(), "--wait=hv", "sync"))
+		ends := func(chassis string) string {
+			return must(t)(l.Vsctl(t.Context(), chassis, "--bare", "--columns=options", "find", "Interface", "type=geneve"))
+		}
+		eventually(t, 5*time.Second, "a tunnel from the gateway", func() (bool, string) {
+			out := ends("hv1")
+			return strings.Contains(out, "203.0.113.99"), out
+		})
+		if out := ends("hv2"); !strings.Contains(out, "203.0.113.1") || strings.Contains(out, "203.0.113.99") {
+			t.Errorf("%s: the tunnels of a chassis that is no gateway:\n%s", c, out)
+		}
 	}
 }

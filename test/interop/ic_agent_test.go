@@ -73,6 +73,8 @@ func (w *icWorld) join(stock bool) {
 		if stock {
 			w.start("ovn-ic", "--ovnnb-db="+w.db(z+"-nb"), "--ovnsb-db="+w.db(z+"-sb"), "--ic-nb-db="+w.db("icnb"), "--ic-sb-db="+w.db("icsb"),
 				"--unixctl="+filepath.Join(w.dir, z+"-ic.ctl"))
+			// Of two that start at a time the one that loses sleeps until something changes.
+			w.until("zone "+z, func() bool { return strings.Contains(w.ctl("icsb", "show"), "availability-zone "+z) })
 			continue
 		}
 		ctx, cancel := context.WithCancel(context.Background())
