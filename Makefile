@@ -27,7 +27,7 @@ build: ## build the static binary bin/govn
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/govn ./cmd/govn
 
 generate: ## make the generated code anew
-	protoc --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative proto/fabric.proto
+	protoc --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative proto/fabric.proto proto/ic/ic.proto
 
 check: ## formatting and go vet
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt -w is needed on:"; echo "$$out"; exit 1; fi
