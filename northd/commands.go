@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"govn/northd/views"
+	dbcontrol "govn/pkg/ovsdb/control"
 	"govn/proto/control"
 )
 
@@ -40,9 +41,9 @@ func (d *daemon) commands(zone *Zone) {
 		return s
 	}
 	Commands(d.o.Handle, source, d.fabric.Tunnels)
-	StoreCommands(d.o.Handle, d.store, []string{d.schemas.NB.Name, d.schemas.SB.Name})
+	dbcontrol.Commands(d.o.Handle, d.store, d.served...)
 	if d.o.Memory != nil {
-		d.o.Memory(StoreMemory(d.store))
+		d.o.Memory(dbcontrol.Memory(d.store))
 	}
 }
 

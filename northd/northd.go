@@ -17,6 +17,7 @@ import (
 	"govn/northd/topology"
 	"govn/pkg/certs"
 	"govn/pkg/ovsdb"
+	dbcontrol "govn/pkg/ovsdb/control"
 	"govn/schema"
 )
 
@@ -118,6 +119,7 @@ type daemon struct {
 	progress *southbound.Progress
 	fabric   *fabric.Server
 	rpc      []*grpc.Server
+	served   []dbcontrol.Served
 }
 
 func (d *daemon) run(ctx context.Context) error {
@@ -150,7 +152,7 @@ func (d *daemon) run(ctx context.Context) error {
 		g.Go(func() error { return fn(ctx) })
 	}
 	g.Go(func() error { return zone.Run(ctx) })
-	g.Go(func() error { return StoreFailure(ctx, d.store) })
+	g.Go(func() error { return dbcontrol.Failure(ctx, d.store) })
 	g.Go(func() error { return d.watch(ctx, zone) })
 	g.Go(func() error {
 		<-ctx.Done()

@@ -12,6 +12,7 @@ import (
 
 	"govn/pkg/certs"
 	"govn/pkg/ovsdb"
+	dbcontrol "govn/pkg/ovsdb/control"
 )
 
 // remotesOf are the remotes of a database: those of the flags, and those of its
@@ -50,6 +51,7 @@ func (d *daemon) listen() (s serving, err error) {
 			return s, fmt.Errorf("listening for %s: %w", db.name, err)
 		}
 		s.close, s.serve = append(s.close, remotes.Close), append(s.serve, remotes.Run)
+		d.served = append(d.served, dbcontrol.Served{Databases: []string{db.name}, Remotes: remotes})
 		if d.o.Registry != nil {
 			d.o.Registry.MustRegister(srv.RemoteMetrics(db.name), srv.LimitMetrics(db.name))
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"govn/northd"
 	"govn/pkg/daemon"
 	"govn/pkg/ovsdb"
+	"govn/pkg/ovsdb/control"
 	"govn/schema"
 )
 
@@ -82,13 +82,13 @@ func serveDB(ctx context.Context, d *daemon.Daemon, s *settings, file string) (e
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return opened.Run(ctx) })
-	g.Go(func() error { return northd.StoreFailure(ctx, store) })
+	g.Go(func() error { return control.Failure(ctx, store) })
 	var served []string
 	for _, db := range dbs {
 		served = append(served, db.Schema.Name)
 	}
-	northd.StoreCommands(d.Handle, store, served)
-	d.AddMemory(northd.StoreMemory(store))
+	control.Commands(d.Handle, store, control.Served{Databases: served, Remotes: opened})
+	d.AddMemory(control.Memory(store))
 	d.Ready()
 	return g.Wait()
 }

@@ -38,17 +38,22 @@ func newICServerCommand() *cobra.Command {
 	fs.String("data-dir", "/var/lib/govn", "`DIR` of the databases")
 	fs.String("store", "", "bbolt:FILE or memory (default bbolt:DIR/govn-ic.db in the data directory)")
 	fs.String("ic-nb-listen", "ptcp:6645:127.0.0.1,punix:"+filepath.Join(run, "ovn_ic_nb_db.sock"),
-		"`LIST` of ptcp:PORT[:IP] and punix:PATH that serve OVN_IC_Northbound")
+		"`LIST` of connection methods that serve OVN_IC_Northbound: ptcp:PORT[:IP], pssl:PORT[:IP], punix:PATH, tcp:, ssl:, unix: to connect to a peer, db:DB,TABLE,COLUMN")
 	fs.String("ic-sb-listen", "ptcp:6646:127.0.0.1,punix:"+filepath.Join(run, "ovn_ic_sb_db.sock"),
-		"`LIST` of ptcp:PORT[:IP] and punix:PATH that serve OVN_IC_Southbound")
+		"`LIST` of connection methods that serve OVN_IC_Southbound")
+	fs.Bool("db-remotes", true, "obey the Connection rows of the databases too")
+	addKeyFlags(c)
+	addLimitFlags(c)
 	addDaemonFlags(c)
 	return c
 }
 
 func runICServer(ctx context.Context, d *daemon.Daemon, s *settings) error {
-	nb, err1 := s.list("ic-nb-listen")
-	sb, err2 := s.list("ic-sb-listen")
-	if err := errors.Join(err1, err2); err != nil {
+	nb, err1 := s.remotes("ic-nb-listen")
+	sb, err2 := s.remotes("ic-sb-listen")
+	keys, err3 := keyFlags(s)
+	limits, err4 := s.limits()
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	store := s.str("store")
@@ -59,7 +64,10 @@ func runICServer(ctx context.Context, d *daemon.Daemon, s *settings) error {
 	if err := os.MkdirAll(d.RunDir, 0o755); err != nil && !errors.Is(err, os.ErrPermission) {
 		return err
 	}
-	return server.Run(ctx, server.Options{Store: store, NBListen: nb, SBListen: sb, Logger: d.Logger, Ready: d.Ready})
+	return server.Run(ctx, server.Options{
+		Store: store, NBListen: nb, SBListen: sb, NoDBRemotes: !s.boolean("db-remotes"), Keys: keys, Limits: limits,
+		Logger: d.Logger, Registry: d.Registry, Ready: d.Ready, Handle: d.Handle, Memory: d.AddMemory,
+	})
 }
 
 func newICAgentCommand() *cobra.Command {

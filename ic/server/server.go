@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"govn/pkg/certs"
 	"govn/pkg/ovsdb"
+	"govn/pkg/ovsdb/control"
 	"govn/schema"
 )
 
@@ -20,11 +22,22 @@ type Options struct {
 	// NBListen and SBListen are remotes of the databases: connection methods, and
 	// "db:DATABASE,TABLE,COLUMN" for those of a column (ovsdb-server(1)).
 	NBListen, SBListen []string
-	// Keys are for ssl and pssl. Optional.
+	// NoDBRemotes leaves the Connection rows of the databases without effect.
+	NoDBRemotes bool
+	// Keys are for ssl and pssl. What is not named here is taken from the SSL
+	// table of each database. Optional.
 	Keys certs.Files
 
-	Logger *slog.Logger // optional: slog.Default()
-	Ready  func()       // optional: called when all listeners accept
+	// Limits bound what OVSDB clients can do. Optional.
+	Limits ovsdb.Limits
+
+	Logger   *slog.Logger          // optional: slog.Default()
+	Registry prometheus.Registerer // optional: where metrics go
+	Ready    func()                // optional: called when all listeners accept
+	// Handle registers a command of the control socket. Optional.
+	Handle control.Handler
+	// Memory adds figures to memory/show. Optional.
+	Memory func(func(add func(name string, n uint64)))
 }
 
 // Databases are those that the server keeps.
@@ -40,6 +53,9 @@ func Databases() ([]ovsdb.Database, error) {
 	return list, nil
 }
 
+// globals are the tables of the databases, in order, that have one row.
+var globals = [...]string{"IC_NB_Global", "IC_SB_Global"}
+
 // Run serves until the context ends. It returns nil then, and an error when
 // something that cannot be mended ended it before.
 func Run(ctx context.Context, o Options) (err error) {
@@ -54,21 +70,25 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	store, err := ovsdb.Open(ctx, engine, dbs, ovsdb.Options{Logger: o.Logger})
+	store, err := ovsdb.Open(ctx, engine, dbs, ovsdb.Options{Logger: o.Logger, Registry: o.Registry})
 	if err != nil {
 		return errors.Join(fmt.Errorf("opening %s: %w", o.Store, err), engine.Close())
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	for i, table := range []string{"IC_NB_Global", "IC_SB_Global"} {
+	for i, table := range globals {
 		if err := prepare(ctx, store, dbs[i].Schema, table); err != nil {
 			return err
 		}
 	}
 	var remotes []*ovsdb.Remotes
+	var served []control.Served
 	for i, listen := range [][]string{o.NBListen, o.SBListen} {
 		name := dbs[i].Schema.Name
-		srv := ovsdb.NewServer(store, ovsdb.ServerOptions{Logger: o.Logger.With("db", name), Databases: []string{name}})
-		r, err := srv.OpenRemotes(ovsdb.RemotesOptions{Remotes: listen, Keys: o.Keys})
+		srv := ovsdb.NewServer(store, ovsdb.ServerOptions{Logger: o.Logger.With("db", name), Databases: []string{name}, Limits: o.Limits})
+		if !o.NoDBRemotes {
+			listen = append(listen[:len(listen):len(listen)], "db:"+name+","+globals[i]+",connections")
+		}
+		r, err := srv.OpenRemotes(ovsdb.RemotesOptions{Remotes: listen, Keys: o.Keys.Or(ovsdb.KeysFrom(name))})
 		if err != nil {
 			for _, r := range remotes {
 				r.Close()
@@ -76,10 +96,21 @@ func Run(ctx context.Context, o Options) (err error) {
 			return err
 		}
 		remotes = append(remotes, r)
+		served = append(served, control.Served{Databases: []string{name}, Remotes: r})
+		if o.Registry != nil {
+			o.Registry.MustRegister(srv.RemoteMetrics(name), srv.LimitMetrics(name))
+		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, r := range remotes {
 		g.Go(func() error { return r.Run(ctx) })
+	}
+	g.Go(func() error { return control.Failure(ctx, store) })
+	if o.Handle != nil {
+		control.Commands(o.Handle, store, served...)
+	}
+	if o.Memory != nil {
+		o.Memory(control.Memory(store))
 	}
 	if o.Ready != nil {
 		o.Ready()

@@ -171,6 +171,9 @@ func (r *remote) converse(ctx context.Context, conn net.Conn, peer string) error
 	case err == nil, errors.Is(err, io.EOF), errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):
 		log.Debug("connection closed")
 		return nil
+	case errors.Is(err, errReconnect):
+		log.Info("connection dropped", "reason", err)
+		return err
 	case errors.Is(err, errProbe):
 		r.probes.Add(1)
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"govn/pkg/certs"
@@ -35,20 +36,25 @@ type Remotes struct {
 	srv    *Server
 	o      RemotesOptions
 	log    *slog.Logger
-	refs   []columnRef // of o.Remotes
 	keys   *certs.Loader
 	sub    *Subscription
-	fixed  []string // of o.Remotes, those without "db:"
 	ending sync.WaitGroup
+	// requests are changes of what is configured, for Run to make; it closes ended.
+	requests chan func()
+	ended    chan struct{}
+	// refs are those of configured with "db:"; a new slice for each change.
+	refs atomic.Pointer[[]columnRef]
 
 	// Used by OpenRemotes, then by Run; others take mu for what it guards, which
 	// those two change.
+	fixed  []string // of configured, those without "db:"
 	rows   []connectionRow
 	wanted map[string]remoteOptions
 
-	mu      sync.Mutex
-	active  map[string]*remote // by name
-	failing map[string]error   // wanted, but cannot be opened, and why
+	mu         sync.Mutex
+	configured []string           // o.Remotes, and changes of it; sorted
+	active     map[string]*remote // by name
+	failing    map[string]error   // wanted, but cannot be opened, and why
 }
 
 // statusInterval is how often status columns are brought up to date, as
@@ -61,23 +67,21 @@ const statusInterval = 2500 * time.Millisecond
 func (srv *Server) OpenRemotes(o RemotesOptions) (*Remotes, error) {
 	rs := &Remotes{
 		srv: srv, o: o, log: srv.log, failing: make(map[string]error), active: make(map[string]*remote),
+		requests: make(chan func()), ended: make(chan struct{}),
+		configured: slices.Compact(slices.Sorted(slices.Values(o.Remotes))),
 	}
 	for _, name := range o.Remotes {
-		ref, ok, err := parseColumnRef(name)
-		switch {
-		case err != nil:
+		_, ok, err := parseColumnRef(name)
+		if !ok {
+			_, err = ParseAddress(name)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("ovsdb: remote: %w", err)
-		case ok:
-			rs.refs = append(rs.refs, ref)
-		default:
-			if _, err := ParseAddress(name); err != nil {
-				return nil, fmt.Errorf("ovsdb: remote: %w", err)
-			}
-			rs.fixed = append(rs.fixed, name)
 		}
 	}
+	rs.sort()
 	snapshot, sub := srv.store.SubscribeSnapshot()
-	for _, ref := range rs.refs {
+	for _, ref := range *rs.refs.Load() {
 		if _, err := ref.find(snapshot); err != nil {
 			sub.Close()
 			return nil, fmt.Errorf("ovsdb: remote %q: %w", "db:"+ref.db+","+ref.table+","+ref.column, err)
@@ -137,7 +141,7 @@ func (rs *Remotes) plan(sn *Snapshot) {
 		a, _ := ParseAddress(name)
 		rs.wanted[name] = rs.defaults(a)
 	}
-	for _, ref := range rs.refs {
+	for _, ref := range *rs.refs.Load() {
 		rows, err := ref.connections(sn, rs.defaults)
 		if err != nil {
 			rs.srv.complain(rs.log, "remotes of the database cannot be read", ref.db, err)
@@ -264,6 +268,7 @@ func (rs *Remotes) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var follower sync.WaitGroup
 	defer follower.Wait()
+	defer close(rs.ended)
 	defer cancel()
 	changed := make(chan struct{}, 1)
 	follower.Go(func() { rs.follow(ctx, changed) })
@@ -289,6 +294,8 @@ func (rs *Remotes) Run(ctx context.Context) error {
 			return nil
 		case <-changed:
 			rs.reconfigure()
+		case change := <-rs.requests:
+			change()
 		case <-t.C:
 			if rs.converted() {
 				rs.reconfigure()
@@ -324,11 +331,11 @@ func (rs *Remotes) converted() bool {
 
 // follow tells of commits that change a table in which remotes or keys are.
 func (rs *Remotes) follow(ctx context.Context, changed chan<- struct{}) {
-	known := make(map[*TableSchema]bool)
+	refs, known := rs.refs.Load(), make(map[*TableSchema]bool)
 	reads := func(t *TableSchema) bool {
 		yes, ok := known[t]
 		if !ok {
-			yes = rs.reads(t)
+			yes = rs.reads(*refs, t)
 			known[t] = yes
 		}
 		return yes
@@ -337,6 +344,10 @@ func (rs *Remotes) follow(ctx context.Context, changed chan<- struct{}) {
 		commits, err := rs.sub.Next(ctx)
 		if err != nil {
 			return
+		}
+		if now := rs.refs.Load(); now != refs {
+			refs = now
+			clear(known)
 		}
 		if slices.ContainsFunc(commits, func(c Commit) bool { return concerns(c, reads) }) {
 			select {
@@ -364,8 +375,8 @@ func concerns(c Commit, reads func(*TableSchema) bool) bool {
 }
 
 // reads tells whether remotes or keys are in a table.
-func (rs *Remotes) reads(t *TableSchema) bool {
-	for _, ref := range rs.refs {
+func (rs *Remotes) reads(refs []columnRef, t *TableSchema) bool {
+	for _, ref := range refs {
 		if t.DB.Name != ref.db {
 			continue
 		}
