@@ -50,6 +50,7 @@ func (i item) String() string { return fmt.Sprintf("%s %q", kindNames[i.kind], i
 const (
 	batchSize  = 256
 	retryAfter = time.Second
+	retryKey   = 10 * time.Millisecond // a key that another zone took meanwhile
 )
 
 var (
@@ -297,6 +298,13 @@ func (w *writer) failed(it item, err error, now time.Time) time.Time {
 	var refused *opError
 	if errors.As(err, &refused) && it.kind == kindDatapath && refused.text == "timed out" {
 		return at // another zone gave the key: its row is on the way
+	}
+	if refused != nil && it.kind == kindICPort && refused.text == "constraint violation" && w.said[it] == "" {
+		// Another zone took the key first: its row is here or about to be. Chassis of
+		// OVN may not follow a port whose key changes late.
+		w.said[it] = "key taken"
+		w.dirty[it] = now.Add(retryKey)
+		return w.dirty[it]
 	}
 	text := err.Error()
 	if refused != nil {

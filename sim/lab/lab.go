@@ -370,9 +370,8 @@ func (l *Lab) WaitUp(ctx context.Context) error {
 			l.log.Warn("the workload's port is not in the topology", "workload", w.Name, "port", w.Port)
 			continue
 		}
-		if _, err := l.Nbctl(ctx, "wait-until", "Logical_Switch_Port", w.Port, "up=true"); err != nil {
-			return fmt.Errorf("port %q of workload %q does not come up on chassis %q (logs: %s, %s): %w",
-				w.Port, w.Name, w.Chassis, l.path(w.Chassis, "controller.log"), l.path(centralNode, "northd.log"), err)
+		if err := l.portUp(ctx, w); err != nil {
+			return err
 		}
 	}
 	if _, err := l.Nbctl(ctx, "--wait=hv", "sync"); err != nil {
