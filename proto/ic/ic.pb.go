@@ -474,7 +474,8 @@ func (x *Welcome) GetStrict() bool {
 type Publish struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // counts up; answered by Published
-	Whole         bool                   `protobuf:"varint,2,opt,name=whole,proto3" json:"whole,omitempty"`
+	Whole         bool                   `protobuf:"varint,2,opt,name=whole,proto3" json:"whole,omitempty"`   // of the first message, where more follow
+	More          bool                   `protobuf:"varint,9,opt,name=more,proto3" json:"more,omitempty"`     // goes on in the next message; nothing is stored before the last one
 	Gateways      []*Gateway             `protobuf:"bytes,3,rep,name=gateways,proto3" json:"gateways,omitempty"`
 	Ports         []*Port                `protobuf:"bytes,4,rep,name=ports,proto3" json:"ports,omitempty"`
 	Routes        []*Route               `protobuf:"bytes,5,rep,name=routes,proto3" json:"routes,omitempty"`
@@ -529,6 +530,13 @@ func (x *Publish) GetWhole() bool {
 	return false
 }
 
+func (x *Publish) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 func (x *Publish) GetGateways() []*Gateway {
 	if x != nil {
 		return x.Gateways
@@ -571,10 +579,12 @@ func (x *Publish) GetGoneRoutes() []*RouteKey {
 	return nil
 }
 
-// Published tells that what a Publish asked is stored, but for what was refused.
+// Published tells that what was asked up to a Publish is stored, but for what is
+// refused: all of that, each time. The centre keeps what it refused and stores it
+// when it can; then, and when something else is refused, it sends the number again.
 type Published struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // of the last Publish that is taken in
 	Refusals      []*Refusal             `protobuf:"bytes,2,rep,name=refusals,proto3" json:"refusals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -627,7 +637,7 @@ func (x *Published) GetRefusals() []*Refusal {
 // Refusal is one thing that was not stored, and why.
 type Refusal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`   // gateway, port, route
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`   // gateway, port, route; zone: its new name
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`   // of the gateway or port; of a route its prefix
 	Route         *RouteKey              `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"` // of a route
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -693,12 +703,13 @@ func (x *Refusal) GetReason() string {
 	return ""
 }
 
-// Update is what the zone may know: first everything, then differences. One
-// message is one revision.
+// Update is what the zone may know, its own rows among it: first everything, then
+// differences, and everything again for a zone that reads too slowly.
 type Update struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Whole         bool                   `protobuf:"varint,1,opt,name=whole,proto3" json:"whole,omitempty"` // what it does not name is gone
+	Whole         bool                   `protobuf:"varint,1,opt,name=whole,proto3" json:"whole,omitempty"` // what it does not name is gone; of the first message, where more follow
 	Revision      uint64                 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	More          bool                   `protobuf:"varint,13,opt,name=more,proto3" json:"more,omitempty"` // goes on in the next message; to be taken in with the last one
 	Zones         []*Zone                `protobuf:"bytes,3,rep,name=zones,proto3" json:"zones,omitempty"`
 	Switches      []*Switch              `protobuf:"bytes,4,rep,name=switches,proto3" json:"switches,omitempty"`
 	Gateways      []*Gateway             `protobuf:"bytes,5,rep,name=gateways,proto3" json:"gateways,omitempty"`
@@ -755,6 +766,13 @@ func (x *Update) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Update) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 func (x *Update) GetZones() []*Zone {
@@ -1755,10 +1773,11 @@ const file_proto_ic_ic_proto_rawDesc = "" +
 	"\x06centre\x18\x01 \x01(\fR\x06centre\x12\x10\n" +
 	"\x03row\x18\x02 \x01(\tR\x03row\x12\x19\n" +
 	"\blease_ms\x18\x03 \x01(\rR\aleaseMs\x12\x16\n" +
-	"\x06strict\x18\x04 \x01(\bR\x06strict\"\xb6\x02\n" +
+	"\x06strict\x18\x04 \x01(\bR\x06strict\"\xca\x02\n" +
 	"\aPublish\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x14\n" +
-	"\x05whole\x18\x02 \x01(\bR\x05whole\x12/\n" +
+	"\x05whole\x18\x02 \x01(\bR\x05whole\x12\x12\n" +
+	"\x04more\x18\t \x01(\bR\x04more\x12/\n" +
 	"\bgateways\x18\x03 \x03(\v2\x13.govn.ic.v1.GatewayR\bgateways\x12&\n" +
 	"\x05ports\x18\x04 \x03(\v2\x10.govn.ic.v1.PortR\x05ports\x12)\n" +
 	"\x06routes\x18\x05 \x03(\v2\x11.govn.ic.v1.RouteR\x06routes\x12#\n" +
@@ -1774,10 +1793,11 @@ const file_proto_ic_ic_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12*\n" +
 	"\x05route\x18\x03 \x01(\v2\x14.govn.ic.v1.RouteKeyR\x05route\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xbf\x03\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xd3\x03\n" +
 	"\x06Update\x12\x14\n" +
 	"\x05whole\x18\x01 \x01(\bR\x05whole\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\x12&\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x12\n" +
+	"\x04more\x18\r \x01(\bR\x04more\x12&\n" +
 	"\x05zones\x18\x03 \x03(\v2\x10.govn.ic.v1.ZoneR\x05zones\x12.\n" +
 	"\bswitches\x18\x04 \x03(\v2\x12.govn.ic.v1.SwitchR\bswitches\x12/\n" +
 	"\bgateways\x18\x05 \x03(\v2\x13.govn.ic.v1.GatewayR\bgateways\x12&\n" +
