@@ -19,8 +19,12 @@ type Served struct {
 	Remotes   *ovsdb.Remotes
 }
 
-// errNoDatabase is worded as ovsdb-server words it.
-var errNoDatabase = errors.New("no database by that name")
+// Worded as ovsdb-server words them.
+var (
+	errNoDatabase = errors.New("no database by that name")
+	//lint:ignore ST1005 the words of ovsdb-server
+	errNotFound = errors.New("Failed to find the database.")
+)
 
 // commands are those of one process.
 type commands struct {
@@ -73,8 +77,8 @@ func (c *commands) stored(handle Handler) {
 		return "", nil
 	})
 	handle("ovsdb-server/get-db-storage-status", "DB", 1, 1, func(_ context.Context, args []string) (string, error) {
-		if err := c.known(args); err != nil {
-			return "", err
+		if c.known(args) != nil {
+			return "", errNotFound
 		}
 		if err := c.store.Err(); err != nil {
 			return "status: " + err.Error() + "\n", nil
