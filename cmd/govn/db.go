@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"govn/nbctl/idl"
+	"govn/pkg/certs"
 	"govn/pkg/ovsdb"
 	"govn/schema"
 )
@@ -40,6 +41,7 @@ func newDBCommand() *cobra.Command {
 // dbSource is where a command finds the databases.
 type dbSource struct {
 	remote string
+	keys   *certs.Loader // of remote
 	file   string
 	dbs    []ovsdb.Database
 }
@@ -52,7 +54,8 @@ func addDBFlags(c *cobra.Command, remote bool) {
 	fs.String("store", "", "bbolt:FILE (default bbolt:DIR/govn.db in the data directory)")
 	fs.String("schema", "", "`LIST` of databases that the file may have beside those that \"govn schema\" knows: files of schemas")
 	if remote {
-		fs.String("db", "", "ask the server at `REMOTE` instead: unix:PATH, tcp:HOST:PORT")
+		fs.String("db", "", "ask the server at `REMOTE` instead: unix:PATH, tcp:HOST:PORT, ssl:HOST:PORT")
+		addKeyFlags(c)
 	}
 }
 
@@ -65,7 +68,9 @@ func dbSourceOf(c *cobra.Command) (*dbSource, error) {
 	src := &dbSource{}
 	if c.Flags().Lookup("db") != nil {
 		if src.remote = s.str("db"); src.remote != "" {
-			return src, nil
+			keys, err := keyFlags(s)
+			src.keys = certs.NewLoader(keys, silent)
+			return src, err
 		}
 	}
 	store := s.str("store")
@@ -112,6 +117,11 @@ func (s *dbSource) open(ctx context.Context, o ovsdb.BoltOptions) (*ovsdb.Store,
 	return store, nil
 }
 
+// dial connects to a database of the server.
+func (s *dbSource) dial(ctx context.Context, name string) (*idl.Conn, error) {
+	return idl.Dial(ctx, idl.Options{Remotes: s.remote, Database: name, Keys: s.keys})
+}
+
 // schemaOf returns the schema of a database by its name.
 func (s *dbSource) schemaOf(name string) (*ovsdb.DatabaseSchema, error) {
 	var names []string
@@ -127,7 +137,7 @@ func (s *dbSource) schemaOf(name string) (*ovsdb.DatabaseSchema, error) {
 // contents reads a database from the file or the server.
 func (s *dbSource) contents(ctx context.Context, name string) (_ *ovsdb.Contents, err error) {
 	if s.remote != "" {
-		conn, err := idl.Dial(ctx, idl.Options{Remotes: s.remote, Database: name})
+		conn, err := s.dial(ctx, name)
 		if err != nil {
 			return nil, err
 		}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"govn/nbctl/idl"
 	"govn/pkg/ovsdb"
 )
 
@@ -118,7 +117,7 @@ itself. Without, the file of the data directory is changed, which no server may 
 			return err
 		}
 		if src.remote != "" {
-			return restoreServer(ctx, c, src.remote, args[0], backup, *force)
+			return restoreServer(ctx, c, src, args[0], backup, *force)
 		}
 		d, err := src.schemaOf(backup.Schema.Name)
 		if err != nil {
@@ -152,8 +151,8 @@ func replace(ctx context.Context, store *ovsdb.Store, d *ovsdb.DatabaseSchema, c
 // restoreTries is how often a restore begins anew because of other writers.
 const restoreTries = 5
 
-func restoreServer(ctx context.Context, c *cobra.Command, remote, path string, backup *ovsdb.Contents, force bool) error {
-	conn, err := idl.Dial(ctx, idl.Options{Remotes: remote, Database: backup.Schema.Name})
+func restoreServer(ctx context.Context, c *cobra.Command, src *dbSource, path string, backup *ovsdb.Contents, force bool) error {
+	conn, err := src.dial(ctx, backup.Schema.Name)
 	if err != nil {
 		return err
 	}
@@ -186,10 +185,10 @@ func restoreServer(ctx context.Context, c *cobra.Command, remote, path string, b
 		case failed == "":
 			return nil
 		case !strings.HasPrefix(failed, ovsdb.ErrTimedOut):
-			return fmt.Errorf("%s refuses it: %s", remote, failed)
+			return fmt.Errorf("%s refuses it: %s", src.remote, failed)
 		}
 	}
-	return fmt.Errorf("%s: others insert or delete rows all the time", remote)
+	return fmt.Errorf("%s: others insert or delete rows all the time", src.remote)
 }
 
 func newDBImportCommand() *cobra.Command {

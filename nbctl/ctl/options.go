@@ -2,17 +2,14 @@ package ctl
 
 import (
 	"cmp"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"govn/pkg/certs"
 )
 
 // How long --wait waits.
@@ -24,19 +21,18 @@ const (
 
 // settings are the options of a command line as a whole.
 type settings struct {
-	db                string
-	style             Style
-	wait              int
-	printWaitTime     bool
-	timeout           time.Duration // 0: for ever
-	dryRun            bool
-	oneline           bool
-	anyMember         bool // also of a cluster that are not its leader
-	keepOrder         bool // of remotes
-	trace             bool
-	key, cert, caFile string
-	bootstrap         bool // fetch the certificate of the CA if there is no caFile
-	dbGiven           bool
+	db            string
+	style         Style
+	wait          int
+	printWaitTime bool
+	timeout       time.Duration // 0: for ever
+	dryRun        bool
+	oneline       bool
+	anyMember     bool // also of a cluster that are not its leader
+	keepOrder     bool // of remotes
+	trace         bool
+	keys          certs.Files
+	dbGiven       bool
 	// Of daemons: to become one, files, who runs it, and the options that a
 	// client hands on. forClient: this is a daemon, and the options a client's.
 	detach, forClient               bool
@@ -250,11 +246,15 @@ func (p *Program) apply(s *settings, name, value string) error {
 	case "verbose":
 		s.trace = s.trace || value == "" || strings.Contains(value, "dbg")
 	case "private-key":
-		s.key = value
+		s.keys.PrivateKey = value
 	case "certificate":
-		s.cert = value
+		s.keys.Certificate = value
 	case "ca-cert", "bootstrap-ca-cert":
-		s.caFile, s.bootstrap = value, name == "bootstrap-ca-cert"
+		s.keys.CACert, s.keys.BootstrapCA = value, name == "bootstrap-ca-cert"
+	case "ssl-protocols":
+		s.keys.Protocols = value
+	case "ssl-ciphers":
+		s.keys.Ciphers = value
 	case "detach":
 		s.detach = true
 	case "unixctl":
@@ -269,70 +269,6 @@ func (p *Program) apply(s *settings, name, value string) error {
 		s.show = name
 	}
 	return nil // the rest has no meaning here
-}
-
-// tlsConfig is how the OVS programs use TLS: both sides show certificates of one
-// CA, names of hosts play no role.
-func (s *settings) tlsConfig() (*tls.Config, error) {
-	for _, o := range [][2]string{{s.key, "private-key"}, {s.cert, "certificate"}, {s.caFile, "ca-cert"}} {
-		if o[0] == "" {
-			return nil, fmt.Errorf("ssl needs --%s", o[1])
-		}
-	}
-	pair, err := tls.LoadX509KeyPair(s.cert, s.key)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	switch text, err := os.ReadFile(s.caFile); {
-	case s.bootstrap && errors.Is(err, fs.ErrNotExist):
-		roots = nil
-	case err != nil:
-		return nil, err
-	case !roots.AppendCertsFromPEM(text):
-		return nil, fmt.Errorf("%s: no certificate", s.caFile)
-	}
-	return &tls.Config{
-		Certificates:       []tls.Certificate{pair},
-		InsecureSkipVerify: true, // the name only; VerifyConnection verifies the chain
-		VerifyConnection: func(state tls.ConnectionState) error {
-			roots := roots
-			if roots == nil {
-				var err error
-				if roots, err = fetchAuthority(s.caFile, state.PeerCertificates); err != nil {
-					return err
-				}
-			}
-			chain := x509.NewCertPool()
-			for _, c := range state.PeerCertificates[1:] {
-				chain.AddCert(c)
-			}
-			_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
-				Roots: roots, Intermediates: chain, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-			})
-			return err
-		},
-	}, nil
-}
-
-// fetchAuthority trusts the authority that the server names, and writes its
-// certificate to a file for the next time: --bootstrap-ca-cert.
-func fetchAuthority(file string, chain []*x509.Certificate) (*x509.CertPool, error) {
-	ca := chain[len(chain)-1]
-	if len(chain) < 2 || ca.CheckSignatureFrom(ca) != nil {
-		return nil, errors.New("could not bootstrap CA cert: the server does not send the certificate of its authority")
-	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return nil, fmt.Errorf("could not bootstrap CA cert: %w", err)
-	}
-	if _, err := f.Write(text); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(ca)
-	return roots, f.Close()
 }
 
 // parseCommands splits the command line at "--" and reads each command's name,

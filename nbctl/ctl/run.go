@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"govn/nbctl/idl"
+	"govn/pkg/certs"
 )
 
 // Program is a command line for one database.
@@ -209,7 +211,7 @@ func timedOut(ctx context.Context, err error) error {
 // open connects.
 func (r *run) open(ctx context.Context) (close func() error, err error) {
 	o := idl.Options{
-		Remotes: r.o.db, Database: r.p.Database, LeaderOnly: !r.o.anyMember, Shuffle: !r.o.keepOrder, TLS: r.o.tlsConfig,
+		Remotes: r.o.db, Database: r.p.Database, LeaderOnly: !r.o.anyMember, Shuffle: !r.o.keepOrder, Keys: certs.NewLoader(r.o.keys, slog.New(slog.DiscardHandler)),
 	}
 	if r.o.trace {
 		o.Trace = func(direction string, message []byte) {

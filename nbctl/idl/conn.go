@@ -16,6 +16,7 @@ import (
 
 	libovsdb "github.com/ovn-org/libovsdb/ovsdb"
 
+	"govn/pkg/certs"
 	"govn/pkg/ovsdb"
 )
 
@@ -30,9 +31,8 @@ type Options struct {
 	LeaderOnly bool
 	// Shuffle tries the remotes in random order.
 	Shuffle bool
-	// TLS is used for ssl: remotes; it returns an error that says what is
-	// missing. Optional.
-	TLS func() (*tls.Config, error)
+	// Keys are used for ssl: remotes. Optional.
+	Keys *certs.Loader
 	// Trace receives each message. Optional.
 	Trace func(direction string, message []byte)
 }
@@ -110,12 +110,9 @@ func dial(ctx context.Context, o Options, remote string) (*Conn, error) {
 	case "tcp":
 		conn, err = d.DialContext(ctx, "tcp", address)
 	case "ssl":
-		if o.TLS == nil {
-			return nil, fmt.Errorf("%s: TLS is not configured", remote)
-		}
-		var config *tls.Config
-		if config, err = o.TLS(); err == nil {
-			conn, err = (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
+		conn, err = dialTLS(ctx, o.Keys, address)
+		if errors.Is(err, certs.ErrBootstrapped) {
+			conn, err = dialTLS(ctx, o.Keys, address) // with what the first peer has told
 		}
 	default:
 		return nil, fmt.Errorf("%q is not unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT", remote)
@@ -129,6 +126,20 @@ func dial(ctx context.Context, o Options, remote string) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+func dialTLS(ctx context.Context, keys *certs.Loader, address string) (net.Conn, error) {
+	if keys == nil {
+		return nil, certs.ErrNotConfigured
+	}
+	config, err := keys.ClientConfig(address)
+	if errors.Is(err, certs.ErrNotConfigured) {
+		return nil, fmt.Errorf("%w (ssl: needs --private-key, --certificate and --ca-cert)", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
 }
 
 // Close closes the connection.
