@@ -9,9 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"govn/pkg/certs/certstest"
 )
 
 // controlled is a server of databases with a control socket, in a directory of
@@ -21,8 +25,9 @@ type controlled struct {
 	dir string
 }
 
-// startDBServer starts the stock server or ours with an empty northbound.
-func startDBServer(t *testing.T, stock bool) *controlled {
+// startDBServer starts the stock server or ours with an empty northbound. more are
+// options that both have.
+func startDBServer(t *testing.T, stock bool, more ...string) *controlled {
 	dir, err := os.MkdirTemp("", "serve") // short: paths of sockets have 108 bytes
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +41,7 @@ func startDBServer(t *testing.T, stock bool) *controlled {
 		}
 		argv = []string{"ovsdb-server", "DIR/nb.db", "--remote=punix:DIR/s", "--no-chdir", "-vconsole:off"}
 	}
-	argv = append(argv, "--unixctl=DIR/ctl", "--pidfile=DIR/pid", "--log-file=DIR/log", "--detach")
+	argv = append(append(argv, more...), "--unixctl=DIR/ctl", "--pidfile=DIR/pid", "--log-file=DIR/log", "--detach")
 	for i := range argv {
 		argv[i] = c.place(argv[i])
 	}
@@ -161,6 +166,70 @@ func TestControlLikeStock(t *testing.T) {
 			if _, err := first.Read(make([]byte, 100)); err != nil {
 				t.Error("a connection of another remote was cut: ", err)
 			}
+		})
+	}
+}
+
+// TestDatabasesByTLS: govn db talks to a server by TLS, stock or ours, and says
+// what is missing.
+func TestDatabasesByTLS(t *testing.T) {
+	ca, other := certstest.NewAuthority(t, "ca"), certstest.NewAuthority(t, "other")
+	server, client := ca.Issue("server"), ca.Issue("client")
+	listening := regexp.MustCompile(`(?:addr=127.0.0.1:|listening on port )(\d+)`)
+	for _, stock := range []bool{true, false} {
+		t.Run(fmt.Sprintf("stock=%t", stock), func(t *testing.T) {
+			c := startDBServer(t, stock, "--private-key="+server.PrivateKey, "--certificate="+server.Certificate, "--ca-cert="+server.CACert)
+			c.appctl("ovsdb-server/add-remote", "pssl:0:127.0.0.1")
+			port := ""
+			for deadline := time.Now().Add(10 * time.Second); port == ""; time.Sleep(5 * time.Millisecond) {
+				log, err := os.ReadFile(filepath.Join(c.dir, "log"))
+				if m := listening.FindSubmatch(log); m != nil {
+					port = string(m[1])
+				} else if err != nil || time.Now().After(deadline) {
+					t.Fatalf("the server does not listen: %v\n%s", err, log)
+				}
+			}
+			run := func(args ...string) (string, error) {
+				n := 1
+				if args[0] == "db" {
+					n = 2
+				}
+				cmd := exec.Command("govn", slices.Insert(slices.Clone(args), n, "--db=ssl:127.0.0.1:"+port)...)
+				out, err := cmd.CombinedOutput()
+				return string(out), err
+			}
+			keys := []string{"-p", client.PrivateKey, "-c", client.Certificate, "-C", client.CACert}
+			must := func(want string, args ...string) {
+				t.Helper()
+				out, err := run(args...)
+				if err != nil || !strings.Contains(out, want) {
+					t.Errorf("%v: %v\n%s", args, err, out)
+				}
+			}
+			fails := func(want string, args ...string) {
+				t.Helper()
+				if out, err := run(args...); err == nil || !strings.Contains(out, want) {
+					t.Errorf("%v: %v, want %q\n%s", args, err, want, out)
+				}
+			}
+			backup := filepath.Join(t.TempDir(), "backup")
+			must("", slices.Concat([]string{"nbctl"}, keys, []string{"--timeout=10", "ls-add", "sw0"})...)
+			must("", append([]string{"db", "backup", "-o", backup}, keys...)...)
+			must("", slices.Concat([]string{"nbctl"}, keys, []string{"--timeout=10", "ls-del", "sw0"})...)
+			must("", append([]string{"db", "restore", backup}, keys...)...)
+			must("sw0", append([]string{"db", "dump", "OVN_Northbound", "Logical_Switch", "name"}, keys...)...)
+			bootstrapped := filepath.Join(t.TempDir(), "ca.pem")
+			for range 2 {
+				must("", "db", "dump", "OVN_Northbound", "Logical_Switch", "-p", client.PrivateKey, "-c", client.Certificate, "--bootstrap-ca-cert="+bootstrapped)
+			}
+			if _, err := os.Stat(bootstrapped); err != nil {
+				t.Error(err)
+			}
+			fails("TLS is not configured: no private key (ssl: needs --private-key, --certificate and --ca-cert)", "db", "dump")
+			fails("nonesuch.pem", "db", "dump", "-p", "nonesuch.pem", "-c", client.Certificate, "-C", client.CACert)
+			fails("unknown authority", "db", "dump", "-p", client.PrivateKey, "-c", client.Certificate, "-C", other.File)
+			foreign := other.Issue("client")
+			fails("", "db", "dump", "-p", foreign.PrivateKey, "-c", foreign.Certificate, "-C", ca.File)
 		})
 	}
 }

@@ -50,10 +50,11 @@ func (e *ConnectError) Error() string {
 
 func (e *ConnectError) Unwrap() error { return e.Err }
 
-// reason is the text of the system's error number where there is one.
+// reason is the text of the system's error number where the network has one.
 func reason(err error) string {
+	var op *net.OpError
 	var errno syscall.Errno
-	if !errors.As(err, &errno) {
+	if !errors.As(err, &op) || !errors.As(op, &errno) {
 		return err.Error()
 	}
 	s := []rune(errno.Error())
