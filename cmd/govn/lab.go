@@ -104,18 +104,9 @@ func newLabUp(f *labFlags) *cobra.Command {
 			out := c.OutOrStdout()
 			cfg := l.Config()
 			fmt.Fprintf(out, "lab %q is up (control: %s, %.1f s)\n\n", cfg.Name, cfg.Control, time.Since(start).Seconds())
-			for i := range cfg.Chassis {
-				ch := &cfg.Chassis[i]
-				fmt.Fprintf(out, "  %-12s chassis, %s datapath, tunnels from %v\n", ch.Name, ch.Datapath, ch.EncapIP)
-				for j := range cfg.Workloads {
-					w := &cfg.Workloads[j]
-					if w.Chassis == ch.Name {
-						fmt.Fprintf(out, "    %-10s port %s  %s  %s\n", w.Name, w.Port, w.MAC, joinAny(w.IPs))
-					}
-				}
-			}
+			printZones(out, cfg)
 			fmt.Fprintf(out, "\nfiles, logs and sockets: %s\n\ntry:\n", l.Dir())
-			for _, line := range l.Try(args[0] + f.again()) {
+			for _, line := range l.Try(f.again() + args[0]) {
 				fmt.Fprintf(out, "  %s\n", line)
 			}
 			return nil
@@ -123,14 +114,36 @@ func newLabUp(f *labFlags) *cobra.Command {
 	}
 }
 
+// printZones prints the zones of a lab that is up, their chassis, and what is on
+// them.
+func printZones(out io.Writer, cfg *lab.Config) {
+	for _, z := range cfg.AllZones() {
+		if z.Name != "" {
+			fmt.Fprintf(out, "zone %s (control: %s", z.Name, z.Control)
+			if cfg.IC != nil {
+				fmt.Fprintf(out, ", agent: %s", z.Agent)
+			}
+			fmt.Fprintln(out, ")")
+		}
+		for _, ch := range cfg.ChassisOf(z.Name) {
+			fmt.Fprintf(out, "  %-12s chassis, %s datapath, tunnels from %v\n", ch.Name, ch.Datapath, ch.EncapIP)
+			for _, w := range cfg.WorkloadsOf(z.Name) {
+				if w.Chassis == ch.Name {
+					fmt.Fprintf(out, "    %-10s port %s  %s  %s\n", w.Name, w.Port, w.MAC, joinAny(w.IPs))
+				}
+			}
+		}
+	}
+}
+
 // again repeats the options that later commands on the same lab need.
 func (f *labFlags) again() string {
 	s := ""
 	if f.name != "" {
-		s += " --name " + f.name
+		s += "--name " + f.name + " "
 	}
 	if f.dir != "" {
-		s += " --dir " + f.dir
+		s += "--dir " + f.dir + " "
 	}
 	return s
 }
@@ -205,7 +218,7 @@ func attached(c *cobra.Command, cmd *exec.Cmd) error {
 func newLabExec(f *labFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "exec FILE NODE PROGRAM [ARG...]",
-		Short: "Run a program on a workload, a hypervisor, \"central\" or \"fabric\"",
+		Short: "Run a program on a workload, a hypervisor, \"central\" or a zone, \"ic\" or \"fabric\"",
 		Args:  cobra.MinimumNArgs(3),
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := f.open(args[0], c.ErrOrStderr())

@@ -26,14 +26,16 @@ const (
 // Config is a lab as its file describes it, complete: Parse has checked it and
 // filled in what the file left out.
 type Config struct {
-	Name       string // prefix of the namespaces; at most 32 of [a-z0-9-]
-	File       string // where it was read from; for messages
-	Control    Control
-	Underlay   Network // the tunnels' network
-	Management Network // northd to chassis
-	Chassis    []Chassis
-	Workloads  []Workload
-	Topology   Topology
+	Name       string     // prefix of the namespaces; at most 32 of [a-z0-9-]
+	File       string     // where it was read from; for messages
+	Control    Control    // of a lab with zones: that of zones which do not say
+	Underlay   Network    // the tunnels' network
+	Management Network    // northd to chassis
+	Chassis    []Chassis  // of all zones
+	Workloads  []Workload // of all zones
+	Topology   Topology   // of a lab without zones
+	Zones      []Zone     // none: the lab is one zone without a name
+	IC         *Interconnection
 }
 
 // Network is one of the two networks between the hypervisors.
@@ -44,7 +46,8 @@ type Network struct {
 
 // Chassis is a hypervisor.
 type Chassis struct {
-	Name        string     // system-id, hostname and namespace
+	Name        string     // system-id, hostname and namespace; unique in the lab
+	Zone        string     // "" in a lab without zones
 	EncapIP     netip.Addr // tunnel address
 	MgmtIP      netip.Addr // management address; not of dummy chassis
 	Datapath    Datapath

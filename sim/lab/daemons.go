@@ -14,6 +14,9 @@ const (
 	nbSchema      = "/usr/share/ovn/ovn-nb.ovsschema"
 	sbSchema      = "/usr/share/ovn/ovn-sb.ovsschema"
 
+	icnbSchema = "/usr/share/ovn/ovn-ic-nb.ovsschema"
+	icsbSchema = "/usr/share/ovn/ovn-ic-sb.ovsschema"
+
 	nbPort     = 6641
 	sbPort     = 6642
 	fabricPort = 6649
@@ -22,30 +25,28 @@ const (
 // path is a file of a node in the run directory.
 func (l *Lab) path(node, file string) string { return filepath.Join(l.dir, node, file) }
 
-// NB is the address of the northbound database, for --db of ovn-nbctl.
-func (l *Lab) NB() string { return "unix:" + l.path(centralNode, "nb.sock") }
-
-// SB is the address of the southbound database.
-func (l *Lab) SB() string { return "unix:" + l.path(centralNode, "sb.sock") }
-
 // ControlSocket is where a daemon of a node listens for ovs-appctl.
 func (l *Lab) ControlSocket(node, daemon string) string {
-	if daemon == "controller" && l.cfg.Control == ControlStock {
+	if daemon == "controller" && l.controlOf(node) == ControlStock {
 		// ovn-controller 23.03 chooses its socket's name by itself.
 		return l.path(node, "ovn-controller."+strconv.Itoa(l.Pid(node, daemon))+".ctl")
 	}
 	return l.path(node, daemon+".ctl")
 }
 
-// Start starts a daemon that has been ended: "northd" of "central" (and "nb",
-// "sb" of a stock lab), "controller", "vswitchd" or "ovsdb" of a chassis. It
-// returns when the daemon has detached.
+// Start starts a daemon that has been ended: "northd" of "central" or of a zone
+// (and "nb", "sb" of a stock one, "agent" of one that is joined to others),
+// "server" of "ic" ("icnb", "icsb" of a stock one), "controller", "vswitchd" or
+// "ovsdb" of a chassis. It returns when the daemon has detached.
 func (l *Lab) Start(ctx context.Context, node, daemon string) error {
 	if pid := l.Pid(node, daemon); pid != 0 {
 		return fmt.Errorf("%s of %q: %w as process %d", daemon, node, ErrRunning, pid)
 	}
-	if node == centralNode {
-		return l.startCentral(ctx, daemon)
+	if c := l.centralAt(node); c != nil {
+		return c.start(ctx, daemon)
+	}
+	if node == icNode && l.cfg.IC != nil {
+		return l.startIC(ctx, daemon)
 	}
 	ch := l.cfg.chassis(node)
 	if ch == nil {
@@ -91,96 +92,17 @@ func (l *Lab) startOVSDB(ctx context.Context, node, name, db, sock string, more 
 	return l.daemon(ctx, node, name, append(argv, l.path(node, db))...)
 }
 
-// makeCentral starts the control plane's half that is not on the chassis.
-func (l *Lab) makeCentral(ctx context.Context) error {
-	if ns := l.ns(centralNode); ns != "" {
-		if err := makeNS(ctx, ns, false); err != nil {
-			return err
-		}
-		if err := l.plug(ctx, centralNode, mgmtIf, mgmtPort(centralNode), mgmtBridge, l.cfg.Management.MTU); err != nil {
-			return err
-		}
-		if err := ipBatch(ctx, ns, fmt.Sprintf("addr add %v/%d dev %s", central(l.cfg), l.cfg.Management.Subnet.Bits(), mgmtIf)); err != nil {
-			return err
-		}
-	}
-	if l.cfg.Control == ControlGovn {
-		return l.startCentral(ctx, "northd")
-	}
-	for _, db := range []struct{ name, schema string }{{"nb", nbSchema}, {"sb", sbSchema}} {
-		if _, err := run(ctx, "", "ovsdb-tool", "create", l.path(centralNode, db.name+".db"), db.schema); err != nil {
-			return err
-		}
-		if err := l.startCentral(ctx, db.name); err != nil {
-			return err
-		}
-	}
-	if _, err := run(ctx, "", "ovn-nbctl", "--db="+l.NB(), "init"); err != nil {
-		return err
-	}
-	return l.startCentral(ctx, "northd")
-}
-
-// startCentral starts one daemon of the control plane.
-func (l *Lab) startCentral(ctx context.Context, daemon string) error {
-	tcp := l.ns(centralNode) != ""
-	listen := func(kind string, port int) []string {
-		if !tcp {
-			return nil
-		}
-		return []string{fmt.Sprintf("%s:%d:%v", kind, port, central(l.cfg))}
-	}
-	switch {
-	case daemon == "northd" && l.cfg.Control == ControlStock:
-		argv := append([]string{"ovn-northd"}, l.flags(centralNode, daemon)...)
-		return l.daemon(ctx, centralNode, daemon, append(argv, "--unixctl="+l.path(centralNode, "northd.ctl"),
-			"--ovnnb-db="+l.NB(), "--ovnsb-db="+l.SB())...)
-	case daemon == "northd":
-		fabric := "unix:" + l.path(centralNode, "fabric.sock")
-		if tcp {
-			fabric = fmt.Sprintf("tcp:%v:%d,%s", central(l.cfg), fabricPort, fabric)
-		}
-		return l.daemon(ctx, centralNode, daemon, l.govn, "northd",
-			"--data-dir", l.path(centralNode, "data"),
-			"--nb-listen", commaList("punix:"+l.path(centralNode, "nb.sock"), listen("ptcp", nbPort)),
-			"--sb-listen", commaList("punix:"+l.path(centralNode, "sb.sock"), listen("ptcp", sbPort)),
-			"--fabric-listen", fabric,
-			"--pidfile="+l.path(centralNode, "northd.pid"), "--log-file="+l.path(centralNode, "northd.log"),
-			"--unixctl", l.path(centralNode, "northd.ctl"), "--detach")
-	case daemon == "nb" || daemon == "sb":
-		if l.cfg.Control != ControlStock {
-			break
-		}
-		port := nbPort
-		if daemon == "sb" {
-			port = sbPort
-		}
-		var more []string
-		for _, r := range listen("ptcp", port) {
-			more = append(more, "--remote="+r)
-		}
-		return l.startOVSDB(ctx, centralNode, daemon, daemon+".db", daemon+".sock", more...)
-	}
-	return fmt.Errorf("%s of %q: %w", daemon, centralNode, ErrNoDaemon)
-}
-
-func commaList(first string, more []string) string {
-	for _, m := range more {
-		first += "," + m
-	}
-	return first
-}
-
 // remote is what ovn-remote of a chassis says.
 func (l *Lab) remote(ch *Chassis) string {
+	c := l.Central(ch.Zone)
 	sock, port := "sb.sock", sbPort
-	if l.cfg.Control == ControlGovn {
+	if c.zone.Control == ControlGovn {
 		sock, port = "fabric.sock", fabricPort
 	}
 	if ch.Datapath == DatapathDummy {
-		return "unix:" + l.path(centralNode, sock)
+		return "unix:" + l.path(c.node, sock)
 	}
-	return fmt.Sprintf("tcp:%v:%d", central(l.cfg), port)
+	return fmt.Sprintf("tcp:%v:%d", c.zone.MgmtIP, port)
 }
 
 // makeVswitch starts the Open vSwitch of a chassis with br-phys and br-int.
@@ -260,7 +182,7 @@ func (l *Lab) startVswitchd(ctx context.Context, ch *Chassis) error {
 
 func (l *Lab) startController(ctx context.Context, ch *Chassis) error {
 	db := "unix:" + l.path(ch.Name, "db.sock")
-	if l.cfg.Control == ControlStock {
+	if l.controlOf(ch.Name) == ControlStock {
 		argv := append([]string{"ovn-controller"}, l.flags(ch.Name, "controller")...)
 		return l.daemon(ctx, ch.Name, "controller", append(argv, db)...)
 	}

@@ -27,6 +27,30 @@
 // ovn-northd, one ovn-controller per chassis) over the same topology, so that
 // the two can be compared.
 //
+// # Zones
+//
+// A lab may have several zones, linked by transit switches: each has its control
+// plane on a node with the zone's name, and all share the two networks. The node
+// "ic" runs what they find each other by, and each zone's node an agent:
+//
+//	LAB-east: northd, agent ----+                +---- agent, northd: LAB-west
+//	   | worker_east            +-- LAB-ic: -----+         | worker_west
+//	   | gw_east                    ic server              | gw_west
+//
+// Zones, their agents and the interconnection are of govn or of stock OVN, each by
+// itself. [Lab.Central] is the control plane of a zone with its tools, by
+// [Lab.ICNbctl] and [Lab.ICSbctl] one talks to the interconnection:
+//
+//	l.Central("west").Nbctl(ctx, "lr-route-list", "router_west")
+//	l.Exec(ctx, "vm1", "ping", "-c", "1", "192.168.2.10")
+//	l.ICSbctl(ctx, "show")
+//	l.Signal("ic", "server", unix.SIGKILL); l.Start(ctx, "ic", "server")
+//	l.Cut(ctx, "west", "ic"); l.Mend(ctx, "west", "ic")
+//
+// Daemons are "northd" and "agent" of a zone ("nb" and "sb", too, of a stock one),
+// "server" of "ic" ("icnb" and "icsb" of a stock one). Up returns when each zone
+// has learned the routes that its file says.
+//
 // # Dummy chassis
 //
 // A chassis with "datapath: dummy" has no namespace: its ovs-vswitchd runs the

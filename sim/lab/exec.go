@@ -17,10 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Nodes lists the names that Exec and Capture take: central, fabric, the
-// chassis, the workloads.
+// Nodes lists the names that Exec and Capture take: central or the zones, ic,
+// fabric, the chassis, the workloads.
 func (l *Lab) Nodes() []string {
-	nodes := []string{centralNode}
+	nodes := l.controlNodes()
 	if !l.cfg.Dummy() {
 		nodes = append(nodes, fabricNode)
 	}
@@ -35,29 +35,46 @@ func (l *Lab) Nodes() []string {
 	return nodes
 }
 
-func (l *Lab) checkNode(node string) error {
+// node finds a node by its name, or by ZONE/NAME.
+func (l *Lab) node(name string) (string, error) {
 	if l.up.IsZero() {
-		return fmt.Errorf("lab %q: %w", l.cfg.Name, ErrNotUp)
+		return "", fmt.Errorf("lab %q: %w", l.cfg.Name, ErrNotUp)
 	}
-	if nodes := l.Nodes(); !slices.Contains(nodes, node) {
-		return fmt.Errorf("%q: %w; there are %s", node, ErrNoNode, strings.Join(nodes, ", "))
+	if zone, rest, ok := strings.Cut(name, "/"); ok {
+		if z, known := l.cfg.ZoneOf(rest); !known || z != zone {
+			return "", fmt.Errorf("%q: %w", name, ErrNoNode)
+		}
+		name = rest
 	}
-	return nil
+	if nodes := l.Nodes(); !slices.Contains(nodes, name) {
+		return "", fmt.Errorf("%q: %w; there are %s", name, ErrNoNode, strings.Join(nodes, ", "))
+	}
+	return name, nil
 }
 
-// Command prepares a program that runs on a node, with OVN_NB_DB, OVN_SB_DB,
-// OVS_RUNDIR and OVN_RUNDIR set for the lab, so that stock tools need no
-// options.
+// Command prepares a program that runs on a node, with OVN_NB_DB and OVN_SB_DB of
+// its zone, OVN_IC_NB_DB and OVN_IC_SB_DB where zones are joined, OVS_RUNDIR and
+// OVN_RUNDIR set for the lab, so that stock tools need no options. A node may be
+// named ZONE/NODE.
 func (l *Lab) Command(ctx context.Context, node string, argv ...string) (*exec.Cmd, error) {
 	if len(argv) == 0 {
 		return nil, errors.New("no program given")
 	}
-	if err := l.checkNode(node); err != nil {
+	node, err := l.node(node)
+	if err != nil {
 		return nil, err
 	}
 	cmd := command(ctx, l.ns(node), argv...)
 	cmd.Env = append(os.Environ(), l.rundir(node)...)
-	cmd.Env = append(cmd.Env, "OVN_NB_DB="+l.NB(), "OVN_SB_DB="+l.SB())
+	if zone, ok := l.cfg.ZoneOf(node); ok {
+		c := l.Central(zone)
+		cmd.Env = append(cmd.Env, "OVN_NB_DB="+c.NB(), "OVN_SB_DB="+c.SB())
+	} else if c, err := l.sole(); err == nil {
+		cmd.Env = append(cmd.Env, "OVN_NB_DB="+c.NB(), "OVN_SB_DB="+c.SB())
+	}
+	if l.cfg.IC != nil {
+		cmd.Env = append(cmd.Env, "OVN_IC_NB_DB="+l.ICNB(), "OVN_IC_SB_DB="+l.ICSB())
+	}
 	return cmd, nil
 }
 
@@ -76,7 +93,7 @@ func (l *Lab) Exec(ctx context.Context, node string, argv ...string) (string, er
 // tunnels show as they are on the wire; "" is eth0 of a workload and the
 // underlay of a chassis.
 func (l *Lab) place(node, ifname string) (ns, dev string, err error) {
-	if err := l.checkNode(node); err != nil {
+	if node, err = l.node(node); err != nil {
 		return "", "", err
 	}
 	isChassis := l.cfg.chassis(node) != nil
@@ -88,7 +105,7 @@ func (l *Lab) place(node, ifname string) (ns, dev string, err error) {
 		return l.ns(fabricNode), underlayPort(node), nil
 	case ifname == "" && node == fabricNode:
 		return l.ns(node), underlayBridge, nil
-	case ifname == "" && node == centralNode:
+	case ifname == "" && (l.centralAt(node) != nil || node == icNode):
 		return l.ns(node), mgmtIf, nil
 	case ifname == "":
 		return l.ns(node), "eth0", nil
@@ -126,7 +143,7 @@ func (l *Lab) Capture(ctx context.Context, node, ifname, filter string) (*Captur
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(l.dir, "capture-"+node+"-*.pcap")
+	f, err := os.CreateTemp(l.dir, "capture-"+strings.ReplaceAll(node, "/", "-")+"-*.pcap")
 	if err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}
@@ -199,7 +216,8 @@ func (c *Capture) Count(ctx context.Context, filter string) (int, error) {
 // NodeStatus is the state of one node.
 type NodeStatus struct {
 	Node      string
-	Kind      string // "central", "fabric", "chassis", "workload"
+	Kind      string // "central", "ic", "fabric", "chassis", "workload"
+	Zone      string // "" for none
 	Namespace string // "" for none
 	OK        bool   // namespace and daemons are there
 	Daemons   []DaemonStatus
@@ -232,6 +250,7 @@ func (l *Lab) Status() (*Status, error) {
 	}
 	add := func(kind, node, detail string, daemons ...string) {
 		n := NodeStatus{Node: node, Kind: kind, Detail: detail, OK: true}
+		n.Zone, _ = l.cfg.ZoneOf(node)
 		if kind != "workload" || l.ns(l.cfg.workload(node).Chassis) != "" {
 			n.Namespace = l.ns(node)
 		}
@@ -249,10 +268,18 @@ func (l *Lab) Status() (*Status, error) {
 		}
 		st.Nodes = append(st.Nodes, n)
 	}
-	if l.cfg.Control == ControlStock {
-		add("central", centralNode, "", "nb", "sb", "northd")
-	} else {
-		add("central", centralNode, "", "northd")
+	for _, c := range l.Centrals() {
+		detail := ""
+		if c.zone.Name != "" {
+			detail = "control " + string(c.zone.Control)
+		}
+		if l.cfg.IC != nil {
+			detail += ", agent " + string(c.zone.Agent)
+		}
+		add("central", c.node, detail, c.daemons()...)
+	}
+	if l.cfg.IC != nil {
+		add("ic", icNode, fmt.Sprintf("server %s, joined by %s", l.cfg.IC.Server, l.cfg.IC.Join), l.icDaemons()...)
 	}
 	for i := range l.cfg.Chassis {
 		ch := &l.cfg.Chassis[i]

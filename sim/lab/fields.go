@@ -16,27 +16,40 @@ const (
 )
 
 func (d *decoder) config(n *yaml.Node, c *Config) {
-	d.mapping(n, "", []string{"name", "chassis"}, map[string]fieldFunc{
+	d.mapping(n, "", []string{"name"}, map[string]fieldFunc{
 		"name":       d.name(&c.Name),
 		"control":    d.control(&c.Control),
 		"underlay":   d.network(&c.Underlay),
 		"management": d.network(&c.Management),
-		"chassis": func(n *yaml.Node, field string) {
-			d.list(n, field, func(n *yaml.Node, field string) {
-				ch := Chassis{Datapath: DatapathNetdev}
-				d.chassis(n, field, &ch)
-				c.Chassis = append(c.Chassis, ch)
-			})
-		},
-		"workloads": func(n *yaml.Node, field string) {
-			d.list(n, field, func(n *yaml.Node, field string) {
-				w := Workload{MTU: defaultWorkloadMTU}
-				d.workload(n, field, &w)
-				c.Workloads = append(c.Workloads, w)
-			})
-		},
-		"topology": func(n *yaml.Node, field string) { d.topology(n, field, &c.Topology) },
+		"chassis":    d.chassisList(&c.Chassis),
+		"workloads":  d.workloads(&c.Workloads),
+		"topology":   func(n *yaml.Node, field string) { d.topology(n, field, &c.Topology) },
+		"zones":      d.zones(c),
+		"ic":         d.interconnection(&c.IC),
 	})
+	if n := alias(n); n.Kind == yaml.MappingNode && d.lines["chassis"] == nil && d.lines["zones"] == nil {
+		d.errorf(n, "chassis", "is missing")
+	}
+}
+
+func (d *decoder) chassisList(dst *[]Chassis) fieldFunc {
+	return func(n *yaml.Node, field string) {
+		d.list(n, field, func(n *yaml.Node, field string) {
+			ch := Chassis{Datapath: DatapathNetdev}
+			d.chassis(n, field, &ch)
+			*dst, d.chassisAt = append(*dst, ch), append(d.chassisAt, field)
+		})
+	}
+}
+
+func (d *decoder) workloads(dst *[]Workload) fieldFunc {
+	return func(n *yaml.Node, field string) {
+		d.list(n, field, func(n *yaml.Node, field string) {
+			w := Workload{MTU: defaultWorkloadMTU}
+			d.workload(n, field, &w)
+			*dst, d.workloadAt = append(*dst, w), append(d.workloadAt, field)
+		})
+	}
 }
 
 func (d *decoder) control(dst *Control) fieldFunc {
@@ -116,20 +129,7 @@ func (d *decoder) workload(n *yaml.Node, field string, w *Workload) {
 
 func (d *decoder) topology(n *yaml.Node, field string, t *Topology) {
 	d.mapping(n, field, nil, map[string]fieldFunc{
-		"nbctl": func(n *yaml.Node, field string) {
-			d.list(n, field, func(n *yaml.Node, field string) {
-				s, ok := d.scalar(n, field)
-				if !ok {
-					return
-				}
-				if words, err := SplitWords(s); err != nil {
-					d.errorf(n, field, "%v", err)
-				} else if len(words) == 0 {
-					d.errorf(n, field, "the command is empty")
-				}
-				t.Nbctl = append(t.Nbctl, s)
-			})
-		},
+		"nbctl": d.commands(&t.Nbctl),
 		"switches": func(n *yaml.Node, field string) {
 			d.list(n, field, func(n *yaml.Node, field string) {
 				var sw Switch
@@ -183,7 +183,7 @@ func (d *decoder) word(dst *string) fieldFunc {
 // complete fills in defaults and checks what spans several fields.
 func (d *decoder) complete(root *yaml.Node, c *Config) {
 	bad := func(field, format string, args ...any) { d.errorf(d.at(root, field), field, format, args...) }
-	if len(c.Chassis) == 0 {
+	if len(c.Chassis) == 0 && len(c.Zones) == 0 {
 		bad("chassis", "a lab needs at least one")
 	}
 	if c.Underlay.Subnet.Overlaps(c.Management.Subnet) {
@@ -194,7 +194,7 @@ func (d *decoder) complete(root *yaml.Node, c *Config) {
 		bad(field, "the underlay's %v and the management's %v overlap", c.Underlay.Subnet, c.Management.Subnet)
 		return
 	}
-	used := map[netip.Addr]string{central(c): "northd"}
+	used := map[netip.Addr]string{}
 	nodes := map[string]string{"central": "the control plane", "fabric": "the networks between the hypervisors"}
 	unique := func(field, name, what string) {
 		if other, ok := nodes[name]; ok {
@@ -203,19 +203,29 @@ func (d *decoder) complete(root *yaml.Node, c *Config) {
 		}
 		nodes[name] = what
 	}
+	if d.lines["zones"] == nil {
+		used[central(c)] = "northd"
+		d.checkPorts(bad, "topology", &c.Topology)
+		if c.IC != nil {
+			bad("ic", "an interconnection is for zones, and there are none")
+		}
+	} else {
+		d.completeZones(bad, c, unique, used)
+	}
 	for i := range c.Chassis {
 		ch := &c.Chassis[i]
-		at := fmt.Sprintf("chassis[%d]", i)
+		at := d.chassisAt[i]
 		unique(at+".name", ch.Name, "a chassis")
 		d.place(bad, at+".encap-ip", "underlay", c.Underlay.Subnet, &ch.EncapIP, i+1, ch.Name, used)
 		if ch.Datapath == DatapathNetdev {
 			d.place(bad, at+".management", "management", c.Management.Subnet, &ch.MgmtIP, i+1, ch.Name, used)
 		}
 	}
-	ports := map[string]string{}
+	type portOf struct{ zone, port string }
+	ports := map[portOf]string{}
 	for i := range c.Workloads {
 		w := &c.Workloads[i]
-		at := fmt.Sprintf("workloads[%d]", i)
+		at := d.workloadAt[i]
 		unique(at+".name", w.Name, "a workload")
 		if w.Port == "" {
 			w.Port = w.Name
@@ -226,11 +236,12 @@ func (d *decoder) complete(root *yaml.Node, c *Config) {
 		if w.VLAN != 0 && w.Bridge == intBridge {
 			bad(at+".vlan", "a port of %s has no VLAN; the bridge of a physical network is needed", intBridge)
 		}
-		if other, ok := ports[w.Port]; ok && !c.Topology.local(w.Port) && !c.Topology.moving(w.Port) {
+		ch, t := c.chassis(w.Chassis), c.topologyOf(w)
+		zone, _ := c.ZoneOf(w.Chassis)
+		if other, ok := ports[portOf{zone, w.Port}]; ok && !t.local(w.Port) && !t.moving(w.Port) {
 			bad(at+".port", "port %q is already that of %q", w.Port, other)
 		}
-		ports[w.Port] = w.Name
-		ch := c.chassis(w.Chassis)
+		ports[portOf{zone, w.Port}] = w.Name
 		if ch == nil {
 			bad(at+".chassis", "no chassis is named %q", w.Chassis)
 		} else if ch.Datapath == DatapathNetdev && w.MTU+geneveOverhead > c.Underlay.MTU {
@@ -242,10 +253,14 @@ func (d *decoder) complete(root *yaml.Node, c *Config) {
 			}
 		}
 	}
+}
+
+// checkPorts looks for names that are given twice.
+func (d *decoder) checkPorts(bad func(string, string, ...any), field string, t *Topology) {
 	switches, lports := map[string]bool{}, map[string]bool{}
-	for i := range c.Topology.Switches {
-		sw := &c.Topology.Switches[i]
-		at := fmt.Sprintf("topology.switches[%d]", i)
+	for i := range t.Switches {
+		sw := &t.Switches[i]
+		at := fmt.Sprintf("%s.switches[%d]", field, i)
 		if switches[sw.Name] {
 			bad(at+".name", "switch %q is there twice", sw.Name)
 		}

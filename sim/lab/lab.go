@@ -28,6 +28,8 @@ var (
 	ErrNotUp = errors.New("the lab is not up")
 	// ErrNoNode is returned for the name of a node that the lab has not.
 	ErrNoNode = errors.New("no such node")
+	// ErrNoZone is returned where a zone is to be named, and for one that is not there.
+	ErrNoZone = errors.New("no such zone")
 	// ErrNoDaemon is returned for a daemon that a node does not run.
 	ErrNoDaemon = errors.New("no such daemon")
 	// ErrNotRunning is returned for a daemon that has ended.
@@ -74,12 +76,22 @@ func New(cfg *Config, o Options) (*Lab, error) {
 	c := *cfg
 	if o.Name != "" {
 		if !nameRE().MatchString(o.Name) {
-			return nil, fmt.Errorf("lab name %q: must be 1 to 32 of a-z, 0-9 and -", o.Name)
+			return nil, fmt.Errorf("lab name %q: must be 1 to 32 of a-z, 0-9, - and _", o.Name)
 		}
 		c.Name = o.Name
 	}
+	c.Zones = slices.Clone(c.Zones)
 	if o.Control != "" {
 		c.Control = o.Control
+		for i := range c.Zones {
+			c.Zones[i].Control, c.Zones[i].Agent = o.Control, o.Control
+		}
+		if c.IC != nil {
+			c.IC = &Interconnection{Server: o.Control, Join: c.IC.Join, MgmtIP: c.IC.MgmtIP, Nbctl: c.IC.Nbctl}
+			if o.Control == ControlStock {
+				c.IC.Join = JoinOVSDB
+			}
+		}
 	}
 	c.Chassis, c.Workloads = slices.Clone(c.Chassis), slices.Clone(c.Workloads)
 	l := &Lab{cfg: &c, dir: o.Dir, govn: o.Govn, timeout: o.Timeout, log: o.Logger}
@@ -133,6 +145,7 @@ var programs = map[string]string{
 }
 
 var netnsPrograms = map[string]string{"ip": "iproute2", "ethtool": "ethtool", "sysctl": "procps", "ping": "iputils-ping"}
+var icPrograms = map[string]string{"ovn-ic": "ovn-ic"}
 var stockPrograms = map[string]string{"ovn-northd": "ovn-central", "ovn-controller": "ovn-host"}
 
 func (l *Lab) checkPrograms() error {
@@ -148,10 +161,20 @@ func (l *Lab) checkPrograms() error {
 	if !l.cfg.Dummy() {
 		look(netnsPrograms)
 	}
-	if l.cfg.Control == ControlStock {
+	stock, own := false, false
+	for _, z := range l.cfg.AllZones() {
+		stock, own = stock || z.Control == ControlStock, own || z.Control != ControlStock
+		if l.cfg.IC != nil && z.Agent == ControlStock {
+			look(icPrograms)
+		}
+	}
+	if stock {
 		look(stockPrograms)
-	} else if _, err := exec.LookPath(l.govn); err != nil {
-		missing = append(missing, l.govn)
+	}
+	if own {
+		if _, err := exec.LookPath(l.govn); err != nil {
+			missing = append(missing, l.govn)
+		}
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("programs that the lab needs are missing: %s", strings.Join(missing, ", "))
@@ -180,7 +203,7 @@ func (l *Lab) Up(ctx context.Context) (err error) {
 	if err := l.checkPrograms(); err != nil {
 		return err
 	}
-	nodes := []string{centralNode}
+	nodes := l.controlNodes()
 	if !l.cfg.Dummy() {
 		nodes = append(nodes, fabricNode)
 	}
@@ -246,7 +269,9 @@ func (l *Lab) allNamespaces() []string {
 		}
 	}
 	add(fabricNode)
-	add(centralNode)
+	for _, node := range l.controlNodes() {
+		add(node)
+	}
 	for i := range l.cfg.Chassis {
 		add(l.cfg.Chassis[i].Name)
 	}
@@ -267,18 +292,19 @@ func (l *Lab) build(ctx context.Context) error {
 			return fmt.Errorf("fabric: %w", err)
 		}
 	}
-	if err := l.makeCentral(ctx); err != nil {
-		return fmt.Errorf("control plane: %w", err)
+	if err := l.makeCentrals(ctx); err != nil {
+		return err
 	}
-	l.log.Info("control plane is up", "control", l.cfg.Control)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
-	g.Go(func() error {
-		if err := l.fillTopology(gctx); err != nil {
-			return fmt.Errorf("topology: %w", err)
-		}
-		return nil
-	})
+	for _, c := range l.Centrals() {
+		g.Go(func() error {
+			if err := c.fill(gctx, &c.zone.Topology); err != nil {
+				return c.wrap(err)
+			}
+			return nil
+		})
+	}
 	for i := range l.cfg.Chassis {
 		ch := &l.cfg.Chassis[i]
 		g.Go(func() error { return l.makeChassis(gctx, ch) })
@@ -287,6 +313,9 @@ func (l *Lab) build(ctx context.Context) error {
 		return err
 	}
 	if err := l.attachAll(ctx); err != nil {
+		return err
+	}
+	if err := l.interconnect(ctx); err != nil {
 		return err
 	}
 	if err := l.WaitUp(ctx); err != nil {
@@ -306,25 +335,6 @@ func (l *Lab) makeChassis(ctx context.Context, ch *Chassis) error {
 		return err
 	}
 	l.log.Info("chassis is up", "chassis", ch.Name, "encap-ip", ch.EncapIP)
-	return nil
-}
-
-// fillTopology writes the file's topology to the northbound database.
-func (l *Lab) fillTopology(ctx context.Context) error {
-	if args := l.cfg.Topology.nbctlArgs(); len(args) > 0 {
-		if _, err := l.Nbctl(ctx, args...); err != nil {
-			return err
-		}
-	}
-	for i, line := range l.cfg.Topology.Nbctl {
-		words, err := SplitWords(line)
-		if err != nil {
-			return fmt.Errorf("topology.nbctl[%d]: %w", i, err)
-		}
-		if _, err := l.Nbctl(ctx, words...); err != nil {
-			return fmt.Errorf("topology.nbctl[%d]: %w", i, err)
-		}
-	}
 	return nil
 }
 
@@ -356,26 +366,10 @@ func (l *Lab) attachAll(ctx context.Context) error {
 func (l *Lab) WaitUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	out, err := l.Nbctl(ctx, "--bare", "--columns=name", "list", "Logical_Switch_Port")
-	if err != nil {
-		return err
-	}
-	known := strings.Fields(out)
-	for i := range l.cfg.Workloads {
-		w := &l.cfg.Workloads[i]
-		if w.Bridge != intBridge || l.cfg.Topology.local(w.Port) {
-			continue // behind a physical network, or never up
+	for _, c := range l.Centrals() {
+		if err := c.waitUp(ctx); err != nil {
+			return c.wrap(err)
 		}
-		if !slices.Contains(known, w.Port) {
-			l.log.Warn("the workload's port is not in the topology", "workload", w.Name, "port", w.Port)
-			continue
-		}
-		if err := l.portUp(ctx, w); err != nil {
-			return err
-		}
-	}
-	if _, err := l.Nbctl(ctx, "--wait=hv", "sync"); err != nil {
-		return fmt.Errorf("wait for the chassis: %w", err)
 	}
 	return nil
 }
@@ -392,7 +386,7 @@ func (l *Lab) warmUp(ctx context.Context) error {
 	for i := range l.cfg.Chassis {
 		for j := range l.cfg.Chassis {
 			from, to := &l.cfg.Chassis[i], &l.cfg.Chassis[j]
-			if i == j || from.Datapath == DatapathDummy || to.Datapath == DatapathDummy {
+			if i == j || from.Datapath == DatapathDummy || to.Datapath == DatapathDummy || !Linked(from, to) {
 				continue
 			}
 			if err := l.meet(ctx, from, to); err != nil {

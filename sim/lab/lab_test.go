@@ -180,6 +180,63 @@ topology:
 	}
 }
 
+// A lab with zones: packets from zone to zone, tools for each, and zones that are
+// cut off from what joins them.
+func TestZones(t *testing.T) {
+	l := testLab(t, "../../docs/examples/interconnect.yaml")
+	if err := l.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if out := mustExec(t, l, "vm1", "ping", "-c", "2", "-i", "0.2", "-w", "5", "192.168.2.10"); strings.Count(out, "ttl=62") != 2 {
+		t.Errorf("ping from zone to zone:\n%s", out)
+	}
+	for node, router := range map[string]string{"east": "router_east", "east/vm1": "router_east", "gw_west": "router_west"} {
+		if out := mustExec(t, l, node, "ovn-nbctl", "lr-list"); !strings.Contains(out, "("+router+")") {
+			t.Errorf("routers of %s: %s", node, out)
+		}
+	}
+	if out := mustExec(t, l, "ic", "ovn-ic-sbctl", "show"); !strings.Contains(out, "availability-zone west") {
+		t.Errorf("interconnection: %s", out)
+	}
+	if _, err := l.Exec(t.Context(), "west/vm1", "true"); !errors.Is(err, ErrNoNode) {
+		t.Errorf("a workload of another zone: %v, want ErrNoNode", err)
+	}
+	if _, err := l.Nbctl(t.Context(), "show"); !errors.Is(err, ErrNoZone) {
+		t.Errorf("a database without a zone: %v, want ErrNoZone", err)
+	}
+	out, err := l.Central("west").Trace(t.Context(), "--minimal", "net_west",
+		`inport == "vm2" && eth.src == 0a:00:00:00:02:10 && eth.dst == 0a:00:00:00:02:01 && ip4.src == 192.168.2.10 && ip4.dst == 192.168.1.10 && ip.ttl == 64`)
+	if err != nil || !strings.Contains(out, "ts1-router_east") {
+		t.Errorf("trace in zone west: %v\n%s", err, out)
+	}
+	st, err := l.Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range st.Nodes {
+		if !n.OK || n.Node == "gw_west" && n.Zone != "west" {
+			t.Errorf("node %q is not well: %+v", n.Node, n)
+		}
+	}
+
+	reaches := func() bool {
+		_, err := l.Exec(t.Context(), "west", "ping", "-c", "1", "-W", "1", l.cfg.IC.MgmtIP.String())
+		return err == nil
+	}
+	if err := l.Cut(t.Context(), "west", "ic"); err != nil || reaches() {
+		t.Errorf("west is cut off (%v) and reaches the interconnection", err)
+	}
+	if err := l.Mend(t.Context(), "west", "ic"); err != nil || !reaches() {
+		t.Errorf("west is connected again (%v) and does not reach the interconnection", err)
+	}
+	if err := l.Signal("west", "agent", unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Start(t.Context(), "west", "agent"); err != nil || l.Pid("west", "agent") == 0 {
+		t.Errorf("the agent of west does not start again: %v", err)
+	}
+}
+
 // A lab that cannot be built leaves nothing but its logs.
 func TestFailedUpCleansUp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bad.yaml")

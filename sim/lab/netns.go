@@ -16,6 +16,7 @@ import (
 const (
 	fabricNode  = "fabric"
 	centralNode = "central"
+	icNode      = "ic"
 	netnsDir    = "/run/netns"
 
 	underlayBridge = "br-u"
@@ -32,7 +33,7 @@ func (l *Lab) ns(node string) string {
 	if ch := l.cfg.chassis(node); ch != nil && ch.Datapath == DatapathDummy {
 		return ""
 	}
-	if (node == centralNode || node == fabricNode) && l.cfg.Dummy() {
+	if l.cfg.Dummy() {
 		return ""
 	}
 	return l.cfg.Name + "-" + node

@@ -94,6 +94,8 @@ type decoder struct {
 	file  string
 	errs  []error
 	lines map[string]*yaml.Node // field path to node, for checks across fields
+
+	chassisAt, workloadAt []string // fields of the chassis and workloads, which may be in zones
 }
 
 func (d *decoder) errorf(n *yaml.Node, field, format string, args ...any) {
@@ -326,7 +328,7 @@ func (d *decoder) oneOrMany(item fieldFunc) fieldFunc {
 	}
 }
 
-var nameRE = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`) })
+var nameRE = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`) })
 
 // name takes a name that may become part of a namespace's name and a path.
 func (d *decoder) name(dst *string) fieldFunc {
@@ -336,7 +338,7 @@ func (d *decoder) name(dst *string) fieldFunc {
 			return
 		}
 		if !nameRE().MatchString(s) {
-			d.errorf(n, field, "%q is not a name: 1 to 32 of a-z, 0-9 and -", s)
+			d.errorf(n, field, "%q is not a name: 1 to 32 of a-z, 0-9, - and _", s)
 			return
 		}
 		*dst = s

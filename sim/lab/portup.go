@@ -16,13 +16,14 @@ const nudgeAfter = 5 * time.Second
 // portUp waits until the port of a workload is up. An ovn-controller 23.03 that
 // connects to everything at a time may go to sleep before its first look at the
 // ports, until something else wakes it.
-func (l *Lab) portUp(ctx context.Context, w *Workload) error {
+func (c *Central) portUp(ctx context.Context, w *Workload) error {
 	wait := func(ctx context.Context) error {
-		_, err := l.Nbctl(ctx, "wait-until", "Logical_Switch_Port", w.Port, "up=true")
+		_, err := c.Nbctl(ctx, "wait-until", "Logical_Switch_Port", w.Port, "up=true")
 		return err
 	}
+	l := c.l
 	var err error
-	if l.cfg.Control == ControlStock {
+	if c.zone.Control == ControlStock {
 		soon, cancel := context.WithTimeout(ctx, nudgeAfter)
 		err = wait(soon)
 		cancel()
@@ -36,7 +37,7 @@ func (l *Lab) portUp(ctx context.Context, w *Workload) error {
 	}
 	if err = wait(ctx); err != nil {
 		return fmt.Errorf("port %q of workload %q does not come up on chassis %q (logs: %s, %s): %w",
-			w.Port, w.Name, w.Chassis, l.path(w.Chassis, "controller.log"), l.path(centralNode, "northd.log"), err)
+			w.Port, w.Name, w.Chassis, l.path(w.Chassis, "controller.log"), l.path(c.node, "northd.log"), err)
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func (l *Lab) addPorts(ctx context.Context, ws []*Workload) error {
 // Attach adds a workload to a lab that is up, under a new name. It does not
 // wait for its port.
 func (l *Lab) Attach(ctx context.Context, w Workload) error {
-	if l.cfg.workload(w.Name) != nil || l.cfg.chassis(w.Name) != nil || w.Name == centralNode || w.Name == fabricNode {
+	if l.taken(w.Name) {
 		return fmt.Errorf("workload %q: the name is taken", w.Name)
 	}
 	if l.cfg.chassis(w.Chassis) == nil {
@@ -120,8 +120,11 @@ func (l *Lab) Detach(ctx context.Context, name string) error {
 // AddChassis adds a hypervisor to a lab that is up. EncapIP and MgmtIP must be
 // given and free.
 func (l *Lab) AddChassis(ctx context.Context, ch Chassis) error {
-	if l.cfg.chassis(ch.Name) != nil || l.cfg.workload(ch.Name) != nil {
+	if l.taken(ch.Name) {
 		return fmt.Errorf("chassis %q: the name is taken", ch.Name)
+	}
+	if l.cfg.zone(ch.Zone) == nil {
+		return fmt.Errorf("chassis %q: %w: %q", ch.Name, ErrNoZone, ch.Zone)
 	}
 	l.cfg.Chassis = append(l.cfg.Chassis, ch)
 	if ns := l.ns(ch.Name); ns != "" {
@@ -178,21 +181,6 @@ func (l *Lab) RemoveChassis(ctx context.Context, name string) error {
 // PortName is the name in br-int of a workload's port.
 func (l *Lab) PortName(workload string) string { return workloadPort(workload) }
 
-// Nbctl runs stock ovn-nbctl on the lab's northbound database.
-func (l *Lab) Nbctl(ctx context.Context, args ...string) (string, error) {
-	return run(ctx, "", append([]string{"ovn-nbctl", "--db=" + l.NB(), "--timeout=" + l.seconds()}, args...)...)
-}
-
-// Sbctl runs stock ovn-sbctl on the lab's southbound database.
-func (l *Lab) Sbctl(ctx context.Context, args ...string) (string, error) {
-	return run(ctx, "", append([]string{"ovn-sbctl", "--db=" + l.SB(), "--timeout=" + l.seconds()}, args...)...)
-}
-
-// Trace runs stock ovn-trace on the lab's southbound database.
-func (l *Lab) Trace(ctx context.Context, args ...string) (string, error) {
-	return run(ctx, "", append([]string{"ovn-trace", "--db=" + l.SB()}, args...)...)
-}
-
 // Vsctl runs ovs-vsctl on a chassis.
 func (l *Lab) Vsctl(ctx context.Context, chassis string, args ...string) (string, error) {
 	return run(ctx, "", append([]string{"ovs-vsctl", "--db=unix:" + l.path(chassis, "db.sock"), "--timeout=" + l.seconds()}, args...)...)
@@ -232,9 +220,13 @@ func (l *Lab) Try(file string) []string {
 			fmt.Sprintf("govn lab capture %s %s underlay -c 4 -e -vv udp port 6081", file, a.Chassis),
 			fmt.Sprintf("govn lab exec %s %s ping -c 3 %v", file, a.Name, b.IPs[0].Addr()))
 	}
+	for _, c := range l.Centrals() {
+		lines = append(lines, "ovn-nbctl --db="+c.NB()+" show", "ovn-sbctl --db="+c.SB()+" show")
+	}
+	if l.cfg.IC != nil {
+		lines = append(lines, "ovn-ic-sbctl --db="+l.ICSB()+" show")
+	}
 	return append(lines,
-		"ovn-nbctl --db="+l.NB()+" show",
-		"ovn-sbctl --db="+l.SB()+" show",
 		"ovs-ofctl -O OpenFlow15 dump-flows unix:"+l.path(l.cfg.Chassis[0].Name, "br-int.mgmt"),
 		strings.TrimSpace("govn lab down "+file))
 }
