@@ -157,6 +157,11 @@ func (l *Lab) interconnect(ctx context.Context) error {
 			}
 		}
 	}
+	for _, c := range l.Centrals() {
+		if err := c.relook(ctx); err != nil {
+			return c.wrap(err)
+		}
+	}
 	l.log.Info("zones are joined", "zones", len(l.cfg.Zones), "server", l.cfg.IC.Server, "join", l.cfg.IC.Join)
 	return nil
 }
@@ -174,6 +179,26 @@ func (c *Central) attach(ctx context.Context) error {
 		})
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// relook has the gateways of a stock zone look again: an ovn-controller 23.03
+// may keep the first key of a port on a transit switch, where the one that all
+// zones agree on came later.
+func (c *Central) relook(ctx context.Context) error {
+	if c.zone.Control != ControlStock {
+		return nil
+	}
+	if _, err := c.Nbctl(ctx, "--wait=hv", "sync"); err != nil {
+		return err
+	}
+	for _, ch := range c.l.cfg.ChassisOf(c.zone.Name) {
+		if ch.interconn() {
+			if err := c.l.recompute(ctx, ch.Name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

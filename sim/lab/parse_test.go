@@ -73,7 +73,7 @@ func TestParseZones(t *testing.T) {
 
 // One zone may say another control plane than the file.
 func TestParseZoneControl(t *testing.T) {
-	c, err := Parse("f", []byte("name: x\ncontrol: stock\nic: {}\nzones:\n  - {name: a, chassis: [{name: hv1}]}\n" +
+	c, err := Parse("f", []byte("name: x\ncontrol: stock\nic: {}\nzones:\n  - {name: a, chassis: [{name: hv1}]}\n"+
 		"  - {name: b, control: govn, agent: stock, chassis: [{name: hv2}]}\n"))
 	if err != nil {
 		t.Fatal(err)
