@@ -192,7 +192,7 @@ func (d *daemon) watch(ctx context.Context, zone *Zone) error {
 
 // acked is the revision that every registered chassis has acknowledged. One
 // that has nothing outstanding is as far as the fabric is; one that is away may
-// still hold what it had.
+// still hold what it had. Chassis of other zones hold nothing of this one.
 func (d *daemon) acked() uint64 {
 	status := make(map[string]fabric.ChassisStatus)
 	for _, s := range d.fabric.Status() {
@@ -200,6 +200,9 @@ func (d *daemon) acked() uint64 {
 	}
 	low := d.store.Snapshot().Revision()
 	for row := range d.store.Snapshot().Rows(d.columns.Chassis.Table) {
+		if remote, _ := row.Map(d.columns.Chassis.OtherConfig).Get(compile.ConfigRemote); remote == "true" {
+			continue
+		}
 		s := status[row.Str(d.columns.Chassis.Name)]
 		if !s.Connected || s.Backlog > 0 || s.Applied < s.Sent {
 			low = min(low, s.Applied)

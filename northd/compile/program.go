@@ -357,9 +357,9 @@ func (p *Program) runBinding(c *incr.Ctx, m topology.Member) error {
 	return nil
 }
 
-// configRemote is the key of Chassis:other_config that tells that a chassis is of
+// ConfigRemote is the key of Chassis:other_config that tells that a chassis is of
 // another zone, and was written here by the interconnection (ovn-sb(5)).
-const configRemote = "is-remote"
+const ConfigRemote = "is-remote"
 
 // runChassis emits how a chassis is reached.
 func (p *Program) runChassis(c *incr.Ctx, u ovsdb.UUID) error {
@@ -381,7 +381,7 @@ func (p *Program) runChassis(c *incr.Ctx, u ovsdb.UUID) error {
 		item.Encaps = append(item.Encaps, &proto.Encap{Type: p.Reader.Str(c, p.c.Encap.Type, e), Ip: ip, Options: options})
 	}
 	item.Macs = p.chassisMACs(c, u)
-	remote, _ := p.Reader.Option(c, h.OtherConfig, u, configRemote)
+	remote, _ := p.Reader.Option(c, h.OtherConfig, u, ConfigRemote)
 	item.Remote = remote == "true"
 	slices.SortFunc(item.Encaps, func(a, b *proto.Encap) int { return strings.Compare(a.Type+a.Ip, b.Type+b.Ip) })
 	incr.Emit(c, p.Chassis, p.Reader.Str(c, h.Name, u), marshal(item))

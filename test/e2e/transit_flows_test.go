@@ -124,3 +124,29 @@ chassis: [{name: hv1, datapath: dummy, external-ids: {ovn-is-interconn: "true"}}
 		}
 	}
 }
+
+// TestTransitKeys: a port gets the key that the interconnection gave it though
+// another has it, also when there are chassis of other zones, which acknowledge
+// nothing.
+func TestTransitKeys(t *testing.T) {
+	const file = `
+name: keys
+chassis: [{name: hv1, datapath: dummy, external-ids: {ovn-is-interconn: "true"}}]
+`
+	l := up(t, parse(t, file), lab.ControlGovn)
+	for _, line := range append(slices.Clone(transitNetwork), "lsp-add ts1 vm8 -- lsp-set-addresses vm8 unknown") {
+		must(t)(l.Nbctl(t.Context(), append([]string{"--wait=sb"}, words(line)...)...))
+	}
+	for _, line := range transitRemote {
+		must(t)(l.Sbctl(t.Context(), words(line)...))
+	}
+	key := func(port string) string {
+		return strings.TrimSpace(must(t)(l.Sbctl(t.Context(), "get", "Port_Binding", port, "tunnel_key")))
+	}
+	wanted := key("vm8")
+	must(t)(l.Nbctl(t.Context(), "--wait=hv", "set", "Logical_Switch_Port", "ts1-r1", "options:requested-tnl-key="+wanted))
+	eventually(t, 5*time.Second, "the remote port has the key "+wanted, func() (bool, string) {
+		has := key("ts1-r1")
+		return has == wanted, has
+	})
+}
