@@ -34,6 +34,13 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, peerMain(what))
 		os.Exit(1)
 	}
+	if what := os.Getenv(streamEnv); what != "" {
+		if err := streamMain(what); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	flag.Parse()
 	os.Exit(func() int {
 		if *control == string(lab.ControlStock) {
@@ -61,6 +68,16 @@ const twoHypervisors = "../../docs/examples/two-hypervisors.yaml"
 // up brings a lab up under a name of its own and takes it down with the test.
 func up(t *testing.T, cfg *lab.Config, c lab.Control) *lab.Lab {
 	t.Helper()
+	l := prepare(t, cfg, c)
+	if err := l.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// prepare is a lab that is to be brought up; it is taken down with the test.
+func prepare(t *testing.T, cfg *lab.Config, c lab.Control) *lab.Lab {
+	t.Helper()
 	if *control != "" {
 		c = lab.Control(*control)
 	}
@@ -83,9 +100,6 @@ func up(t *testing.T, cfg *lab.Config, c lab.Control) *lab.Lab {
 			t.Error(err)
 		}
 	})
-	if err := l.Up(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return l
 }
 
