@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -83,14 +84,32 @@ func newICAgentCommand() *cobra.Command {
 	fs.SortFlags = false
 	fs.String("nb", "unix:"+filepath.Join(run, "ovnnb_db.sock"), "`DB` of the zone: its OVN_Northbound")
 	fs.String("sb", "unix:"+filepath.Join(run, "ovnsb_db.sock"), "`DB` of the zone: its OVN_Southbound")
-	fs.String("ic-nb-db", "unix:"+filepath.Join(run, "ovn_ic_nb_db.sock"), "`DB` of the interconnection: OVN_IC_Northbound")
-	fs.String("ic-sb-db", "unix:"+filepath.Join(run, "ovn_ic_sb_db.sock"), "`DB` of the interconnection: OVN_IC_Southbound")
+	fs.String("ic", "", "`FABRIC` of the interconnection's service (govn ic server), tcp:, ssl: or unix:; in place of the two databases")
+	fs.String("ic-nb-db", "", "`DB` of the interconnection: OVN_IC_Northbound (default unix:"+icSocket("nb")+")")
+	fs.String("ic-sb-db", "", "`DB` of the interconnection: OVN_IC_Southbound (default unix:"+icSocket("sb")+")")
+	addKeyFlags(c)
 	addDaemonFlags(c)
 	return c
 }
 
+// icSocket is where a database of the interconnection is on this host.
+func icSocket(which string) string {
+	return filepath.Join(daemon.RunDir(), "ovn_ic_"+which+"_db.sock")
+}
+
 func runICAgent(ctx context.Context, d *daemon.Daemon, s *settings) error {
-	return agent.Run(ctx, agent.Options{
-		NB: s.str("nb"), SB: s.str("sb"), ICNB: s.str("ic-nb-db"), ICSB: s.str("ic-sb-db"), Logger: d.Logger, Ready: d.Ready,
-	})
+	keys, err := keyFlags(s)
+	if err != nil {
+		return err
+	}
+	o := agent.Options{
+		NB: s.str("nb"), SB: s.str("sb"), IC: s.str("ic"), ICNB: s.str("ic-nb-db"), ICSB: s.str("ic-sb-db"), Keys: keys,
+		Logger: d.Logger, Registry: d.Registry, Ready: d.Ready,
+		Handle: func(name, usage string, min, max int, fn agent.Command) { d.Handle(name, usage, min, max, fn) },
+	}
+	if o.IC == "" {
+		o.ICNB = cmp.Or(o.ICNB, "unix:"+icSocket("nb"))
+		o.ICSB = cmp.Or(o.ICSB, "unix:"+icSocket("sb"))
+	}
+	return agent.Run(ctx, o)
 }

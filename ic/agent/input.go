@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"iter"
 	"maps"
 	"slices"
@@ -147,13 +148,18 @@ const (
 	keyOrigin    = "origin"
 	keyRouterID  = "router-id"
 	keyNBID      = "nb-id"
+	keyZoneID    = "govn-ic-zone" // NB_Global:external_ids: what the zone is for ever
+	keyZoneRow   = "govn-ic-row"  // likewise: its row in Availability_Zone
 )
 
 // input is all that the agent knows.
 type input struct {
 	e       *incr.Engine
-	zone    string            // NB_Global:name
+	global  *nbGlobal         // nil: there is none
 	options map[string]string // NB_Global:options
+	own     string            // row of the zone in Availability_Zone
+	strict  bool              // the centre wants it
+	first   bool              // of several zones with one prefix, the first one has it
 
 	ls       *table[*nbSwitch] // by the transit switch that it stands for
 	lsp      *table[*nbPort]   // by name
@@ -173,6 +179,8 @@ type input struct {
 	icRoute  *table[*icRoute]    // by routeKey
 	routerOf *holders            // of a router port
 	routeAt  *holders            // router of a static route
+
+	contenders map[incr.Cell][]contender // routes of others by table and prefix
 
 	keys map[string]map[int]int // transit switch to the port keys in use, and how often
 }
@@ -199,7 +207,7 @@ func newInput(e *incr.Engine) *input {
 			return routeKey{r.TransitSwitch, r.RouteTable, r.IPPrefix, r.Nexthop}.in(r.AvailabilityZone)
 		}),
 		routerOf: newHolders(e, "router-of-port"), routeAt: newHolders(e, "router-of-route"),
-		keys: make(map[string]map[int]int),
+		keys: make(map[string]map[int]int), contenders: make(map[incr.Cell][]contender),
 	}
 }
 
@@ -211,7 +219,7 @@ func (in *input) set(old, now row) {
 	}
 	switch r := one.(type) {
 	case *nbGlobal:
-		in.global(now)
+		in.setGlobal(now)
 	case *nbSwitch:
 		in.ls.set(r.UUID, r, now != nil)
 	case *nbPort:
@@ -226,6 +234,9 @@ func (in *input) set(old, now row) {
 			is = &nbRouter{}
 		}
 		in.lr.set(r.UUID, r, now != nil)
+		if !maps.Equal(was.Options, is.Options) {
+			in.e.Touch(cellRouterOptions(r.UUID))
+		}
 		in.routerOf.set(r.UUID, was.Ports, is.Ports)
 		in.routeAt.set(r.UUID, was.StaticRoutes, is.StaticRoutes)
 	case *nbRouterPort:
@@ -255,8 +266,69 @@ func (in *input) set(old, now row) {
 		in.count(now, +1)
 		in.icPB.set(r.UUID, r, now != nil)
 	case *icRoute:
+		in.contend(old, now)
 		in.icRoute.set(r.UUID, r, now != nil)
 	}
+}
+
+// contender is a zone's route for a prefix.
+type contender struct {
+	since    uint64
+	az, uuid string
+}
+
+func (a contender) compare(b contender) int {
+	return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.az, b.az), cmp.Compare(a.uuid, b.uuid))
+}
+
+// contend keeps who has a prefix, the first one first.
+func (in *input) contend(old, now row) {
+	if r, ok := old.(*icRoute); ok {
+		if key, ok := r.contested(); ok {
+			list := in.contenders[key]
+			if i, there := slices.BinarySearchFunc(list, r.contender(), contender.compare); there {
+				list = slices.Delete(list, i, i+1)
+			}
+			if in.contenders[key] = list; len(list) == 0 {
+				delete(in.contenders, key)
+			}
+			in.e.Touch(key)
+		}
+	}
+	if r, ok := now.(*icRoute); ok {
+		if key, ok := r.contested(); ok {
+			list := in.contenders[key]
+			if i, there := slices.BinarySearchFunc(list, r.contender(), contender.compare); !there {
+				list = slices.Insert(list, i, r.contender())
+			}
+			in.contenders[key] = list
+			in.e.Touch(key)
+		}
+	}
+}
+
+func (r *icRoute) contender() contender { return contender{r.Since, r.AvailabilityZone, r.UUID} }
+
+// contested is the cell of a route's prefix, in its table.
+func (r *icRoute) contested() (incr.Cell, bool) {
+	prefix, ok := parsePrefix(r.IPPrefix)
+	if !ok {
+		return incr.Cell{}, false
+	}
+	return cellContest(r.RouteTable, prefix.Masked().String()), true
+}
+
+func cellContest(table, prefix string) incr.Cell { return incr.CellOf("contest", table, prefix) }
+
+func cellRouterOptions(uuid string) incr.Cell { return incr.CellOf("router-options", uuid) }
+
+// routerOption reads a key of Logical_Router:options.
+func (in *input) routerOption(c *incr.Ctx, router, key string) string {
+	c.Read(cellRouterOptions(router))
+	if r := in.lr.rows[router]; r != nil {
+		return r.Options[key]
+	}
+	return ""
 }
 
 // count keeps which keys the ports of transit switches have.
@@ -275,15 +347,12 @@ func (in *input) count(r row, n int) {
 	}
 }
 
-// global takes in NB_Global, option by option.
-func (in *input) global(now row) {
-	g, ok := now.(*nbGlobal)
-	if !ok {
+// setGlobal takes in NB_Global, option by option.
+func (in *input) setGlobal(now row) {
+	g, _ := now.(*nbGlobal)
+	in.global = g
+	if g == nil {
 		g = &nbGlobal{}
-	}
-	if g.Name != in.zone {
-		in.zone = g.Name
-		in.e.Touch(cellZone)
 	}
 	for k, v := range in.options {
 		if g.Options[k] != v {
@@ -298,7 +367,42 @@ func (in *input) global(now row) {
 	in.options = g.Options
 }
 
-var cellZone = incr.CellOf("zone")
+// name is NB_Global:name.
+func (in *input) name() string {
+	if in.global == nil {
+		return ""
+	}
+	return in.global.Name
+}
+
+// externalID is a key of NB_Global:external_ids.
+func (in *input) externalID(key string) string {
+	if in.global == nil {
+		return ""
+	}
+	return in.global.ExternalIDs[key]
+}
+
+// setOwn says which row is the zone's.
+func (in *input) setOwn(az string) {
+	if az != in.own {
+		in.own = az
+		in.e.Touch(cellOwn)
+	}
+}
+
+// setStrict says whether the centre wants strict mode.
+func (in *input) setStrict(on bool) {
+	if on != in.strict {
+		in.strict = on
+		in.e.Touch(cellStrict)
+	}
+}
+
+var (
+	cellOwn    = incr.CellOf("own zone")
+	cellStrict = incr.CellOf("strict")
+)
 
 func cellOption(key string) incr.Cell { return incr.CellOf("option", key) }
 
@@ -310,7 +414,6 @@ func (in *input) option(c *incr.Ctx, key string) string {
 
 // mine tells whether a row of OVN_IC_Southbound is of this zone.
 func (in *input) mine(c *incr.Ctx, az string) bool {
-	c.Read(cellZone)
-	r, ok := in.az.get(c, az)
-	return ok && r.Name == in.zone
+	c.Read(cellOwn)
+	return az == in.own && az != ""
 }

@@ -1,12 +1,13 @@
 package agent
 
 // Rows of the four databases: the columns that the agent reads, which every
-// version of OVN from 21.03 has.
+// version of OVN from 21.03 has. What has no column comes from the centre only.
 type (
 	nbGlobal struct {
-		UUID    string            `ovsdb:"_uuid"`
-		Name    string            `ovsdb:"name"`
-		Options map[string]string `ovsdb:"options"`
+		UUID        string            `ovsdb:"_uuid"`
+		Name        string            `ovsdb:"name"`
+		Options     map[string]string `ovsdb:"options"`
+		ExternalIDs map[string]string `ovsdb:"external_ids"`
 	}
 	nbSwitch struct {
 		UUID        string            `ovsdb:"_uuid"`
@@ -21,10 +22,11 @@ type (
 		Addresses []string          `ovsdb:"addresses"`
 	}
 	nbRouter struct {
-		UUID         string   `ovsdb:"_uuid"`
-		Name         string   `ovsdb:"name"`
-		Ports        []string `ovsdb:"ports"`
-		StaticRoutes []string `ovsdb:"static_routes"`
+		UUID         string            `ovsdb:"_uuid"`
+		Name         string            `ovsdb:"name"`
+		Options      map[string]string `ovsdb:"options"`
+		Ports        []string          `ovsdb:"ports"`
+		StaticRoutes []string          `ovsdb:"static_routes"`
 	}
 	nbRouterPort struct {
 		UUID     string            `ovsdb:"_uuid"`
@@ -77,6 +79,7 @@ type (
 	icZone struct {
 		UUID string `ovsdb:"_uuid"`
 		Name string `ovsdb:"name"`
+		ID   string // hexadecimal; of zones of govn, where the centre tells
 	}
 	icGateway struct {
 		UUID             string   `ovsdb:"_uuid"`
@@ -115,6 +118,7 @@ type (
 		Nexthop          string            `ovsdb:"nexthop"`
 		Origin           string            `ovsdb:"origin"`
 		ExternalIDs      map[string]string `ovsdb:"external_ids"`
+		Since            uint64            // where the centre tells: which zone was first
 	}
 )
 

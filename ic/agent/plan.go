@@ -1,10 +1,10 @@
 package agent
 
 import (
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/ovn-org/libovsdb/ovsdb"
 )
@@ -30,6 +30,8 @@ func (w *writer) plan(it item) ([]ovsdb.Operation, error) {
 		return w.planICPort(it.key)
 	case kindICRoute:
 		return w.planICRoute(it)
+	case kindIdentity:
+		return w.planIdentity()
 	case kindSwitch:
 		return w.planSwitch(it.key)
 	case kindPort:
@@ -99,23 +101,49 @@ func (w *writer) name() string {
 
 // Rows of OVN_IC_Southbound.
 
-// planZone has a row for the zone. When the zone is called otherwise, so is its
-// row.
+// planZone has a row for the zone, called as the zone is: a zone that is renamed
+// keeps its row, and with it all that it told others.
 func (w *writer) planZone() ([]ovsdb.Operation, error) {
-	if w.in.zone == "" {
+	name := w.in.name()
+	if name == "" {
 		return nil, fmt.Errorf("NB_Global has no name: the zone is not told to others")
 	}
-	if az, ok := w.in.az.peek(w.in.zone); ok {
-		if w.own != az.UUID {
-			w.own = az.UUID
-			w.again()
-		}
-		return nil, nil
+	az, ok := w.in.az.rows[w.in.own]
+	switch {
+	case !ok:
+		return []ovsdb.Operation{insert("Availability_Zone", "", ovsdb.Row{"name": name})}, nil
+	case az.Name != name:
+		return []ovsdb.Operation{update("Availability_Zone", az.UUID, ovsdb.Row{"name": name})}, nil
 	}
-	if _, ok := w.in.az.rows[w.own]; ok {
-		return []ovsdb.Operation{update("Availability_Zone", w.own, ovsdb.Row{"name": w.in.zone})}, nil
+	return nil, nil
+}
+
+// planIdentity keeps in the zone's database what it is for ever, and which row it
+// has, so that a zone that was renamed while nobody looked finds it.
+func (w *writer) planIdentity() (ops []ovsdb.Operation, err error) {
+	if w.in.global == nil {
+		return nil, fmt.Errorf("OVN_Northbound has no row in NB_Global")
 	}
-	return []ovsdb.Operation{insert("Availability_Zone", "", ovsdb.Row{"name": w.in.zone})}, nil
+	have := w.in.externalID(keyZoneID)
+	if _, err := parseZoneID(have); have != "" && err != nil {
+		return nil, err
+	}
+	if have == "" {
+		ops = append(ops, mutate("NB_Global", id(w.in.global.UUID), "external_ids", ovsdb.MutateOperationInsert, texts(map[string]string{keyZoneID: w.id})))
+	}
+	if _, known := w.in.az.rows[w.in.own]; known && w.db[kindZone] != nil && w.in.externalID(keyZoneRow) != w.in.own {
+		ops = append(ops, setKey("NB_Global", w.in.global.UUID, "external_ids", keyZoneRow, w.in.own)...)
+	}
+	return ops, nil
+}
+
+// parseZoneID reads the identity of a zone: 16 bytes in hexadecimal.
+func parseZoneID(text string) (id [16]byte, err error) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(id) {
+		return id, fmt.Errorf("NB_Global:external_ids:%s is %q, not 32 hexadecimal digits", keyZoneID, text)
+	}
+	return [16]byte(b), nil
 }
 
 // again marks all rows that name the zone.
@@ -127,16 +155,18 @@ func (w *writer) again() {
 		w.mark(kindICPort, name, "")
 	}
 	for k := range w.p.icRoutes.All() {
-		w.mark(kindICRoute, k.ts, k.table+"\x00"+k.prefix+"\x00"+k.nexthop)
+		it := k.item()
+		w.mark(it.kind, it.key, it.more)
 	}
+	w.mark(kindIdentity, "", "")
 }
 
 // zone is the row of the zone.
 func (w *writer) zone() (string, error) {
-	if _, ok := w.in.az.rows[w.own]; !ok {
+	if _, ok := w.in.az.rows[w.in.own]; !ok {
 		return "", errWaits
 	}
-	return w.own, nil
+	return w.in.own, nil
 }
 
 // planDatapath gives a transit switch a key that no other has. Another zone may do
@@ -175,7 +205,7 @@ func (w *writer) planDatapath(ts string) ([]ovsdb.Operation, error) {
 func (w *writer) planGateway(name string) ([]ovsdb.Operation, error) {
 	want, wanted := w.p.gateways.Get(name)
 	gw, there := w.in.gateway.peek(name)
-	if !wanted && (!there || gw.AvailabilityZone != w.own) {
+	if !wanted && (!there || gw.AvailabilityZone != w.in.own) {
 		return nil, nil
 	}
 	az, err := w.zone()
@@ -241,7 +271,7 @@ func (w *writer) zoneName(uuid string) string {
 func (w *writer) planICPort(name string) ([]ovsdb.Operation, error) {
 	want, wanted := w.p.icPorts.Get(name)
 	pb, there := w.in.icPB.peek(name)
-	if !wanted && (!there || pb.AvailabilityZone != w.own) {
+	if !wanted && (!there || pb.AvailabilityZone != w.in.own) {
 		return nil, nil
 	}
 	az, err := w.zone()
@@ -297,10 +327,9 @@ func (w *writer) reserve(ts string, key int) {
 }
 
 func (w *writer) planICRoute(it item) ([]ovsdb.Operation, error) {
-	f := strings.SplitN(it.more, "\x00", 3)
-	key := routeKey{it.key, f[0], f[1], f[2]}
+	key := it.route()
 	want, wanted := w.p.icRoutes.Get(key)
-	r, there := w.in.icRoute.peek(key.in(w.own))
+	r, there := w.in.icRoute.peek(key.in(w.in.own))
 	if !wanted && !there {
 		return nil, nil
 	}
@@ -314,12 +343,10 @@ func (w *writer) planICRoute(it item) ([]ovsdb.Operation, error) {
 		return []ovsdb.Operation{insert("Route", "", ovsdb.Row{
 			"transit_switch": key.ts, "availability_zone": ovsdb.UUID{GoUUID: az}, "route_table": key.table,
 			"ip_prefix": key.prefix, "nexthop": key.nexthop, "origin": want.origin,
-			"external_ids": texts(map[string]string{keyNBID: want.nbID}),
+			"external_ids": texts(want.ids()),
 		})}, nil
-	case r.Origin != want.origin || r.ExternalIDs[keyNBID] != want.nbID:
-		return []ovsdb.Operation{update("Route", r.UUID, ovsdb.Row{
-			"origin": want.origin, "external_ids": texts(map[string]string{keyNBID: want.nbID}),
-		})}, nil
+	case r.Origin != want.origin || r.ExternalIDs[keyNBID] != want.nbID || r.ExternalIDs[keyTag] != want.tag:
+		return []ovsdb.Operation{update("Route", r.UUID, ovsdb.Row{"origin": want.origin, "external_ids": texts(want.ids())})}, nil
 	}
 	return nil, nil
 }
@@ -339,9 +366,13 @@ func (w *writer) planSwitch(ts string) ([]ovsdb.Operation, error) {
 	case !wanted:
 		return nil, nil
 	case !there:
-		return []ovsdb.Operation{insert("Logical_Switch", "", ovsdb.Row{
-			"name": ts, "other_config": texts(map[string]string{keyTransit: ts, keyTunnelKey: key}),
-		})}, nil
+		none := 0
+		return []ovsdb.Operation{
+			// Not if an earlier transaction, without an answer in time, did it.
+			{Op: ovsdb.OperationWait, Table: "Logical_Switch", Timeout: &none, Until: string(ovsdb.WaitConditionNotEqual), Columns: []string{"name"},
+				Where: []ovsdb.Condition{{Column: "other_config", Function: ovsdb.ConditionIncludes, Value: texts(map[string]string{keyTransit: ts})}}, Rows: []ovsdb.Row{{"name": ts}}},
+			insert("Logical_Switch", "", ovsdb.Row{"name": ts, "other_config": texts(map[string]string{keyTransit: ts, keyTunnelKey: key})}),
+		}, nil
 	case ls.OtherConfig[keyTunnelKey] != key:
 		return setKey("Logical_Switch", ls.UUID, "other_config", keyTunnelKey, key), nil
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"govn/pkg/incr"
+	"govn/pkg/northbound"
 )
 
 // What the databases are to have, by the key of the row.
@@ -26,7 +27,7 @@ type (
 		key         int
 	}
 	// wantICRoute is a route that others are told.
-	wantICRoute struct{ origin, nbID string }
+	wantICRoute struct{ origin, nbID, tag string }
 	// wantRoute is a route that was learned.
 	wantRoute struct{ prefix, nexthop, table, origin string }
 )
@@ -58,12 +59,18 @@ type program struct {
 	bindings  *incr.Sink[string, string]      // SB: chassis of ports of others, by name
 	icRoutes  *incr.Sink[routeKey, wantICRoute]
 	routes    *incr.Sink[learnedKey, wantRoute]
+	kept      *incr.Sink[keptKey, verdict]   // routes of ours that others are not told
+	unused    *incr.Sink[unusedKey, verdict] // routes of others that are not used
 
 	attached   *incr.Query[string, *transitPort]
 	onRouter   *incr.Collection[string] // ports of transit switches by router
 	onSwitch   *incr.Collection[string] // by transit switch
 	transitLRP *incr.Collection[string] // names of their router ports; allRows
-	own        *incr.Collection[string] // static routes that were not learned; ownKey
+	own        *incr.Collection[string] // static routes that were not learned, and router ports; ownKey
+	rules      *incr.Query[string, []northbound.PrefixRule]
+	accepted   *incr.Collection[string]     // ports of a router that may learn a route; acceptedKey
+	learnable  *incr.Collection[learnedKey] // allRows
+	first      *incr.Query[contest, string] // zone that has a prefix
 }
 
 // transitPort is a port of ours on a transit switch.
@@ -76,13 +83,16 @@ type transitPort struct {
 	gateway       string // chassis that hosts it
 	address       string // as others are told
 	v4, v6        netip.Addr
+	adv, learn    routeFilter
+	tag, skipTag  string // options:ic-route-tag, ic-route-filter-tag
 }
 
 func hashTransitPort(p *transitPort) incr.Hash {
 	if p == nil {
 		return incr.Hash{}
 	}
-	return incr.CellOf(p.ts, p.name, p.lsp, p.lrp, p.router, p.table, p.mac, joinPrefixes(p.networks), p.gateway, p.address)
+	return incr.CellOf(p.ts, p.name, p.lsp, p.lrp, p.router, p.table, p.mac, joinPrefixes(p.networks), p.gateway, p.address,
+		p.adv.allow, p.adv.deny, p.learn.allow, p.learn.deny, p.tag, p.skipTag)
 }
 
 func joinPrefixes(list []netip.Prefix) string {
@@ -105,16 +115,19 @@ func newProgram(in *input) *program {
 	p.keys = incr.NewSink[string](e, "keys", incr.HashInt[int])
 	p.ports = incr.NewSink[string](e, "ports", func(w wantPort) incr.Hash { return incr.CellOf(w.ts, w.address, w.key) })
 	p.bindings = incr.NewSink[string](e, "bindings", incr.HashString)
-	p.icRoutes = incr.NewSink[routeKey](e, "ic-routes", func(w wantICRoute) incr.Hash { return incr.CellOf(w.origin, w.nbID) })
+	p.icRoutes = incr.NewSink[routeKey](e, "ic-routes", func(w wantICRoute) incr.Hash { return incr.CellOf(w.origin, w.nbID, w.tag) })
 	p.routes = incr.NewSink[learnedKey](e, "routes", func(w wantRoute) incr.Hash {
 		return incr.CellOf(w.prefix, w.nexthop, w.table, w.origin)
 	})
+	p.kept = incr.NewSink[keptKey](e, "kept", hashVerdict)
+	p.unused = incr.NewSink[unusedKey](e, "unused", hashVerdict)
 
 	p.attached = incr.NewQuery[string](e, "transit-port", hashTransitPort, p.readTransitPort)
 	p.onRouter = incr.NewRelation[string](e, "transit-ports-of-router")
 	p.onSwitch = incr.NewRelation[string](e, "transit-ports-of-switch")
 	p.transitLRP = incr.NewRelation[string](e, "transit-router-ports")
 	p.own = incr.NewRelation[string](e, "own-routes")
+	p.rules = incr.NewQuery[string](e, "prefix-list", hashRules, readRules)
 
 	transit := incr.NewUnit(e, "transit-switch", p.runTransit)
 	local := incr.NewUnit(e, "gateway", p.runGateway)
@@ -122,7 +135,7 @@ func newProgram(in *input) *program {
 	port := incr.NewUnit(e, "port", p.runPort)
 	remotePort := incr.NewUnit(e, "remote-port", p.runRemotePort)
 	a := p.newAdvertising()
-	l := p.newLearning()
+	l, decide := p.newLearning()
 	root := incr.NewUnit(e, "zone", func(c *incr.Ctx, _ bool) error {
 		incr.Each(c, in.ts.all, allRows, transit)
 		incr.Each(c, in.chassis.all, allRows, local)
@@ -132,6 +145,7 @@ func newProgram(in *input) *program {
 		incr.Each(c, in.lrp.all, allRows, a.port)
 		incr.Each(c, in.route.all, allRows, a.route)
 		incr.Each(c, in.icRoute.all, allRows, l)
+		incr.Each(c, p.learnable, allRows, decide)
 		return nil
 	})
 	root.Root(true)
@@ -237,6 +251,7 @@ func (p *program) readTransitPort(c *incr.Ctx, uuid string) (*transitPort, error
 	if !t.v6.IsValid() {
 		t.v6 = linkLocal(lrp.MAC)
 	}
+	p.readFilters(c, t, lrp)
 	t.address = strings.Join(append([]string{lrp.MAC}, lrp.Networks...), " ")
 	if cr, ok := p.in.pb.named(c, "cr-"+t.lrp); ok && cr.Chassis != nil {
 		if ch, ok := p.in.chassis.get(c, *cr.Chassis); ok {

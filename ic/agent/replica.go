@@ -14,6 +14,7 @@ import (
 	"github.com/ovn-org/libovsdb/model"
 	"github.com/ovn-org/libovsdb/ovsdb"
 
+	"govn/pkg/certs"
 	"govn/pkg/ovsclient"
 	checked "govn/pkg/ovsdb"
 )
@@ -28,6 +29,7 @@ var errAway = errors.New("not connected")
 // until the next one has told everything.
 type replica struct {
 	name, remote string
+	keys         *certs.Loader
 	tables       map[string]model.Model
 	log          *slog.Logger
 	wake         func()
@@ -36,6 +38,7 @@ type replica struct {
 	conn  client.Client
 	cache *cache.TableCache
 	begun bool
+	since time.Time                  // of being connected, or not
 	rows  map[string]map[string]row  // as take told them
 	lost  map[string]map[string]bool // rows to be read again
 }
@@ -48,7 +51,7 @@ func (r *replica) run(ctx context.Context) error {
 	}
 	return ovsclient.Keep(ctx, ovsclient.Options{
 		Database: r.name, Remote: r.remote, Models: r.tables, Monitors: monitors, Events: &handler{r}, Logger: r.log,
-		Guard: checked.GuardOptions{NoIndexes: true},
+		Guard: checked.GuardOptions{NoIndexes: true, Keys: r.keys},
 		Follow: func(ctx context.Context, conn client.Client, rows *cache.TableCache, ended <-chan struct{}) error {
 			r.begin(conn, rows)
 			defer r.end()
@@ -66,6 +69,7 @@ func (r *replica) run(ctx context.Context) error {
 func (r *replica) begin(conn client.Client, rows *cache.TableCache) {
 	r.mu.Lock()
 	r.conn, r.cache, r.begun, r.lost = conn, rows, true, make(map[string]map[string]bool)
+	r.since = time.Now()
 	for name := range r.tables {
 		lost := make(map[string]bool)
 		for uuid := range rows.Table(name).RowsShallow() {
@@ -83,12 +87,19 @@ func (r *replica) begin(conn client.Client, rows *cache.TableCache) {
 func (r *replica) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.conn, r.cache, r.lost = nil, nil, nil
+	r.conn, r.cache, r.lost, r.since = nil, nil, nil, time.Now()
+}
+
+// snapshot is the state of the connection.
+func (r *replica) snapshot() Database {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Database{Name: r.name, Remote: r.remote, Connected: r.conn != nil, Since: r.since}
 }
 
 // take tells what changed since the last call. ready is false as long as the
 // database was never seen whole.
-func (r *replica) take(changed func(table string, old, now row)) (ready bool) {
+func (r *replica) take(changed func(old, now row)) (ready bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.rows == nil {
@@ -112,7 +123,7 @@ func (r *replica) take(changed func(table string, old, now row)) (ready bool) {
 				held[uuid] = now
 			}
 			if old != nil || now != nil {
-				changed(table, old, now)
+				changed(old, now)
 			}
 		}
 		clear(lost)
@@ -206,8 +217,8 @@ func (h *handler) note(table string, m model.Model) {
 func columns(m model.Model) (fields []any) {
 	v := reflect.ValueOf(m).Elem()
 	for i := range v.NumField() {
-		if f := v.Field(i).Addr().Interface(); v.Type().Field(i).Tag.Get("ovsdb") != "_uuid" {
-			fields = append(fields, f)
+		if tag := v.Type().Field(i).Tag.Get("ovsdb"); tag != "" && tag != "_uuid" {
+			fields = append(fields, v.Field(i).Addr().Interface())
 		}
 	}
 	return fields

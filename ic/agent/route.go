@@ -3,9 +3,11 @@ package agent
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"govn/pkg/incr"
+	"govn/pkg/northbound"
 )
 
 // Options of NB_Global for routes (ovn-nb(5)).
@@ -14,41 +16,132 @@ const (
 	optionLearn        = "ic-route-learn"
 	optionAdvDefault   = "ic-route-adv-default"
 	optionLearnDefault = "ic-route-learn-default"
+	optionLearnLB      = "ic-route-learn-lb"
 	optionDenylist     = "ic-route-denylist"
 	optionBlacklist    = "ic-route-blacklist" // its name before OVN 24.03
+	optionStrict       = "govn-strict"
+	optionECMP         = "govn-ic-route-ecmp" // of Logical_Router too
+)
+
+// Options of Logical_Router and Logical_Router_Port for routes, of OVN 25.03 and
+// later (ovn-nb(5)).
+const (
+	optionFilterAdv   = "ic-route-filter-adv"
+	optionFilterLearn = "ic-route-filter-learn"
+	optionDenyAdv     = "ic-route-deny-adv"
+	optionDenyLearn   = "ic-route-deny-learn"
+	keyTag            = "ic-route-tag"        // of the port; external_ids of Route
+	optionFilterTag   = "ic-route-filter-tag" // of the port
 )
 
 // Origins of routes (ovn-ic-sb(5), Route).
 const (
-	originConnected = "connected"
-	originStatic    = "static"
+	originConnected    = "connected"
+	originStatic       = "static"
+	originLoadBalancer = "loadbalancer"
 )
 
-// denied tells whether a prefix is in one of the lists of what is neither
-// advertised nor learned.
-func (p *program) denied(c *incr.Ctx, prefix netip.Prefix) bool {
-	for _, key := range []string{optionDenylist, optionBlacklist} {
-		for one := range strings.SplitSeq(p.in.option(c, key), ",") {
-			deny, err := netip.ParsePrefix(strings.TrimSpace(one))
-			if err == nil && deny.Bits() <= prefix.Bits() && deny.Contains(prefix.Addr()) {
-				return true
-			}
-		}
-	}
-	return false
+// routeFilter is which prefixes pass a port in one direction: lists that the port
+// and its router have.
+type routeFilter struct {
+	allow string // "": all
+	deny  string
 }
 
-// passes tells whether a prefix is to be advertised or learned.
-func (p *program) passes(c *incr.Ctx, prefix netip.Prefix, option, optionDefault string) bool {
-	switch {
-	case p.in.option(c, option) != "true":
-		return false
-	case prefix.Bits() == 0 && p.in.option(c, optionDefault) != "true":
-		return false
-	case prefix.Addr().IsLinkLocalUnicast():
+// verdict is why something is not so.
+type verdict struct {
+	reason Reason
+	detail string // the list or zone that it is because of
+	origin string
+	table  string
+}
+
+func hashVerdict(v verdict) incr.Hash { return incr.CellOf(int(v.reason), v.detail, v.origin, v.table) }
+
+// keptKey is a prefix of ours that others are not told at a port on a transit
+// switch; nbID is the row that it is from.
+type keptKey struct{ lsp, nbID, prefix string }
+
+// unusedKey is a route of another zone that a router does not use because of its
+// port, or ("") for all ports.
+type unusedKey struct{ router, lsp, route string }
+
+// readFilters reads the filters of a port and its router.
+func (p *program) readFilters(c *incr.Ctx, t *transitPort, lrp *nbRouterPort) {
+	both := func(option string) string {
+		var list []string
+		for _, text := range []string{lrp.Options[option], p.in.routerOption(c, t.router, option)} {
+			if text != "" {
+				list = append(list, text)
+			}
+		}
+		return strings.Join(list, ",")
+	}
+	t.adv = routeFilter{both(optionFilterAdv), both(optionDenyAdv)}
+	t.learn = routeFilter{both(optionFilterLearn), both(optionDenyLearn)}
+	t.tag, t.skipTag = lrp.Options[keyTag], lrp.Options[optionFilterTag]
+}
+
+func readRules(_ *incr.Ctx, list string) ([]northbound.PrefixRule, error) {
+	return northbound.PrefixRules(list), nil
+}
+
+func hashRules(rules []northbound.PrefixRule) (h incr.Hash) {
+	for _, r := range rules {
+		h = incr.CellOf(h, r.Prefix.String(), r.Min, r.Max)
+	}
+	return h
+}
+
+// listed tells whether a prefix is in a list.
+func (p *program) listed(c *incr.Ctx, list string, prefix netip.Prefix) bool {
+	if list == "" {
 		return false
 	}
-	return !p.denied(c, prefix)
+	rules, _ := p.rules.Get(c, list) // never fails
+	return slices.ContainsFunc(rules, func(r northbound.PrefixRule) bool { return r.Matches(prefix) })
+}
+
+// filtered finds why a prefix does not pass a port in a direction.
+func (p *program) filtered(c *incr.Ctx, prefix netip.Prefix, f routeFilter, on, defaults, allow, deny string) (Reason, string) {
+	switch {
+	case p.in.option(c, on) != "true":
+		return Off, on
+	case prefix.Bits() == 0 && p.in.option(c, defaults) != "true":
+		return DefaultRoute, defaults
+	case prefix.Addr().IsLinkLocalUnicast():
+		return LinkLocal, ""
+	}
+	for _, key := range []string{optionDenylist, optionBlacklist} {
+		if p.listed(c, p.in.option(c, key), prefix) {
+			return Denied, key
+		}
+	}
+	switch {
+	case p.listed(c, f.deny, prefix):
+		return Denied, deny
+	case f.allow == "" && p.strict(c):
+		return Strict, allow
+	case f.allow != "" && !p.listed(c, f.allow, prefix):
+		return Filtered, allow
+	}
+	return Used, ""
+}
+
+// strict tells whether only what a filter allows is shared.
+func (p *program) strict(c *incr.Ctx) bool {
+	c.Read(cellStrict)
+	return p.in.strict || p.in.option(c, optionStrict) == "true"
+}
+
+// ecmp tells whether a router uses routes of several zones for one prefix.
+func (p *program) ecmp(c *incr.Ctx, router string) bool {
+	for _, v := range []string{p.in.routerOption(c, router, optionECMP), p.in.option(c, optionECMP)} {
+		if v == "true" || v == "false" {
+			return v == "true"
+		}
+	}
+	return !p.in.first
 }
 
 // parsePrefix reads a prefix as ovn-nb(5) has it: without a length it is a host's.
@@ -97,11 +190,23 @@ func (p *program) newAdvertising() *advertising {
 	return a
 }
 
-// runPort looks for the ports of its router on transit switches.
+// networks is the table of ownKey for networks of ports, which are in all.
+const networks = "\x00"
+
+// runPort notes the networks of a router, and looks for its ports on transit
+// switches.
 func (a *advertising) runPort(c *incr.Ctx, uuid string) error {
-	if router := a.p.in.routerOf.of(c, uuid); router != "" {
-		incr.EachPair(c, a.p.onRouter, incr.HashString(router), a.connected)
+	router := a.p.in.routerOf.of(c, uuid)
+	lrp, ok := a.p.in.lrp.get(c, uuid)
+	if router == "" || !ok {
+		return nil
 	}
+	for _, text := range lrp.Networks {
+		if n, ok := parsePrefix(text); ok {
+			incr.Insert(c, a.p.own, ownKey(router, networks, n), uuid)
+		}
+	}
+	incr.EachPair(c, a.p.onRouter, incr.HashString(router), a.connected)
 	return nil
 }
 
@@ -124,19 +229,28 @@ func (a *advertising) runRoute(c *incr.Ctx, uuid string) error {
 	return nil
 }
 
-// emit advertises a prefix by a port on a transit switch.
+// emit advertises a prefix by a port on a transit switch, or notes why it does
+// not.
 func (a *advertising) emit(c *incr.Ctx, t *transitPort, table, text, origin, nbID string) {
-	prefix, ok := parsePrefix(text)
-	if !ok || !a.p.passes(c, prefix, optionAdv, optionAdvDefault) {
-		return
-	}
+	why := verdict{origin: origin, table: table}
 	nexthop := t.v4
+	prefix, ok := parsePrefix(text)
 	if prefix.Addr().Is6() {
 		nexthop = t.v6
 	}
-	if nexthop.IsValid() {
-		incr.Emit(c, a.p.icRoutes, routeKey{t.ts, table, text, nexthop.String()}, wantICRoute{origin, nbID})
+	switch {
+	case !ok:
+		why.reason = Malformed
+	case !nexthop.IsValid():
+		why.reason = NoNextHop
+	default:
+		why.reason, why.detail = a.p.filtered(c, prefix, t.adv, optionAdv, optionAdvDefault, optionFilterAdv, optionDenyAdv)
 	}
+	if why.reason != Used {
+		incr.Emit(c, a.p.kept, keptKey{t.lsp, nbID, text}, why)
+		return
+	}
+	incr.Emit(c, a.p.icRoutes, routeKey{t.ts, table, text, nexthop.String()}, wantICRoute{origin, nbID, t.tag})
 }
 
 func (a *advertising) runConnected(c *incr.Ctx, uuid, lsp string) error {
@@ -154,50 +268,13 @@ func (a *advertising) runConnected(c *incr.Ctx, uuid, lsp string) error {
 func (a *advertising) runStatic(c *incr.Ctx, uuid, lsp string) error {
 	t, err := a.p.attached.Get(c, lsp)
 	r, ok := a.p.in.route.get(c, uuid)
-	if err != nil || t == nil || !ok || r.RouteTable != t.table {
-		return err
-	}
-	a.emit(c, t, r.RouteTable, r.IPPrefix, originStatic, uuid)
-	return nil
-}
-
-// newLearning is the unit for a route that a zone advertises: it looks for our
-// ports on its transit switch.
-func (p *program) newLearning() *incr.Unit[string] {
-	learn := incr.NewPairs(p.in.e, "learn", p.runLearn)
-	return incr.NewUnit(p.in.e, "advertised-route", func(c *incr.Ctx, uuid string) error {
-		r, ok := p.in.icRoute.get(c, uuid)
-		if !ok || p.in.mine(c, r.AvailabilityZone) {
-			return nil
-		}
-		incr.EachPair(c, p.onSwitch, incr.HashString(r.TransitSwitch), learn)
-		return nil
-	})
-}
-
-// runLearn has a router learn a route of another zone, unless it has one of its
-// own or does not reach the next hop.
-func (p *program) runLearn(c *incr.Ctx, uuid, lsp string) error {
-	r, ok := p.in.icRoute.get(c, uuid)
-	t, err := p.attached.Get(c, lsp)
 	if err != nil || t == nil || !ok {
 		return err
 	}
-	prefix, ok := parsePrefix(r.IPPrefix)
-	nexthop, err := netip.ParseAddr(r.Nexthop)
-	if !ok || err != nil || !p.passes(c, prefix, optionLearn, optionLearnDefault) {
+	if r.RouteTable != t.table {
+		incr.Emit(c, a.p.kept, keptKey{lsp, uuid, r.IPPrefix}, verdict{WrongTable, t.table, originStatic, r.RouteTable})
 		return nil
 	}
-	if r.RouteTable != "" && r.RouteTable != t.table {
-		return nil
-	}
-	reached := false
-	for _, n := range t.networks {
-		reached = reached || n.Contains(nexthop)
-	}
-	if !reached || incr.Any(c, p.own, ownKey(t.router, r.RouteTable, prefix)) {
-		return nil
-	}
-	incr.Emit(c, p.routes, learnedKey{t.router, uuid}, wantRoute{r.IPPrefix, r.Nexthop, r.RouteTable, r.Origin})
+	a.emit(c, t, r.RouteTable, r.IPPrefix, originStatic, uuid)
 	return nil
 }

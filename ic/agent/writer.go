@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/ovn-org/libovsdb/ovsdb"
@@ -23,6 +24,7 @@ const (
 	kindGateway              // IC-SB
 	kindICPort               // IC-SB
 	kindICRoute              // IC-SB
+	kindIdentity             // NB: what the zone is for ever
 	kindSwitch               // NB
 	kindPort                 // NB: port of another zone
 	kindKey                  // NB: key of a port of ours
@@ -32,7 +34,7 @@ const (
 	kinds
 )
 
-var kindNames = [kinds]string{"zone", "transit switch key", "gateway", "port", "route", "switch", "remote port", "port key", "learned route", "remote chassis", "remote binding"}
+var kindNames = [kinds]string{"zone", "transit switch key", "gateway", "port", "route", "zone identity", "switch", "remote port", "port key", "learned route", "remote chassis", "remote binding"}
 
 // item is a row, by its kind and what identifies it there.
 type item struct {
@@ -66,20 +68,42 @@ type writer struct {
 	in    *input
 	p     *program
 	log   *slog.Logger
-	db    [kinds]*replica
-	dirty map[item]time.Time // when it is due
-	said  map[item]string    // errors, so that each is logged once
-	names int                // for named UUIDs
-	own   string             // row of the zone
+	db    [kinds]*replica // nil: nothing of the kind is written
+	dirty map[item]due
+	said  map[item]string // errors, so that each is logged once
+	names int             // for named UUIDs
+	id    string          // the zone's for ever, in hexadecimal; "" until it has one
 	// learners are the routers that are to have a route, by the route's row.
 	learners map[string]map[string]bool
 
-	wrote   bool
 	planned map[string]map[int]bool // keys that the transaction in the making gives
+
+	busy    map[*replica]bool // a transaction has no answer yet
+	alone   map[item]bool     // a transaction with others was refused
+	publish func(item)        // what others are told, where a centre tells them
+	took    func(db string, d time.Duration)
+	running sync.WaitGroup
+	wake    func()
+	mu      sync.Mutex
+	results []result
 }
 
-func newWriter(in *input, p *program, nb, sb, icsb *replica, log *slog.Logger) *writer {
-	w := &writer{in: in, p: p, log: log, dirty: make(map[item]time.Time), said: make(map[item]string), learners: make(map[string]map[string]bool)}
+// due is when an item is to be written, and since when that has been known.
+type due struct{ at, since time.Time }
+
+// result is the answer to a transaction.
+type result struct {
+	db    *replica
+	items map[item]time.Time // since when they were due
+	err   error
+}
+
+// newWriter makes a writer; without icsb nothing is written for others.
+func newWriter(in *input, p *program, nb, sb, icsb *replica, log *slog.Logger, wake func()) *writer {
+	w := &writer{
+		in: in, p: p, log: log, wake: wake, dirty: make(map[item]due), said: make(map[item]string), learners: make(map[string]map[string]bool),
+		busy: make(map[*replica]bool), alone: make(map[item]bool), publish: func(item) {}, took: func(string, time.Duration) {},
+	}
 	for k := range kinds {
 		switch {
 		case k <= kindICRoute:
@@ -90,11 +114,23 @@ func newWriter(in *input, p *program, nb, sb, icsb *replica, log *slog.Logger) *
 			w.db[k] = sb
 		}
 	}
+	w.mark(kindIdentity, "", "")
 	w.mark(kindZone, "", "")
 	return w
 }
 
-func (w *writer) mark(k kind, key, more string) { w.dirty[item{k, key, more}] = time.Time{} }
+func (w *writer) mark(k kind, key, more string) {
+	if w.db[k] == nil {
+		return
+	}
+	it := item{k, key, more}
+	d, there := w.dirty[it]
+	if !there {
+		d.since = time.Now()
+	}
+	d.at = time.Time{}
+	w.dirty[it] = d
+}
 
 func drain[K comparable, V any](s *incr.Sink[K, V], mark func(K)) {
 	for _, ch := range s.Drain() {
@@ -110,13 +146,17 @@ func (w *writer) wanted() {
 		w.mark(kindSwitch, ts, "") // which may have lost its key before
 	})
 	drain(w.p.switches, by(kindSwitch))
-	drain(w.p.gateways, by(kindGateway))
-	drain(w.p.icPorts, by(kindICPort))
+	tell := func(it item) {
+		w.mark(it.kind, it.key, it.more)
+		w.publish(it)
+	}
+	drain(w.p.gateways, func(name string) { tell(item{kindGateway, name, ""}) })
+	drain(w.p.icPorts, func(name string) { tell(item{kindICPort, name, ""}) })
 	drain(w.p.ports, by(kindPort))
 	drain(w.p.keys, by(kindKey))
 	drain(w.p.chassis, by(kindChassis))
 	drain(w.p.bindings, by(kindBinding))
-	drain(w.p.icRoutes, func(k routeKey) { w.mark(kindICRoute, k.ts, k.table+"\x00"+k.prefix+"\x00"+k.nexthop) })
+	drain(w.p.icRoutes, func(k routeKey) { tell(k.item()) })
 	for _, ch := range w.p.routes.Drain() {
 		w.mark(kindRoute, ch.Key.router, ch.Key.route)
 		routers := w.learners[ch.Key.route]
@@ -139,6 +179,7 @@ func (w *writer) saw(old, now row) {
 		switch r := r.(type) {
 		case *nbGlobal, *icZone:
 			w.mark(kindZone, "", "")
+			w.mark(kindIdentity, "", "")
 		case *nbSwitch:
 			w.sawSwitch(r)
 		case *nbPort:
@@ -216,85 +257,117 @@ func (w *writer) sawRouter(was, is *nbRouter) {
 	}
 }
 
-// flush writes what is due. It tells whether anything was written, and when
-// something is due next; zero: nothing.
-func (w *writer) flush(ctx context.Context, now time.Time) (wrote bool, next time.Time) {
-	w.wrote = false
-	due := make(map[*replica][]item)
-	for it, at := range w.dirty {
-		if at.After(now) {
-			if next.IsZero() || at.Before(next) {
-				next = at
-			}
-			continue
-		}
+// flush takes answers, and begins a transaction for each database that has
+// something due and none without an answer: one that hangs holds up no other.
+// Until all databases were seen, nothing but the zone's identity is written. It
+// returns when something is due next; zero: nothing is, or an answer comes first.
+func (w *writer) flush(ctx context.Context, now time.Time, ready bool) (next time.Time) {
+	w.take(now)
+	list := make(map[*replica][]item)
+	for it, d := range w.dirty {
 		db := w.db[it.kind]
-		due[db] = append(due[db], it)
-	}
-	for db, items := range due {
-		slices.SortFunc(items, item.compare)
-		for batch := range slices.Chunk(items, batchSize) {
-			if at := w.write(ctx, db, batch, now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
-				next = at
+		switch {
+		case w.busy[db] || !ready && it.kind != kindIdentity:
+		case d.at.After(now):
+			if next.IsZero() || d.at.Before(next) {
+				next = d.at
 			}
+		default:
+			list[db] = append(list[db], it)
 		}
 	}
-	return w.wrote, next
+	for db, items := range list {
+		slices.SortFunc(items, item.compare)
+		if at := w.write(ctx, db, items, now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
 }
 
-// write runs one transaction for items of a database; where that refuses, one for
-// each, so that the others are written.
+// write plans items until there are enough for one transaction, and begins it.
 func (w *writer) write(ctx context.Context, db *replica, items []item, now time.Time) (retry time.Time) {
 	var ops []ovsdb.Operation
-	var written []item
+	written := make(map[item]time.Time)
 	w.planned = make(map[string]map[int]bool)
 	for _, it := range items {
+		if len(written) == batchSize || w.alone[it] && len(written) > 0 {
+			break // the rest is due when this one is answered
+		}
 		more, err := w.plan(it)
 		switch {
 		case errors.Is(err, errWaits):
-			delete(w.dirty, it) // what it waits for marks it
+			w.forget(it) // what it waits for marks it
 		case err != nil:
-			retry = w.failed(it, err, now)
+			retry = w.failed(it, w.dirty[it].since, err, now)
 		case len(more) == 0:
 			w.done(it)
 		default:
-			ops, written = append(ops, more...), append(written, it)
+			ops = append(ops, more...)
+			written[it] = w.dirty[it].since
+			delete(w.dirty, it)
+		}
+		if w.alone[it] && len(written) > 0 {
+			break
 		}
 	}
-	if len(ops) == 0 {
+	if len(written) == 0 {
 		return retry
 	}
-	err := db.transact(ctx, ops)
-	var refused *opError
-	switch {
-	case err == nil:
-		w.wrote = true
-		for _, it := range written {
-			w.done(it)
-		}
-	case errors.As(err, &refused) && len(written) > 1:
-		for _, it := range written {
-			if at := w.write(ctx, db, []item{it}, now); !at.IsZero() {
-				retry = at
-			}
-		}
-	default:
-		for _, it := range written {
-			retry = w.failed(it, err, now)
-		}
-	}
+	w.busy[db] = true
+	w.running.Go(func() {
+		err := db.transact(ctx, ops)
+		w.mu.Lock()
+		w.results = append(w.results, result{db, written, err})
+		w.mu.Unlock()
+		w.wake()
+	})
 	return retry
 }
 
-func (w *writer) done(it item) {
+// take takes in answers. Items of a transaction that is refused are tried one by
+// one, so that the others are written.
+func (w *writer) take(now time.Time) {
+	w.mu.Lock()
+	list := w.results
+	w.results = nil
+	w.mu.Unlock()
+	for _, r := range list {
+		delete(w.busy, r.db)
+		var refused *opError
+		for it, since := range r.items {
+			_, again := w.dirty[it]
+			switch {
+			case r.err == nil:
+				w.took(r.db.name, now.Sub(since))
+				if delete(w.alone, it); !again {
+					w.done(it)
+				}
+			case errors.As(r.err, &refused) && len(r.items) > 1:
+				w.alone[it] = true
+				w.dirty[it] = due{since: since}
+			default:
+				w.failed(it, since, r.err, now)
+			}
+		}
+	}
+}
+
+func (w *writer) forget(it item) {
 	delete(w.dirty, it)
+	delete(w.alone, it)
+}
+
+func (w *writer) done(it item) {
+	w.forget(it)
 	delete(w.said, it)
 }
 
 // failed has an item tried again later.
-func (w *writer) failed(it item, err error, now time.Time) time.Time {
+func (w *writer) failed(it item, since time.Time, err error, now time.Time) time.Time {
 	at := now.Add(retryAfter)
-	w.dirty[it] = at
+	w.dirty[it] = due{at, since}
+	delete(w.alone, it)
 	var refused *opError
 	if errors.As(err, &refused) && it.kind == kindDatapath && refused.text == "timed out" {
 		return at // another zone gave the key: its row is on the way

@@ -40,18 +40,21 @@ func init() {
 
 // Types of some keys.
 var (
-	millis    = integer(0, math.MaxUint32)
-	seconds   = integer(0, math.MaxUint32)
-	positive  = integer(1, math.MaxUint32)
-	rate      = integer(0, math.MaxInt64)
-	tunnelKey = integer(1, 1<<24-1)
-	portKey   = integer(1, 1<<15-1)
-	byteSize  = integer(0, 255)
-	prefixes  = listOf(Prefix, ",")
-	domains   = listOf(Text, ", ")
-	macIPs    = Type{"an Ethernet address and IP addresses", checkMACAndIPs}
-	snatIPs   = Type{"an IPv4 address, an IPv6 address, or both", checkSNATIPs}
+	millis      = integer(0, math.MaxUint32)
+	seconds     = integer(0, math.MaxUint32)
+	positive    = integer(1, math.MaxUint32)
+	rate        = integer(0, math.MaxInt64)
+	tunnelKey   = integer(1, 1<<24-1)
+	portKey     = integer(1, 1<<15-1)
+	byteSize    = integer(0, 255)
+	prefixRules = listOf(Type{"a prefix, with lengths as \"ge A le B\" or without", checkPrefixRule}, ",")
+	domains     = listOf(Text, ", ")
+	macIPs      = Type{"an Ethernet address and IP addresses", checkMACAndIPs}
+	snatIPs     = Type{"an IPv4 address, an IPv6 address, or both", checkSNATIPs}
 )
+
+// routeFilters are options of routers and their ports, since OVN 25.09.
+var routeFilters = names(prefixRules, "ic-route-filter-adv ic-route-filter-learn ic-route-deny-adv ic-route-deny-learn")
 
 // group makes the keys of a column.
 func group(table, column string, types map[string]Type) (out []Key) {
@@ -68,15 +71,22 @@ var keys = join(
 		"controller_event": Bool, "northd_probe_interval": millis, "northd_trim_timeout": millis, "use_logical_dp_groups": Bool,
 		"use_parallel_build": Bool, "ignore_lsp_down": Bool, "use_ct_inv_match": Bool, "default_acl_drop": Bool,
 		"debug_drop_domain_id": byteSize, "debug_drop_collector_set": Uint32, "ic-route-adv": Bool, "ic-route-learn": Bool,
-		"ic-route-adv-default": Bool, "ic-route-learn-default": Bool, "ic-route-blacklist": prefixes, "max_tunid": integer(0, 1<<24-1),
+		"ic-route-adv-default": Bool, "ic-route-learn-default": Bool, "ic-route-blacklist": prefixRules, "max_tunid": integer(0, 1<<24-1),
 		// Written by northd and by chassis tools of OVN without being documented.
 		"e2e_timestamp": Number, "northd_internal_version": Text, "northd-backoff-interval-ms": millis, "svc_monitor_mac": MAC,
 	}),
 	// Of versions after 23.03.
 	group("Logical_Switch", "other_config", map[string]Type{"fdb_age_threshold": Uint32}),
-	group("NB_Global", "options", map[string]Type{"fdb_removal_limit": Uint32, "always_tunnel": Bool}),
+	group("NB_Global", "options", map[string]Type{"fdb_removal_limit": Uint32, "always_tunnel": Bool, "ic-route-denylist": prefixRules, "ic-route-learn-lb": Bool}),
+	group("Logical_Router", "options", routeFilters),
+	group("Logical_Router_Port", "options", routeFilters),
+	group("Logical_Router_Port", "options", names(Text, "ic-route-tag ic-route-filter-tag")),
 	[]Key{
 		{"NB_Global", "options", "govn-strict", Bool, true},
+		{"NB_Global", "options", "govn-ic-route-ecmp", Bool, true},
+		{"Logical_Router", "options", "govn-ic-route-ecmp", Bool, true},
+		{"NB_Global", "external_ids", "govn-ic-zone", Text, true},
+		{"NB_Global", "external_ids", "govn-ic-row", Text, true},
 		{"NB_Global", "options", "hv-wait", oneOf("all", "connected"), true},
 	},
 	group("Copp", "meters", names(Text, "arp arp-resolve dhcpv4-opts dhcpv6-opts dns event-elb icmp4-error icmp6-error igmp nd-na nd-ns nd-ns-resolve nd-ra-opts tcp-reset bfd reject svc-monitor")),

@@ -14,6 +14,16 @@ var later = map[[3]string]bool{
 	{"Logical_Switch", "other_config", "fdb_age_threshold"}: true,
 	{"NB_Global", "options", "fdb_removal_limit"}:           true,
 	{"NB_Global", "options", "always_tunnel"}:               true,
+	{"NB_Global", "options", "ic-route-denylist"}:           true,
+	{"NB_Global", "options", "ic-route-learn-lb"}:           true,
+}
+
+func init() {
+	for _, table := range []string{"Logical_Router", "Logical_Router_Port"} {
+		for name := range strings.FieldsSeq("ic-route-filter-adv ic-route-filter-learn ic-route-deny-adv ic-route-deny-learn ic-route-tag ic-route-filter-tag") {
+			later[[3]string{table, "options", name}] = true
+		}
+	}
 }
 
 var (

@@ -24,7 +24,7 @@ const (
 // Options say what is followed. All but Guard are required.
 type Options struct {
 	Database string // its name
-	Remote   string // unix:PATH or tcp:HOST:PORT
+	Remote   string // unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT
 	Models   map[string]model.Model
 	Monitors []client.MonitorOption
 	Events   cache.EventHandler // told of rows from before the first is there

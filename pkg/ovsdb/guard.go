@@ -3,6 +3,7 @@ package ovsdb
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"govn/pkg/certs"
 )
 
 // GuardOptions bound what a server may make its client hold. The zero value is
@@ -28,6 +31,8 @@ type GuardOptions struct {
 	// WriteTimeout is how long the server may leave what it is sent unread; 10 s
 	// if zero.
 	WriteTimeout time.Duration
+	// Keys are for servers at ssl:HOST:PORT.
+	Keys *certs.Loader
 	// NoIndexes hides the indexes of the schema from the client: libovsdb wants
 	// every column of an index in its model, and versions of a database differ in
 	// them.
@@ -64,7 +69,7 @@ var ErrRenew = errors.New("the connection has carried as many updates as one may
 // Guard is a checked connection to an OVSDB server, for clients that take what
 // they read for good: libovsdb's, which panics on many a message.
 //
-//	libovsdb --unix socket, one connection--> Guard --unix or tcp--> server
+//	libovsdb --unix socket, one connection--> Guard --unix, tcp, tls--> server
 //	          <-- checked, printed anew -----       <-- anything ---
 //
 // Only messages that the client waits for come through: replies to its requests,
@@ -90,15 +95,14 @@ type Guard struct {
 	closed bool
 }
 
-// NewGuard connects to the server at remote, unix:PATH or tcp:HOST:PORT. ctx
-// bounds that only; Close must be called.
+// NewGuard connects to the server at remote, unix:PATH, tcp:HOST:PORT or
+// ssl:HOST:PORT. ctx bounds that only; Close must be called.
 func NewGuard(ctx context.Context, remote string, o GuardOptions) (*Guard, error) {
 	kind, address, _ := strings.Cut(remote, ":")
-	if kind != "unix" && kind != "tcp" {
-		return nil, fmt.Errorf("ovsdb: remote %q: unix:PATH or tcp:HOST:PORT is expected", remote)
+	if kind != "unix" && kind != "tcp" && kind != "ssl" {
+		return nil, fmt.Errorf("ovsdb: remote %q: unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT is expected", remote)
 	}
-	var d net.Dialer
-	server, err := d.DialContext(ctx, kind, address)
+	server, err := dialServer(ctx, kind, address, o.Keys)
 	if err != nil {
 		return nil, fmt.Errorf("ovsdb: remote %q: %w", remote, err)
 	}
@@ -114,6 +118,31 @@ func NewGuard(ctx context.Context, remote string, o GuardOptions) (*Guard, error
 	}
 	g.ended.Go(g.run)
 	return g, nil
+}
+
+// dialServer connects, and agrees on TLS where that is the kind.
+func dialServer(ctx context.Context, kind, address string, keys *certs.Loader) (net.Conn, error) {
+	var d net.Dialer
+	if kind != "ssl" {
+		return d.DialContext(ctx, kind, address)
+	}
+	if keys == nil {
+		return nil, certs.ErrNotConfigured
+	}
+	config, err := keys.ClientConfig(address)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	secure := tls.Client(plain, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		plain.Close()
+		return nil, err
+	}
+	return secure, nil
 }
 
 // listen makes the client's socket in a directory that only this user can enter:

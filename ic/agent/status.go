@@ -1,0 +1,109 @@
+package agent
+
+import "time"
+
+// Status is what the agent knows of the links of its zone: what ic/status of the
+// control socket prints.
+type Status struct {
+	Zone      string     `json:"zone"` // NB_Global:name
+	ID        string     `json:"id"`   // 32 hexadecimal digits
+	Strict    bool       `json:"strict"`
+	Centre    *Centre    `json:"centre,omitempty"` // absent where databases of the interconnection are used
+	Databases []Database `json:"databases"`
+	Links     []Link     `json:"links"`
+	Refusals  []Refusal  `json:"refusals,omitempty"`
+}
+
+// Centre is the connection to the interconnection's service.
+type Centre struct {
+	Remote    string    `json:"remote"`
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since,omitzero"` // of that state
+	Lease     string    `json:"lease,omitempty"`
+	Heard     time.Time `json:"heard,omitzero"` // its last message
+	Revision  uint64    `json:"revision"`
+	Attempts  uint64    `json:"attempts"`
+	LastError string    `json:"last_error,omitempty"`
+}
+
+// Database is the connection to a database.
+type Database struct {
+	Name      string    `json:"name"`
+	Remote    string    `json:"remote"`
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since,omitzero"` // of that state
+	Busy      bool      `json:"busy,omitempty"` // a transaction has no answer yet
+}
+
+// Link is a transit switch.
+type Link struct {
+	Switch    string     `json:"switch"`
+	Key       int        `json:"key"` // of the datapath, on the wire the VNI; 0: none yet
+	Gateways  []Gateway  `json:"gateways"`
+	Ports     []Port     `json:"ports"`
+	Out       []Route    `json:"out"` // what others are told
+	In        []Route    `json:"in"`  // what others tell
+	Conflicts []Conflict `json:"conflicts,omitempty"`
+}
+
+// Gateway is a chassis that hosts ports of the link.
+type Gateway struct {
+	Name     string   `json:"name"`
+	Zone     string   `json:"zone"`
+	Own      bool     `json:"own,omitempty"` // of this zone
+	Hostname string   `json:"hostname,omitempty"`
+	Encaps   []string `json:"encaps"` // TYPE:IP
+	// Tunnels are those between a gateway of this zone and one of another, told on
+	// that of the other zone.
+	Tunnels []Tunnel `json:"tunnels,omitempty"`
+}
+
+// Tunnel is what BFD says of a tunnel to a gateway of another zone.
+type Tunnel struct {
+	From  string `json:"from"`  // chassis of this zone
+	State string `json:"state"` // up, down, init, admin_down; unknown: nobody tells
+}
+
+// Port is a router's port on the transit switch.
+type Port struct {
+	Name    string `json:"name"`
+	Zone    string `json:"zone"`
+	Own     bool   `json:"own,omitempty"`
+	Key     int    `json:"key"` // 0: none yet
+	Gateway string `json:"gateway,omitempty"`
+	Address string `json:"address"`
+	Router  string `json:"router,omitempty"` // of this zone
+	Status  string `json:"status,omitempty"` // why the centre does not have it
+}
+
+// Route is a prefix that a router of this zone tells of, or is told of.
+type Route struct {
+	Prefix  string `json:"prefix"`
+	Nexthop string `json:"nexthop,omitempty"`
+	Table   string `json:"table,omitempty"`
+	Origin  string `json:"origin"`
+	Zone    string `json:"zone"`
+	Router  string `json:"router"` // of this zone
+	Tag     string `json:"tag,omitempty"`
+	Status  Reason `json:"status"`
+	Detail  string `json:"detail,omitempty"` // which list, which zone
+}
+
+// Conflict is a prefix that several zones have, or that lies within another's.
+type Conflict struct {
+	Table       string `json:"table,omitempty"`
+	Prefix      string `json:"prefix"`
+	Zone        string `json:"zone"` // whose route is used
+	OtherPrefix string `json:"other_prefix"`
+	OtherZone   string `json:"other_zone"`
+	Router      string `json:"router"`
+	Kind        string `json:"kind"` // same: one is used; ecmp: both are; within: both, by the longest prefix
+}
+
+// Refusal is something that the centre does not take.
+type Refusal struct {
+	Kind   string    `json:"kind"`
+	Name   string    `json:"name"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+}
