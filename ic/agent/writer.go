@@ -376,8 +376,9 @@ func (w *writer) failed(it item, since time.Time, err error, now time.Time) time
 		// Another zone took the key first: its row is here or about to be. Chassis of
 		// OVN may not follow a port whose key changes late.
 		w.said[it] = "key taken"
-		w.dirty[it] = now.Add(retryKey)
-		return w.dirty[it]
+		at = now.Add(retryKey)
+		w.dirty[it] = due{at, since}
+		return at
 	}
 	text := err.Error()
 	if refused != nil {
