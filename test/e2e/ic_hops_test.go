@@ -34,15 +34,15 @@ type seen struct {
 // hops pings from east to west and back, and compares what is on each of the four
 // wires with the keys in the databases:
 //
-//	vm1 -> worker-east ====> gw-east ====> gw-west ====> worker-west -> vm2
+//	vm1 -> worker_east ====> gw_east ====> gw_west ====> worker_west -> vm2
 //	           router_east         ts1           net_west
 func (w *linked) hops() {
 	w.t.Helper()
 	east, west := w.zones[0], w.zones[1]
 	captures := map[string]*lab.Capture{}
 	for _, z := range w.zones {
-		for _, ch := range z.Config().Chassis {
-			c, err := z.Capture(w.t.Context(), ch.Name, "underlay", "udp port 6081")
+		for _, ch := range w.Config().ChassisOf(z.name) {
+			c, err := w.Capture(w.t.Context(), ch.Name, "underlay", "udp port 6081")
 			if err != nil {
 				w.t.Fatal(err)
 			}
@@ -51,14 +51,14 @@ func (w *linked) hops() {
 	}
 	const n = 3
 	for i, z := range w.zones {
-		out := must(w.t)(z.Exec(w.t.Context(), z.vm(), "ping", "-c", fmt.Sprint(n), "-i", "0.2", "-W", "2", w.zones[1-i].vmAddr()))
+		out := must(w.t)(w.Exec(w.t.Context(), z.vm(), "ping", "-c", fmt.Sprint(n), "-i", "0.2", "-W", "2", w.zones[1-i].vmAddr()))
 		if !strings.Contains(out, fmt.Sprintf(" %d received", n)) || strings.Count(out, "ttl=62") != n {
 			w.t.Errorf("ping from %s: want %d replies with ttl=62:\n%s", z.name, n, out)
 		}
 	}
 	want := map[string]map[seen]int{}
 	for _, z := range w.zones {
-		for _, ch := range z.Config().Chassis {
+		for _, ch := range w.Config().ChassisOf(z.name) {
 			want[ch.Name] = map[seen]int{}
 		}
 	}
@@ -66,17 +66,16 @@ func (w *linked) hops() {
 	// other's.
 	for i, z := range w.zones {
 		other := w.zones[1-i]
-		add := func(from, to *zone, fromKind, toKind string, vni geneve.VNI, ports geneve.Ports, ttl uint8) {
+		add := func(from, to *linkedZone, fromKind, toKind string, vni geneve.VNI, ports geneve.Ports, ttl uint8) {
 			for _, kind := range []string{"request", "reply"} {
 				s := seen{from.encap(w.t, fromKind), to.encap(w.t, toKind), vni, ports, kind, ttl}
-				want[fromKind+"-"+from.name][s] += n
-				want[toKind+"-"+to.name][s] += n
+				want[fromKind+"_"+from.name][s] += n
+				want[toKind+"_"+to.name][s] += n
 			}
 		}
-		ts := "ts1-" + z.name
-		add(z, z, "worker", "gw", z.datapathKey(w.t, z.router()), z.ports(w.t, "router-net", "cr-router-"+ts), 63)
-		add(z, other, "gw", "gw", z.datapathKey(w.t, "ts1"), z.ports(w.t, "ts1-"+z.name, "ts1-"+other.name), 63)
-		add(other, other, "gw", "worker", other.datapathKey(w.t, "net_"+other.name), other.ports(w.t, "net-router", other.vm()), 62)
+		add(z, z, "worker", "gw", z.datapathKey(w.t, z.router()), z.ports(w.t, z.router()+"-net_"+z.name, "cr-"+z.router()+"-ts1"), 63)
+		add(z, other, "gw", "gw", z.datapathKey(w.t, "ts1"), z.ports(w.t, z.onTS(), other.onTS()), 63)
+		add(other, other, "gw", "worker", other.datapathKey(w.t, "net_"+other.name), other.ports(w.t, "net_"+other.name+"-"+other.router(), other.vm()), 62)
 	}
 	for _, name := range sortedNames(captures) {
 		if err := captures[name].Stop(); err != nil {
@@ -91,7 +90,7 @@ func (w *linked) hops() {
 		}
 	}
 	// The keys of the transit switch are the same in all databases.
-	for _, what := range []string{"ts1-east", "ts1-west"} {
+	for _, what := range []string{east.onTS(), west.onTS()} {
 		ic := w.icKey("port_binding", "logical_port="+what)
 		if e, x := east.key(w.t, "Port_Binding", what), west.key(w.t, "Port_Binding", what); e != ic || x != ic {
 			w.t.Errorf("key of port %q: %d in east, %d in west, %d in the interconnection", what, e, x, ic)
@@ -103,7 +102,7 @@ func (w *linked) hops() {
 }
 
 // key is a tunnel key in a zone's southbound database.
-func (z *zone) key(t *testing.T, table, name string) int {
+func (z *linkedZone) key(t *testing.T, table, name string) int {
 	t.Helper()
 	out := must(t)(z.Sbctl(t.Context(), "get", table, name, "tunnel_key"))
 	key, err := strconv.Atoi(strings.TrimSpace(out))
@@ -113,21 +112,21 @@ func (z *zone) key(t *testing.T, table, name string) int {
 	return key
 }
 
-func (z *zone) datapathKey(t *testing.T, name string) geneve.VNI {
+func (z *linkedZone) datapathKey(t *testing.T, name string) geneve.VNI {
 	t.Helper()
 	return geneve.VNI(z.key(t, "Datapath_Binding", name))
 }
 
-func (z *zone) ports(t *testing.T, ingress, egress string) geneve.Ports {
+func (z *linkedZone) ports(t *testing.T, ingress, egress string) geneve.Ports {
 	t.Helper()
 	return geneve.Ports{Ingress: uint16(z.key(t, "Port_Binding", ingress)), Egress: uint16(z.key(t, "Port_Binding", egress))}
 }
 
 // encap is the tunnel endpoint of a chassis by its kind: worker, gw.
-func (z *zone) encap(t *testing.T, kind string) netip.Addr {
+func (z *linkedZone) encap(t *testing.T, kind string) netip.Addr {
 	t.Helper()
-	for _, ch := range z.Config().Chassis {
-		if ch.Name == kind+"-"+z.name {
+	for _, ch := range z.l.Config().ChassisOf(z.name) {
+		if ch.Name == kind+"_"+z.name {
 			return ch.EncapIP
 		}
 	}

@@ -23,16 +23,13 @@ import (
 // same way each time, and the databases show the same.
 func TestInterconnect(t *testing.T) {
 	const g, s = lab.ControlGovn, lab.ControlStock
-	all := func(c lab.Control) linkPlan {
-		return linkPlan{centre: c, zones: []zonePlan{{control: c, agent: c}, {control: c, agent: c}}}
-	}
 	var want map[string]string
 	for _, plan := range []linkPlan{
-		all(s),
-		{centre: g, zones: []zonePlan{{control: g, agent: g}, {control: s, agent: s}}},
-		{centre: s, zones: []zonePlan{{control: g, agent: g}, {control: s, agent: s}}},
-		{centre: g, zones: []zonePlan{{control: g, agent: s}, {control: s, agent: g}}},
-		all(g),
+		allOf(s),
+		{server: g, zones: []zonePlan{{g, g}, {s, s}}},
+		{server: s, zones: []zonePlan{{g, g}, {s, s}}},
+		{server: g, zones: []zonePlan{{g, s}, {s, g}}},
+		allOf(g),
 	} {
 		t.Run(plan.String(), func(t *testing.T) {
 			w := link(t, plan)
@@ -93,25 +90,27 @@ func (w *linked) isWhatItSays() {
 			w.t.Errorf("%s: want %s %s: %v: %s", what, program, version, err, out)
 		}
 	}
+	ofNode := func(node, daemon string, c lab.Control, program, version string) {
+		w.t.Helper()
+		check(daemon+" of "+node, w.Pid(node, daemon), w.ControlSocket(node, daemon), c, program, version)
+	}
 	for i, z := range w.zones {
 		c := w.plan.zones[i].control
-		ofNode := func(node, daemon, program, version string) {
-			w.t.Helper()
-			check(z.name+": "+daemon+" of "+node, z.Pid(node, daemon), z.ControlSocket(node, daemon), c, program, version)
-		}
-		ofNode("central", "northd", "ovn-northd", ovn)
+		ofNode(z.Node(), "northd", c, "ovn-northd", ovn)
+		ofNode(z.Node(), "agent", w.plan.zones[i].agent, "ovn-ic", ovn)
 		if c == lab.ControlStock {
-			ofNode("central", "nb", "ovsdb-server", ovs)
-			ofNode("central", "sb", "ovsdb-server", ovs)
+			ofNode(z.Node(), "nb", c, "ovsdb-server", ovs)
+			ofNode(z.Node(), "sb", c, "ovsdb-server", ovs)
 		}
-		for _, ch := range z.Config().Chassis {
-			ofNode(ch.Name, "controller", "ovn-controller", ovn)
+		for _, ch := range w.Config().ChassisOf(z.name) {
+			ofNode(ch.Name, "controller", c, "ovn-controller", ovn)
 		}
-		check(z.name+": agent", w.agents[i].pid(), w.path(z.name+"-agent.ctl"), w.plan.zones[i].agent, "ovn-ic", ovn)
 	}
-	for _, p := range w.centre {
-		name := strings.TrimSuffix(filepath.Base(p.log), ".out")
-		check("centre: "+name, p.pid(), w.path(name+".ctl"), w.plan.centre, "ovsdb-server", ovs)
+	if w.plan.server == lab.ControlStock {
+		ofNode("ic", "icnb", lab.ControlStock, "ovsdb-server", ovs)
+		ofNode("ic", "icsb", lab.ControlStock, "ovsdb-server", ovs)
+	} else {
+		ofNode("ic", "server", lab.ControlGovn, "", "")
 	}
 }
 
@@ -124,9 +123,9 @@ func (w *linked) shows() map[string]string {
 		// Ports come up when their chassis say so, which sync does not wait for.
 		eventually(w.t, 10*time.Second, z.name+" has its remote ports bound", func() (bool, string) {
 			out := must(w.t)(z.Sbctl(w.t.Context(), "show"))
-			return strings.Contains(out, "ts1-"+w.zones[1-i].name), out
+			return strings.Contains(out, w.zones[1-i].onTS()), out
 		})
-		all[z.name+" northbound"] = tree(must(w.t)(z.Nbctl(w.t.Context(), "show")))
+		all[z.name+" northbound"] = tree(w.nb(i, "show"))
 		all[z.name+" southbound"] = tree(must(w.t)(z.Sbctl(w.t.Context(), "show")))
 		all[z.name+" routes"] = tree(w.routes(i))
 	}
@@ -165,7 +164,7 @@ func (w *linked) transfers() {
 	w.t.Helper()
 	const size = 16 << 20
 	for i, z := range w.zones {
-		took := stream(w.t, z.Lab, z.vm(), w.zones[1-i].Lab, w.zones[1-i].vm(), w.zones[1-i].vmAddr(), size)
+		took := stream(w.t, w.Lab, z.vm(), w.zones[1-i].vm(), w.zones[1-i].vmAddr(), size)
 		w.t.Logf("%d MiB from %s by TCP: %.0f Mbit/s", size>>20, z.name, size*8/took.Seconds()/1e6)
 	}
 }
@@ -178,7 +177,7 @@ func (w *linked) errorsCross() {
 	for i, z := range w.zones {
 		other := w.zones[1-i]
 		way := []string{fmt.Sprintf("192.168.%d.1", z.number), other.vmAddr(), other.vmAddr()}
-		out := must(w.t)(z.Exec(w.t.Context(), z.vm(), "traceroute", "-n", "-q", "1", "-w", "3", "-m", "5", other.vmAddr()))
+		out := must(w.t)(w.Exec(w.t.Context(), z.vm(), "traceroute", "-n", "-q", "1", "-w", "3", "-m", "5", other.vmAddr()))
 		var hops []string
 		for _, m := range regexp.MustCompile(`(?m)^ *\d+  (\S+)`).FindAllStringSubmatch(out, -1) {
 			hops = append(hops, m[1])
@@ -200,18 +199,18 @@ func (w *linked) routesCross(i int) {
 	z, j := w.zones[i], 1-i
 	inside := fmt.Sprintf("10.70.%d.1", z.number)
 	prefix, network := fmt.Sprintf("10.70.%d.0/24", z.number), fmt.Sprintf("10.80.%d.0/24", z.number)
-	must(w.t)(z.Exec(w.t.Context(), z.vm(), "ip", "addr", "add", inside+"/32", "dev", "lo"))
-	must(w.t)(z.Nbctl(w.t.Context(), "lr-route-add", z.router(), prefix, z.vmAddr()))
+	must(w.t)(w.Exec(w.t.Context(), z.vm(), "ip", "addr", "add", inside+"/32", "dev", "lo"))
+	w.nb(i, "lr-route-add", z.router(), prefix, z.vmAddr())
 	static := w.learns(j, prefix, routeLimit)
-	must(w.t)(z.Nbctl(w.t.Context(), "lrp-add", z.router(), "more", "0a:00:00:00:00:77", fmt.Sprintf("10.80.%d.1/24", z.number)))
+	w.nb(i, "lrp-add", z.router(), "more", "0a:00:00:00:00:77", fmt.Sprintf("10.80.%d.1/24", z.number))
 	connected := w.learns(j, network, routeLimit)
 	w.reaches(j, inside)
 	w.reaches(j, fmt.Sprintf("10.80.%d.1", z.number)) // the router itself answers
-	must(w.t)(z.Nbctl(w.t.Context(), "lr-route-del", z.router(), prefix))
-	must(w.t)(z.Nbctl(w.t.Context(), "lrp-del", "more"))
+	w.nb(i, "lr-route-del", z.router(), prefix)
+	w.nb(i, "lrp-del", "more")
 	gone := max(w.unlearns(j, prefix, routeLimit), w.unlearns(j, network, routeLimit))
-	must(w.t)(w.zones[j].Nbctl(w.t.Context(), "--wait=hv", "sync"))
-	if out, err := w.zones[j].Exec(w.t.Context(), w.zones[j].vm(), "ping", "-c", "1", "-W", "0.3", inside); err == nil {
+	w.nb(j, "--wait=hv", "sync")
+	if out, err := w.Exec(w.t.Context(), w.zones[j].vm(), "ping", "-c", "1", "-W", "0.3", inside); err == nil {
 		w.t.Errorf("%s is reached without a route:\n%s", inside, out)
 	}
 	w.t.Logf("a route of %s in the other zone: static %v, connected %v; gone %v", z.name, static, connected, gone)

@@ -65,9 +65,9 @@ func streamMain(what string) error {
 
 // stream sends bytes by TCP from a workload to another, which must get what was
 // sent, and returns how long that took.
-func stream(t *testing.T, from *lab.Lab, sender string, to *lab.Lab, receiver, addr string, size int) time.Duration {
+func stream(t *testing.T, l *lab.Lab, sender, receiver, addr string, size int) time.Duration {
 	t.Helper()
-	server, err := to.Command(t.Context(), receiver, "env", streamEnv+"=serve", os.Args[0])
+	server, err := l.Command(t.Context(), receiver, "env", streamEnv+"=serve", os.Args[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func stream(t *testing.T, from *lab.Lab, sender string, to *lab.Lab, receiver, a
 		t.Fatal(err)
 	}
 	start := time.Now()
-	sent, err := from.Exec(t.Context(), sender, "timeout", "60", "env", fmt.Sprintf("%s=%s %d", streamEnv, addr, size), os.Args[0])
+	sent, err := l.Exec(t.Context(), sender, "timeout", "60", "env", fmt.Sprintf("%s=%s %d", streamEnv, addr, size), os.Args[0])
 	if err != nil {
 		_ = server.Process.Kill()
 		_ = server.Wait() // killed
