@@ -18,3 +18,29 @@ type Allocation struct {
 	Key     int    `ovsdb:"key"`             // the number
 	Retired bool   `ovsdb:"retired"`         // the owner is gone, the number not yet free
 }
+
+// PrivateICName and PrivateICVersion are those of the private database of the
+// interconnection's centre.
+const (
+	PrivateICName    = "_GOVN_IC"
+	PrivateICVersion = "1.0.0"
+)
+
+// ICZone is a row of Zone: what the interconnection's centre knows of a zone
+// beside its row in Availability_Zone.
+type ICZone struct {
+	UUID string `ovsdb:"_uuid" db:"table=Zone,root,index=zone"`
+
+	Zone        string `ovsdb:"zone" db:"uuid"` // its row in Availability_Zone
+	ID          string `ovsdb:"id"`             // 32 hexadecimal digits; empty: a zone of OVN
+	Certificate string `ovsdb:"certificate"`    // name of the one that the zone is bound to; empty: none
+	Address     string `ovsdb:"address"`        // where the zone was last written from; empty: never by a network
+}
+
+// ICRoute is a row of Route: when a route was first seen.
+type ICRoute struct {
+	UUID string `ovsdb:"_uuid" db:"table=Route,root,index=route"`
+
+	Route string `ovsdb:"route" db:"uuid"` // its row in OVN_IC_Southbound
+	Since int    `ovsdb:"since"`           // counts up
+}

@@ -78,6 +78,11 @@ func OpenVSwitch() *Database { return openVSwitch() }
 // out. It is not served. The result is shared and must not be changed.
 func Private() *Database { return private() }
 
+// PrivateIC returns the database in which the interconnection's centre keeps what
+// it knows of zones and routes beside what it serves. It is not served. The result
+// is shared and must not be changed.
+func PrivateIC() *Database { return privateIC() }
+
 // All returns every database, by the name that "govn schema" gives it.
 func All() map[string]*Database {
 	return map[string]*Database{
@@ -87,6 +92,7 @@ func All() map[string]*Database {
 		"ic-southbound": ICSouthbound(),
 		"open-vswitch":  OpenVSwitch(),
 		"private":       Private(),
+		"ic-private":    PrivateIC(),
 	}
 }
 
@@ -100,6 +106,9 @@ var (
 	openVSwitch  = sync.OnceValue(func() *Database { return newDatabase(vswitch.Name, vswitch.Version, vswitch.Tables()) })
 	private      = sync.OnceValue(func() *Database {
 		return newDatabase(PrivateName, PrivateVersion, []any{(*Allocation)(nil)})
+	})
+	privateIC = sync.OnceValue(func() *Database {
+		return newDatabase(PrivateICName, PrivateICVersion, []any{(*ICZone)(nil), (*ICRoute)(nil)})
 	})
 )
 

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +45,10 @@ func newICServerCommand() *cobra.Command {
 	fs.String("ic-sb-listen", "ptcp:6646:127.0.0.1,punix:"+filepath.Join(run, "ovn_ic_sb_db.sock"),
 		"`LIST` of connection methods that serve OVN_IC_Southbound")
 	fs.Bool("db-remotes", true, "obey the Connection rows of the databases too")
+	fs.String("fabric-listen", "", "`LIST` of tcp:IP:PORT, ssl:IP:PORT and unix:PATH that serve zones of govn (default none)")
+	fs.Duration("lease", 15*time.Second, "`TIME` after which the routes of a zone go that says nothing")
+	fs.Bool("stock-lease", true, "also those of zones that are joined by OVSDB, when their daemon is gone")
+	fs.Bool("ownership", true, "rows of a zone are written by that zone only; unix sockets are the operator's")
 	addKeyFlags(c)
 	addLimitFlags(c)
 	addDaemonFlags(c)
@@ -65,8 +71,19 @@ func runICServer(ctx context.Context, d *daemon.Daemon, s *settings) error {
 	if err := os.MkdirAll(d.RunDir, 0o755); err != nil && !errors.Is(err, os.ErrPermission) {
 		return err
 	}
+	fabric, err := s.list("fabric-listen")
+	if err != nil {
+		return err
+	}
+	lease := s.v.GetDuration("lease")
+	if lease < time.Second {
+		return fmt.Errorf("%w: lease: %v is no time of 1s or more", errLimit, s.v.Get("lease"))
+	}
+	logGRPC(d.Logger)
 	return server.Run(ctx, server.Options{
-		Store: store, NBListen: nb, SBListen: sb, NoDBRemotes: !s.boolean("db-remotes"), Keys: keys, Limits: limits,
+		FabricListen: fabric,
+		Centre:       server.CentreOptions{Lease: lease, NoStockLease: !s.boolean("stock-lease"), NoOwnership: !s.boolean("ownership")},
+		Store:        store, NBListen: nb, SBListen: sb, NoDBRemotes: !s.boolean("db-remotes"), Keys: keys, Limits: limits,
 		Logger: d.Logger, Registry: d.Registry, Ready: d.Ready, Handle: d.Handle, Memory: d.AddMemory,
 	})
 }

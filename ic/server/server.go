@@ -12,7 +12,6 @@ import (
 	"govn/pkg/certs"
 	"govn/pkg/ovsdb"
 	"govn/pkg/ovsdb/control"
-	"govn/schema"
 )
 
 // Options are the options of Run.
@@ -22,6 +21,11 @@ type Options struct {
 	// NBListen and SBListen are remotes of the databases: connection methods, and
 	// "db:DATABASE,TABLE,COLUMN" for those of a column (ovsdb-server(1)).
 	NBListen, SBListen []string
+	// FabricListen are gRPC listeners for zones of govn: tcp:IP:PORT, ssl:IP:PORT,
+	// unix:PATH.
+	FabricListen []string
+	// Centre are leases, ownership and limits of zones.
+	Centre CentreOptions
 	// NoDBRemotes leaves the Connection rows of the databases without effect.
 	NoDBRemotes bool
 	// Keys are for ssl and pssl. What is not named here is taken from the SSL
@@ -40,19 +44,6 @@ type Options struct {
 	Memory func(func(add func(name string, n uint64)))
 }
 
-// Databases are those that the server keeps.
-func Databases() ([]ovsdb.Database, error) {
-	var list []ovsdb.Database
-	for _, d := range []*schema.Database{schema.ICNorthbound(), schema.ICSouthbound()} {
-		parsed, err := ovsdb.ParseSchema(d.JSON())
-		if err != nil {
-			return nil, fmt.Errorf("schema of %s: %w", d.Name, err)
-		}
-		list = append(list, ovsdb.Database{Schema: parsed})
-	}
-	return list, nil
-}
-
 // globals are the tables of the databases, in order, that have one row.
 var globals = [...]string{"IC_NB_Global", "IC_SB_Global"}
 
@@ -62,10 +53,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	dbs, err := Databases()
+	columns, err := newColumns()
 	if err != nil {
 		return err
 	}
+	dbs := columns.databases()
 	engine, err := ovsdb.OpenEngine(o.Store)
 	if err != nil {
 		return err
@@ -80,6 +72,9 @@ func Run(ctx context.Context, o Options) (err error) {
 			return err
 		}
 	}
+	o.Centre.Logger, o.Centre.Registry = o.Logger, o.Registry
+	centre := newCentre(ctx, store, columns, o.Centre)
+	defer centre.Close()
 	var remotes []*ovsdb.Remotes
 	var served []control.Served
 	for i, listen := range [][]string{o.NBListen, o.SBListen} {
@@ -101,7 +96,16 @@ func Run(ctx context.Context, o Options) (err error) {
 			o.Registry.MustRegister(srv.RemoteMetrics(name), srv.LimitMetrics(name))
 		}
 	}
+	fabric, err := centre.listen(o.FabricListen, o.Keys)
+	if err != nil {
+		for _, r := range remotes {
+			r.Close()
+		}
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return fabric.run(ctx) })
+	g.Go(func() error { return centre.Run(ctx) })
 	for _, r := range remotes {
 		g.Go(func() error { return r.Run(ctx) })
 	}

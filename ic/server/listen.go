@@ -1,0 +1,92 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"govn/pkg/certs"
+)
+
+// fabric is what listens for the streams of zones.
+type fabric struct {
+	plain, secure *grpc.Server
+	listeners     []net.Listener
+	by            []*grpc.Server // of each listener
+}
+
+// listen opens the listeners, or none.
+func (c *Centre) listen(remotes []string, files certs.Files) (f *fabric, err error) {
+	f = &fabric{plain: grpc.NewServer(c.ServerOptions()...)}
+	c.Register(f.plain)
+	defer func() {
+		if err != nil {
+			f.close()
+		}
+	}()
+	for _, remote := range remotes {
+		rpc := f.plain
+		if strings.HasPrefix(remote, "ssl:") {
+			if f.secure == nil {
+				keys := certs.NewLoader(files, c.log)
+				if err := keys.Check(); err != nil {
+					return nil, fmt.Errorf("listening on %q: %w", remote, err)
+				}
+				f.secure = grpc.NewServer(append(c.ServerOptions(), grpc.Creds(credentials.NewTLS(keys.ServerConfig("h2"))))...)
+				c.Register(f.secure)
+			}
+			rpc = f.secure
+		}
+		l, err := listenRemote(remote)
+		if err != nil {
+			return nil, fmt.Errorf("listening on %q: %w", remote, err)
+		}
+		f.listeners, f.by = append(f.listeners, l), append(f.by, rpc)
+		c.log.Info("listening for zones", "remote", remote, "addr", l.Addr().String())
+	}
+	return f, nil
+}
+
+func listenRemote(remote string) (net.Listener, error) {
+	kind, rest, _ := strings.Cut(remote, ":")
+	switch kind {
+	case "tcp", "ssl":
+		return net.Listen("tcp", rest)
+	case "unix":
+		if err := os.Remove(rest); err != nil && !os.IsNotExist(err) {
+			return nil, err
+		}
+		return net.Listen("unix", rest)
+	}
+	return nil, fmt.Errorf("want tcp:IP:PORT, ssl:IP:PORT or unix:PATH")
+}
+
+// run serves until ctx ends.
+func (f *fabric) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for i, l := range f.listeners {
+		g.Go(func() error { return f.by[i].Serve(l) })
+	}
+	g.Go(func() error {
+		<-ctx.Done()
+		f.close()
+		return nil
+	})
+	return g.Wait()
+}
+
+func (f *fabric) close() {
+	f.plain.Stop()
+	if f.secure != nil {
+		f.secure.Stop()
+	}
+	for _, l := range f.listeners {
+		l.Close()
+	}
+}
