@@ -202,7 +202,12 @@ func aclDel(c *ctl.Context) error {
 	return err
 }
 
-func afterLB(acl *idl.Row) bool { s, _ := acl.Key("options", "apply-after-lb"); return s == "true" }
+// afterLB tells whether a rule comes after load balancing. The option means
+// nothing for rules of the egress pipeline.
+func afterLB(acl *idl.Row) bool {
+	s, _ := acl.Key("options", "apply-after-lb")
+	return s == "true" && acl.Str("direction") == "from-lport"
+}
 
 func aclList(c *ctl.Context) error {
 	owner, err := aclOwner(c)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"govn/nbctl/ctl"
+	"govn/pkg/northbound"
 )
 
 // Program returns the command line.
@@ -18,7 +19,7 @@ func Program() *ctl.Program {
 		Socket:     "ovnnb_db.sock",
 		Singleton:  "NB_Global",
 		Waits:      true,
-		Checks:     true,
+		Check:      northbound.Check,
 		Commands: slices.Concat(
 			showCommands, switchCommands, switchPortCommands, forwardCommands, aclCommands, groupCommands, qosCommands,
 			mirrorCommands, meterCommands, routerCommands, routeCommands, policyCommands, natCommands, balancerCommands,

@@ -2,6 +2,9 @@
 //
 //	govn northd        databases, compiler, and the service for the chassis
 //	govn controller    programs Open vSwitch on one chassis
+//	govn nbctl         the northbound database, as ovn-nbctl; sbctl the southbound one
+//	govn ic server     what zones find each other by; ic agent joins a zone to it
+//	govn ic-nbctl      the transit switches, as ovn-ic-nbctl; ic-sbctl what zones tell
 //	govn lab           networks of hypervisors on this machine
 //	govn status        the zone at a glance, asked of a running daemon
 //	govn lint          objects that cannot be used as they are

@@ -17,10 +17,11 @@ import (
 func main() { os.Exit(run(commandLine(os.Args), os.Stdout, os.Stderr)) }
 
 // commandLine are the arguments of the root command. A link to the binary named
-// ovn-nbctl or ovn-sbctl is that program, for scripts that call it so.
+// ovn-nbctl, ovn-sbctl, ovn-ic-nbctl or ovn-ic-sbctl is that program, for scripts
+// that call it so.
 func commandLine(args []string) []string {
 	switch name := filepath.Base(args[0]); name {
-	case "ovn-nbctl", "ovn-sbctl":
+	case "ovn-nbctl", "ovn-sbctl", "ovn-ic-nbctl", "ovn-ic-sbctl":
 		return append([]string{strings.TrimPrefix(name, "ovn-")}, args[1:]...)
 	}
 	return args[1:]
@@ -75,6 +76,8 @@ func newRootCommand() *cobra.Command {
 		newExplainCommand(),
 		newFlowsCommand(),
 		newICCommand(),
+		newICNbctlCommand(),
+		newICSbctlCommand(),
 		newLabCommand(),
 		newLintCommand(),
 		newDecodeCommand(),

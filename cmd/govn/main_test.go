@@ -139,6 +139,8 @@ func TestCommandLine(t *testing.T) {
 		{"/usr/bin/govn nbctl show", "nbctl show"},
 		{"/usr/local/bin/ovn-nbctl --db=x show", "nbctl --db=x show"},
 		{"ovn-sbctl show", "sbctl show"},
+		{"ovn-ic-nbctl ts-list", "ic-nbctl ts-list"},
+		{"ovn-ic-sbctl show", "ic-sbctl show"},
 		{"govn", ""},
 	} {
 		if got := strings.Join(commandLine(strings.Fields(tt.args)), " "); got != tt.want {

@@ -7,6 +7,7 @@ import (
 
 	"govn/nbctl"
 	"govn/nbctl/ctl"
+	"govn/nbctl/icctl"
 	"govn/nbctl/sbctl"
 )
 
@@ -38,6 +39,14 @@ func newNbctlCommand() *cobra.Command {
 
 func newSbctlCommand() *cobra.Command {
 	return newCtlCommand(sbctl.Program(), "sbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the southbound database, in the syntax of ovn-sbctl")
+}
+
+func newICNbctlCommand() *cobra.Command {
+	return newCtlCommand(icctl.Northbound(), "ic-nbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the transit switches, in the syntax of ovn-ic-nbctl")
+}
+
+func newICSbctlCommand() *cobra.Command {
+	return newCtlCommand(icctl.Southbound(), "ic-sbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change what zones tell each other, in the syntax of ovn-ic-sbctl")
 }
 
 func newCtlCommand(p *ctl.Program, use, short string) *cobra.Command {

@@ -24,7 +24,7 @@ func (p *Program) Complete(ctx context.Context, args []string, word string) []st
 	switch {
 	case i < 0 && strings.HasPrefix(word, "-"):
 		for name, kind := range p.optionKinds() {
-			if _, global := globals[name]; first || !global {
+			if _, global := p.global(name); first || !global {
 				if kind == '=' {
 					name += "="
 				}

@@ -51,6 +51,9 @@ func (c *Context) satisfied(row *idl.Row, ref reference) (bool, error) {
 			return ok && compare(have, idl.SetOf(want), ref.operator), nil
 		}
 	}
+	if !ref.hasKey && !strings.HasPrefix(ref.operator, "{") {
+		t = ref.column.Type // as many values as the column may have
+	}
 	want, err := idl.ParseDatum(&t, ref.value, c.symbols)
 	if err != nil {
 		return false, err

@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -55,13 +56,13 @@ func TestParse(t *testing.T) {
 		{"nothing", "error: unknown command 'nothing'; use --help for help"},
 		{"later", "error: command 'later' is not there yet (NAT comes with issue 8)"},
 		{"--may-exist many", "error: 'many' command has no '--may-exist' option"},
-		{"--may-exist=1 one-add x", "error: option '--may-exist' doesn't allow an argument"},
+		{"--may-exist=1 one-add x", "error: option '--may-exist=1' doesn't allow an argument"},
 		{"-- --may-exist=1 one-add x", "error: '--may-exist' option on 'one-add' does not accept an argument"},
 		{"-- --name one-add x", "error: missing argument to '--name' option on 'one-add' command"},
 		{"--name", "error: option '--name' requires an argument"},
 		{"-t", "error: option '-t' requires an argument"},
 		{"--name=a --name=b one-add x", "error: '--name' option specified multiple times"},
-		{"--bogus many", "error: unrecognized option '--bogus'"},
+		{"--bogus=1 many", "error: unrecognized option '--bogus=1'"},
 		{"-x many", "error: unrecognized option 'x'"},
 		{"--no many", "error: option '--no' is ambiguous: --no-chdir, --no-headings, --no-leader-only, --no-self-confinement, --no-shuffle-remotes, --no-syslog, --no-wait"},
 		{"one-add", "error: 'one-add' command requires at least 1 arguments"},
@@ -74,6 +75,16 @@ func TestParse(t *testing.T) {
 		r := &run{p: program()}
 		if got := describe(r, strings.Fields(tt.line)); got != tt.want {
 			t.Errorf("%s:\n got %s\nwant %s", tt.line, got, tt.want)
+		}
+	}
+}
+
+func TestLeadingNumber(t *testing.T) {
+	for s, want := range map[string]int64{
+		"": 0, "x": 0, "5000": 5000, "10.0.0.1": 10, " -7s": -7, "+3": 3, "-": 0, "5-3": 5, "99999999999999999999": math.MaxInt64,
+	} {
+		if got := leadingNumber(s); got != want {
+			t.Errorf("%q: %d, want %d", s, got, want)
 		}
 	}
 }

@@ -39,12 +39,12 @@ func indented(f *logical.Error) string {
 // They are sent nevertheless: what the stock programs accept is accepted. A
 // server in strict mode refuses them.
 func (r *run) check(txn *idl.Txn) {
-	if !r.p.Checks {
+	if r.p.Check == nil {
 		return
 	}
 	for _, row := range txn.Changed() {
 		table := row.Table.Schema.Name
-		for _, f := range northbound.Check(table, written{row}) {
+		for _, f := range r.p.Check(table, written{row}) {
 			if f.Unknown {
 				continue // whoever writes it knows it; lint lists it
 			}

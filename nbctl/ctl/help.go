@@ -20,7 +20,9 @@ func (r *run) show() {
 			fmt.Fprintf(r.stdout, "--%s%s\n", name, choose(kinds[name] == ' ', "", "=ARG"))
 		}
 		for _, c := range slices.Sorted(maps.Keys(shorts)) {
-			fmt.Fprintf(r.stdout, "-%c%s\n", c, choose(kinds[shorts[c]] == ' ', "", " ARG"))
+			if name, ok := r.p.short(c); ok {
+				fmt.Fprintf(r.stdout, "-%c%s\n", c, choose(kinds[name] == ' ', "", " ARG"))
+			}
 		}
 	case "commands":
 		for _, c := range r.p.All() {
@@ -36,7 +38,7 @@ func (r *run) show() {
 		for _, c := range r.p.All() {
 			fmt.Fprintln(r.stdout, usage(&c))
 		}
-		fmt.Fprintf(r.stdout, "\nOptions:\n  --%s\n\n%s is the default of --db (now %s).\n", strings.Join(slices.Sorted(maps.Keys(globals)), " --"), r.p.DBEnv, r.p.remotes())
+		fmt.Fprintf(r.stdout, "\nOptions:\n  --%s\n\n%s is the default of --db (now %s).\n", strings.Join(r.p.globalNames(), " --"), r.p.DBEnv, r.p.remotes())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,6 +67,34 @@ var shorts = map[byte]string{
 	'p': "private-key", 'c': "certificate", 'C': "ca-cert", 'u': "unixctl", 'o': "output",
 }
 
+// notPlain are the options that plain programs do not have.
+var notPlain = []string{
+	"no-wait", "wait", "print-wait-time", "shuffle-remotes", "no-shuffle-remotes",
+	"detach", "monitor", "no-chdir", "pidfile", "overwrite-pidfile", "user", "no-self-confinement", "unixctl",
+}
+
+// global returns the kind of an option of the command line as a whole.
+func (p *Program) global(name string) (kind byte, ok bool) {
+	if p.Plain && slices.Contains(notPlain, name) {
+		return 0, false
+	}
+	kind, ok = globals[name]
+	return kind, ok
+}
+
+// globalNames are the options of the command line as a whole, in order.
+func (p *Program) globalNames() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(globals)), func(name string) bool { _, ok := p.global(name); return !ok })
+}
+
+// short returns the long name of a short option.
+func (p *Program) short(c byte) (name string, ok bool) {
+	if name, ok = shorts[c]; ok {
+		_, ok = p.global(name)
+	}
+	return name, ok
+}
+
 // localOption is an option of the first command.
 type localOption struct {
 	name, value string
@@ -92,21 +121,21 @@ func (p *Program) parseOptions(s *settings, args []string) (local []localOption,
 			continue
 		}
 		name, value, given := strings.Cut(arg[2:], "=")
-		if name, err = matchOption(kinds, name); err != nil {
+		if name, err = p.matchOption(kinds, name, arg); err != nil {
 			return nil, nil, err
 		}
 		switch kind := kinds[name]; {
 		case given && kind == ' ':
-			return nil, nil, fmt.Errorf("option '--%s' doesn't allow an argument", name)
+			return nil, nil, fmt.Errorf("option '%s' doesn't allow an argument", choose(p.Plain, "--"+name, arg))
 		case !given && kind == '=':
 			if len(args) == 0 {
 				return nil, nil, fmt.Errorf("option '--%s' requires an argument", name)
 			}
 			value, args = args[0], args[1:]
 		}
-		if _, global := globals[name]; !global || s.forClient && !slices.Contains(remoteOptions, name) {
+		if _, global := p.global(name); !global || s.forClient && !slices.Contains(remoteOptions, name) {
 			if global {
-				return nil, nil, fmt.Errorf("unrecognized option '--%s'", name)
+				return nil, nil, fmt.Errorf("unrecognized option '%s'", arg)
 			}
 			local = append(local, localOption{"--" + name, value, given || kinds[name] == '='})
 		} else if err := p.apply(s, name, value); err != nil {
@@ -131,14 +160,15 @@ func (p *Program) optionKinds() map[string]byte {
 			kinds[name] = kind
 		}
 	}
-	for name, kind := range globals {
-		kinds[name] = kind
+	for _, name := range p.globalNames() {
+		kinds[name] = globals[name]
 	}
 	return kinds
 }
 
-// matchOption completes an abbreviated option.
-func matchOption(kinds map[string]byte, name string) (string, error) {
+// matchOption completes the name of an abbreviated option. arg is the whole
+// argument, for messages.
+func (p *Program) matchOption(kinds map[string]byte, name, arg string) (string, error) {
 	if _, ok := kinds[name]; ok {
 		return name, nil
 	}
@@ -151,9 +181,12 @@ func matchOption(kinds map[string]byte, name string) (string, error) {
 	slices.Sort(found)
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("unrecognized option '--%s'", name)
+		return "", fmt.Errorf("unrecognized option '%s'", arg)
 	case 1:
 		return found[0], nil
+	}
+	if p.Plain {
+		return "", fmt.Errorf("option '%s' is ambiguous; possibilities: '--%s'", arg, strings.Join(found, "' '--"))
 	}
 	return "", fmt.Errorf("option '--%s' is ambiguous: --%s", name, strings.Join(found, ", --"))
 }
@@ -161,8 +194,11 @@ func matchOption(kinds map[string]byte, name string) (string, error) {
 // shortOptions reads one argument of short options, which may take the next.
 func (p *Program) shortOptions(s *settings, arg string, args []string) ([]string, error) {
 	for i := 1; i < len(arg); i++ {
-		name, ok := shorts[arg[i]]
+		name, ok := p.short(arg[i])
 		if !ok {
+			if p.Plain {
+				return nil, fmt.Errorf("invalid option -- '%c'", arg[i])
+			}
 			return nil, fmt.Errorf("unrecognized option '%c'", arg[i])
 		}
 		value := ""
@@ -170,7 +206,9 @@ func (p *Program) shortOptions(s *settings, arg string, args []string) ([]string
 			value = arg[i+1:]
 			i = len(arg)
 			if value == "" && kind == '=' {
-				if len(args) == 0 {
+				if len(args) == 0 && p.Plain {
+					return nil, fmt.Errorf("option requires an argument -- '%c'", arg[len(arg)-1])
+				} else if len(args) == 0 {
 					return nil, fmt.Errorf("option '-%c' requires an argument", arg[len(arg)-1])
 				}
 				value, args = args[0], args[1:]

@@ -69,8 +69,7 @@ func (r remote) setConnection(c *Context) error {
 	}
 	var probe idl.Datum
 	if s, ok := c.Option("--inactivity-probe"); ok {
-		n, _ := strconv.ParseInt(s, 10, 64) // what is no number is 0, as in ovn-nbctl
-		probe = idl.Int(n)
+		probe = idl.Int(leadingNumber(s))
 	}
 	var rows []*idl.Row
 	readOnly, role := false, ""
@@ -96,6 +95,18 @@ func (r remote) setConnection(c *Context) error {
 	}
 	c.DB.First(r.singleton).Set("connections", idl.Refs(rows...))
 	return nil
+}
+
+// leadingNumber is the number that a text begins with, 0 without one: so the
+// stock programs read it.
+func leadingNumber(s string) int64 {
+	s = strings.TrimLeft(s, " \t\n\v\f\r")
+	n := 0
+	for n < len(s) && (s[n] >= '0' && s[n] <= '9' || n == 0 && (s[n] == '-' || s[n] == '+')) {
+		n++
+	}
+	v, _ := strconv.ParseInt(s[:n], 10, 64) // out of range: the nearest
+	return v
 }
 
 func isTarget(s string) bool {

@@ -15,6 +15,7 @@ import (
 
 	"govn/nbctl/idl"
 	"govn/pkg/certs"
+	"govn/pkg/northbound"
 )
 
 // Program is a command line for one database.
@@ -37,9 +38,12 @@ type Program struct {
 	Singleton string
 	// Waits says that --wait=sb|hv is there; it needs the Singleton NB_Global.
 	Waits bool
-	// Checks says that values are checked before they are sent, as those of the
-	// northbound database.
-	Checks bool
+	// Plain says that the stock program has neither a daemon nor --wait nor a
+	// choice of the order of remotes, as those of the interconnection.
+	Plain bool
+	// Check finds what is wrong with the values of a row before they are sent.
+	// Optional.
+	Check func(table string, row northbound.Row) []northbound.Fault
 	// Commands are the verbs beside the generic ones.
 	Commands []Command
 	// NotYet are verbs of the stock program that are not there, and why.

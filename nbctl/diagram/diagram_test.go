@@ -70,7 +70,7 @@ func TestEveryNodeIsDrawn(t *testing.T) {
 		g := &Graph{}
 		n := 1 + r.IntN(60)
 		for i := range n {
-			g.Nodes = append(g.Nodes, Node{ID: fmt.Sprint(i), Name: fmt.Sprintf("node-%d-x", i), Kind: Kind(r.IntN(3))})
+			g.Nodes = append(g.Nodes, Node{ID: fmt.Sprint(i), Name: fmt.Sprintf("node-%d-x", i), Kind: Kind(r.IntN(len(look)))})
 		}
 		for range r.IntN(2 * n) {
 			g.Links = append(g.Links, Link{From: fmt.Sprint(r.IntN(n)), To: fmt.Sprint(r.IntN(n + 1))}) // some lead nowhere

@@ -1,12 +1,13 @@
 // Package diagram draws the topology of a zone: provider networks, switches and
-// routers, and what connects them. As text for other programs (Dot for graphviz,
+// routers, and what connects them; and that of an interconnection: transit
+// switches, zones and their gateways. As text for other programs (Dot for graphviz,
 // Mermaid for pages of Markdown), or as a picture by itself (SVG), without any
 // program.
 //
 // # Layout
 //
 // The picture is a forest, drawn from the outside to the inside: provider
-// networks at the top, what is reached through them below, each box below the
+// networks or transit switches at the top, what is reached through them below, each box below the
 // one that it is reached by. The boxes below one box that lead no further (a
 // router with hundreds of switches) are a grid, others stand side by side in
 // rows; so the picture grows in both directions and stays readable. Connections

@@ -13,7 +13,13 @@ const (
 	Switch Kind = iota
 	Router
 	Provider // a network outside, behind localnet ports
+	Gateway  // a chassis between zones
+	Zone     // an availability zone of an interconnection
+	Transit  // a switch that zones are linked by
 )
+
+// outer tells whether the picture begins with nodes of the kind.
+func (k Kind) outer() bool { return k == Provider || k == Transit }
 
 // Node is a box.
 type Node struct {
@@ -154,7 +160,7 @@ func (g *Graph) forest() (roots []*tree, cross []Link) {
 	}
 	var outside []*tree
 	for i := range g.Nodes {
-		if g.Nodes[i].Kind == Provider {
+		if g.Nodes[i].Kind.outer() {
 			outside = append(outside, plant(&g.Nodes[i]))
 		}
 	}

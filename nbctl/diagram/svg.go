@@ -10,6 +10,9 @@ var look = map[Kind]struct{ class, word string }{
 	Switch:   {"switch", "switch"},
 	Router:   {"router", "router"},
 	Provider: {"provider", "provider network"},
+	Gateway:  {"gateway", "gateway"},
+	Zone:     {"zone", "zone"},
+	Transit:  {"transit", "transit switch"},
 }
 
 const style = `  text { font: 12px "DejaVu Sans", Helvetica, Arial, sans-serif; fill: #1b2733; text-anchor: middle }
@@ -19,6 +22,9 @@ const style = `  text { font: 12px "DejaVu Sans", Helvetica, Arial, sans-serif; 
   .switch { fill: #e8f1fb; stroke: #3f78b5 }
   .router { fill: #fdf0dc; stroke: #c07f1f }
   .provider { fill: #e9f5e6; stroke: #4b8f3a }
+  .gateway { fill: #fdf0dc; stroke: #c07f1f }
+  .zone { fill: #e9f5e6; stroke: #4b8f3a }
+  .transit { fill: #e8f1fb; stroke: #3f78b5 }
   .link { fill: none; stroke: #7c8a97; stroke-width: 1.2 }
   .cross { fill: none; stroke: #a5548c; stroke-width: 1.2; stroke-dasharray: 5 3 }
 `
@@ -57,7 +63,7 @@ func (g *Graph) SVG() string {
 	for _, l := range cross {
 		from, to := at[l.From], at[l.To]
 		x1, y1, x2, y2 := from.x+from.w/2, from.y+from.h/2, to.x+to.w/2, to.y+to.h/2
-		bend := (y1+y2)/2 + 0.15*(x2-x1)
+		bend := min(max((y1+y2)/2+0.15*(x2-x1), margin/4), h-margin/4)
 		fmt.Fprintf(&b, `<path class="cross" d="M%.1f %.1fQ%.1f %.1f %.1f %.1f"><title>%s</title></path>`+"\n",
 			x1, y1, (x1+x2)/2, bend, x2, y2, markup(from.node.Name+" – "+to.node.Name))
 	}
@@ -71,9 +77,10 @@ func (g *Graph) SVG() string {
 func drawBox(b *strings.Builder, x *box) {
 	n, kind := x.node, look[x.node.Kind]
 	radius := 3.0
-	if n.Kind == Router {
+	switch n.Kind {
+	case Router, Zone:
 		radius = 14
-	} else if n.Kind == Provider {
+	case Provider:
 		radius = x.h / 2
 	}
 	fmt.Fprintf(b, `<g><title>%s</title>`+"\n", markup(kind.word+" "+n.Name+"\n"+strings.Join(n.Notes, "\n")))

@@ -103,6 +103,9 @@ var dotLooks = map[Kind]string{
 	Switch:   `fillcolor="#e8f1fb", color="#3f78b5"`,
 	Router:   `style="filled,rounded", fillcolor="#fdf0dc", color="#c07f1f"`,
 	Provider: `shape=ellipse, fillcolor="#e9f5e6", color="#4b8f3a"`,
+	Gateway:  `fillcolor="#fdf0dc", color="#c07f1f"`,
+	Zone:     `style="filled,rounded", fillcolor="#e9f5e6", color="#4b8f3a"`,
+	Transit:  `fillcolor="#e8f1fb", color="#3f78b5"`,
 }
 
 // Dot is the graph in the language of graphviz: dot -Tsvg draws it.
@@ -153,7 +156,7 @@ func (g *Graph) Dot() string {
 }
 
 // fills are the colours of boxes.
-var fills = map[Kind]string{Switch: "#e8f1fb", Router: "#fdf0dc", Provider: "#e9f5e6"}
+var fills = map[Kind]string{Switch: "#e8f1fb", Router: "#fdf0dc", Provider: "#e9f5e6", Gateway: "#fdf0dc", Zone: "#e9f5e6", Transit: "#e8f1fb"}
 
 var mermaidEscapes = strings.NewReplacer(`"`, "#quot;", "#", "#35;", "\n", " ", "<", "#lt;", ">", "#gt;", "&", "#amp;")
 
@@ -164,7 +167,7 @@ func (g *Graph) Mermaid() string {
 	var b strings.Builder
 	b.WriteString("flowchart TB\n")
 	box := func(indent string, n *Node) {
-		shape := map[Kind][2]string{Switch: {"[", "]"}, Router: {"(", ")"}, Provider: {"([", "])"}}[n.Kind]
+		shape := map[Kind][2]string{Switch: {"[", "]"}, Router: {"(", ")"}, Provider: {"([", "])"}, Gateway: {"[", "]"}, Zone: {"(", ")"}, Transit: {"[", "]"}}[n.Kind]
 		lines := []string{"<b>" + mermaidEscapes.Replace(n.Name) + "</b>"}
 		for _, note := range n.Notes {
 			lines = append(lines, mermaidEscapes.Replace(note))
@@ -195,5 +198,6 @@ func (g *Graph) Mermaid() string {
 		}
 	}
 	b.WriteString("  classDef switch fill:#e8f1fb,stroke:#3f78b5\n  classDef router fill:#fdf0dc,stroke:#c07f1f\n  classDef provider fill:#e9f5e6,stroke:#4b8f3a\n")
+	b.WriteString("  classDef gateway fill:#fdf0dc,stroke:#c07f1f\n  classDef zone fill:#e9f5e6,stroke:#4b8f3a\n  classDef transit fill:#e8f1fb,stroke:#3f78b5\n")
 	return b.String()
 }

@@ -36,7 +36,7 @@ func (f *Fault) Place() string {
 // columnTypes are the types of the elements of sets of strings.
 var columnTypes = map[[2]string]Type{
 	{"Logical_Switch_Port", "addresses"}:     Addresses,
-	{"Logical_Switch_Port", "port_security"}: {"an Ethernet address and IP addresses", checkMACAndIPs},
+	{"Logical_Switch_Port", "port_security"}: MACAndIPs,
 	{"Logical_Switch_Port", "type"}: oneOf("", "router", "switch", "localnet", "localport", "l2gateway", "vtep", "external", "virtual",
 		"remote"),
 	{"Logical_Router_Port", "mac"}:               MAC,
@@ -62,7 +62,7 @@ var columnTypes = map[[2]string]Type{
 	{"Forwarding_Group", "vip"}:                  IPv4,
 	{"Forwarding_Group", "vmac"}:                 MAC,
 	{"Address_Set", "addresses"}:                 either(MAC, Prefix),
-	{"Connection", "target"}:                     {"a connection method", checkTarget},
+	{"Connection", "target"}:                     Target,
 }
 
 // columnsOf are the columns with types, by table, in order.

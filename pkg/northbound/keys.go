@@ -49,7 +49,6 @@ var (
 	byteSize    = integer(0, 255)
 	prefixRules = listOf(Type{"a prefix, with lengths as \"ge A le B\" or without", checkPrefixRule}, ",")
 	domains     = listOf(Text, ", ")
-	macIPs      = Type{"an Ethernet address and IP addresses", checkMACAndIPs}
 	snatIPs     = Type{"an IPv4 address, an IPv6 address, or both", checkSNATIPs}
 )
 
@@ -101,7 +100,7 @@ var keys = join(
 	}),
 	group("Logical_Switch_Port", "external_ids", names(Text, "neutron:port_name")),
 	group("Logical_Switch_Port", "options", map[string]Type{
-		"router-port": Text, "nat-addresses": either(oneOf("router", ""), macIPs), "exclude-lb-vips-from-garp": Bool,
+		"router-port": Text, "nat-addresses": either(oneOf("router", ""), MACAndIPs), "exclude-lb-vips-from-garp": Bool,
 		"arp_proxy": {"an optional Ethernet address and IP addresses or prefixes", checkProxy}, "network_name": Text,
 		"ethtype": oneOf("802.11q", "802.11ad", "802.1q", "802.1ad"), "localnet_learn_fdb": Bool, "l2gateway-chassis": Text, "vtep-physical-switch": Text,
 		"vtep-logical-switch": Text, "requested-chassis": Text, "activation-strategy": oneOf("rarp", ""), "iface-id-ver": Text,

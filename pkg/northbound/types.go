@@ -46,6 +46,9 @@ func (t Type) Check(text string) *logical.Error {
 	return t.check(text)
 }
 
+// NewType returns a type whose values a function checks; nil: nothing is wrong.
+func NewType(name string, check func(text string) *logical.Error) Type { return Type{name, check} }
+
 // The types of values.
 var (
 	Text   = Type{Name: "text"}
@@ -61,6 +64,10 @@ var (
 	Endpoint = Type{"an IP address with an optional port", func(s string) faultAt { _, _, f := checkEndpoint(s); return f }}
 	// Addresses is an element of Logical_Switch_Port:addresses.
 	Addresses = Type{"addresses", checkAddresses}
+	// MACAndIPs is an Ethernet address with addresses or prefixes after it.
+	MACAndIPs = Type{"an Ethernet address and IP addresses", checkMACAndIPs}
+	// Target is a connection method, active or passive.
+	Target = Type{"a connection method", checkTarget}
 	// Ports are NAT:external_port_range.
 	Ports = Type{"ports", checkPortRange}
 	// Number is an integer of 64 bits.

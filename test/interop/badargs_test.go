@@ -3,6 +3,7 @@ package interop
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -27,8 +28,8 @@ func TestWrongArguments(t *testing.T) {
 	t.Parallel()
 	var script strings.Builder
 	script.WriteString(world)
-	for _, name := range []string{"nb", "sb"} {
-		prefix := map[string]string{"nb": "", "sb": "sb "}[name]
+	for _, name := range slices.Sorted(maps.Keys(programs())) {
+		prefix := prefixOf(name)
 		for _, c := range programs()[name].All() {
 			if slices.Contains(additions[name], c.Name) {
 				continue
@@ -74,6 +75,8 @@ ha-chassis-group-add hg0
 create Address_Set name=as0
 dhcp-options-create 10.0.0.0/24
 lr-nat-add r0 snat 172.16.0.1 10.0.0.0/24 -- lr-route-add r0 10.1.0.0/16 10.0.0.9 -- lr-policy-add r0 100 ip4 drop
+ic-nb --may-exist ts-add ts1
+ic-nb --if-exists ts-del new
 `
 
 // objects are names that placeholders of arguments may stand for, and values are
@@ -81,7 +84,7 @@ lr-nat-add r0 snat 172.16.0.1 10.0.0.0/24 -- lr-route-add r0 10.1.0.0/16 10.0.0.
 // that do not.
 var (
 	objects = map[string][]string{
-		"SWITCH": {"sw0"}, "ROUTER": {"r0"}, "PORT": {"p1", "rp1"}, "LB": {"lb0", "lbn"}, "PG": {"pg0", "pgn"}, "METER": {"m0"},
+		"SWITCH": {"sw0", "ts1", "new"}, "ZONE": {"west"}, "ROUTER": {"r0"}, "PORT": {"p1", "rp1"}, "LB": {"lb0", "lbn"}, "PG": {"pg0", "pgn"}, "METER": {"m0"},
 		"CHASSIS": {"hv1"}, "GROUP": {"hg0", "grp"}, "GRP": {"hg0"}, "MIRROR": {"mir0"}, "NAME": {"copp0", "m0", "mir0", "new"},
 		"{SWITCH|PORTGROUP}": {"sw0", "pg0"}, "DIRECTION": {"to-lport", "from-lport"}, "PROTO": {"arp", "igmp"},
 		"TYPE": {"gre", "erspan", "snat", "dnat", "dnat_and_snat", "router", "overlay"}, "STATE": {"enabled"}, "ACTION": {"allow", "drop", "reroute"},
@@ -117,8 +120,8 @@ func TestBadArguments(t *testing.T) {
 	var script strings.Builder
 	for range *badRounds {
 		script.WriteString(world) // what the last round deleted
-		for _, name := range []string{"nb", "sb"} {
-			prefix := map[string]string{"nb": "~ ", "sb": "~ sb "}[name]
+		for _, name := range slices.Sorted(maps.Keys(programs())) {
+			prefix := "~ " + prefixOf(name)
 			for _, c := range programs()[name].All() {
 				if slices.Contains(additions[name], c.Name) || strings.Contains(c.Args, "TABLE") || c.Min == 0 && c.Max != 0 || odd[c.Name] {
 					continue

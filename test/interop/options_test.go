@@ -99,7 +99,7 @@ func withoutArguments(line string) string {
 }
 
 // additions are the verbs that govn has and the stock programs have not.
-var additions = map[string][]string{"nb": {"watch"}, "sb": {"watch"}}
+var additions = map[string][]string{"nb": {"watch"}, "sb": {"watch"}, "ic-nb": {"watch"}, "ic-sb": {"watch"}}
 
 // scriptUses is how often scripts use each verb with each option, as
 // "PROGRAM VERB OPTION"; of the command line as a whole the verb is "".
@@ -111,10 +111,7 @@ func scriptUses(t *testing.T) map[string]int {
 		if m := assignPattern.FindStringSubmatch(line); m != nil {
 			line = m[2]
 		}
-		name := "nb"
-		if rest, ok := strings.CutPrefix(line, "sb "); ok {
-			name, line = "sb", rest
-		}
+		name, line := programOf(line)
 		verbs := map[string]bool{}
 		for _, c := range programs()[name].All() {
 			verbs[c.Name] = true

@@ -24,6 +24,7 @@ import (
 
 	"govn/nbctl"
 	"govn/nbctl/ctl"
+	"govn/nbctl/icctl"
 	"govn/nbctl/sbctl"
 	"govn/pkg/ovsdb"
 	"govn/schema"
@@ -32,7 +33,7 @@ import (
 // backend is a database server with a program that talks to it.
 type backend struct {
 	name   string
-	remote map[string]string // by program: nb, sb
+	remote map[string]string // by program: nb, sb, ic-nb, ic-sb
 	run    func(ctx context.Context, program string, args []string) (stdout, stderr string, status int)
 	vars   map[string]string
 }
@@ -43,7 +44,9 @@ func stockServer(t testing.TB) map[string]string {
 	dir := t.TempDir()
 	sock := filepath.Join(dir, "s")
 	args := []string{"--remote=punix:" + sock, "--unixctl=" + filepath.Join(dir, "ctl"), "-vconsole:off", "--log-file=" + filepath.Join(dir, "log")}
-	for _, name := range []string{"nb", "sb"} {
+	remotes := map[string]string{}
+	for name := range programs() {
+		remotes[name] = "unix:" + sock
 		db := filepath.Join(dir, name+".db")
 		out, err := exec.Command("ovsdb-tool", "create", db, "/usr/share/ovn/ovn-"+name+".ovsschema").CombinedOutput()
 		if err != nil {
@@ -60,7 +63,7 @@ func stockServer(t testing.TB) map[string]string {
 		cmd.Wait()
 	})
 	awaitSocket(t, sock)
-	return map[string]string{"nb": "unix:" + sock, "sb": "unix:" + sock}
+	return remotes
 }
 
 func awaitSocket(t testing.TB, sock string) {
@@ -81,7 +84,7 @@ func awaitSocket(t testing.TB, sock string) {
 func govnServer(t testing.TB) map[string]string {
 	t.Helper()
 	var dbs []ovsdb.Database
-	for _, d := range []*schema.Database{schema.Northbound(), schema.Southbound()} {
+	for _, d := range []*schema.Database{schema.Northbound(), schema.Southbound(), schema.ICNorthbound(), schema.ICSouthbound()} {
 		parsed, err := ovsdb.ParseSchema(d.JSON())
 		if err != nil {
 			t.Fatal(err)
@@ -106,11 +109,34 @@ func govnServer(t testing.TB) map[string]string {
 		wg.Wait()
 		store.Close()
 	})
-	return map[string]string{"nb": "unix:" + sock, "sb": "unix:" + sock}
+	remotes := map[string]string{}
+	for name := range programs() {
+		remotes[name] = "unix:" + sock
+	}
+	return remotes
 }
 
 func programs() map[string]*ctl.Program {
-	return map[string]*ctl.Program{"nb": nbctl.Program(), "sb": sbctl.Program()}
+	return map[string]*ctl.Program{"nb": nbctl.Program(), "sb": sbctl.Program(), "ic-nb": icctl.Northbound(), "ic-sb": icctl.Southbound()}
+}
+
+// programOf splits a line of a script into the program and its arguments: "sb
+// show" is of the southbound one, what begins with no program's name of the
+// northbound one.
+func programOf(line string) (program, rest string) {
+	word, rest, _ := strings.Cut(line, " ")
+	if programs()[word] != nil && word != "nb" {
+		return word, rest
+	}
+	return "nb", line
+}
+
+// prefixOf is what lines of a script for a program begin with.
+func prefixOf(program string) string {
+	if program == "nb" {
+		return ""
+	}
+	return program + " "
 }
 
 // ours runs govn's programs in this process.
@@ -133,7 +159,8 @@ func ours(remote map[string]string) func(context.Context, string, []string) (str
 func stock(remote map[string]string) func(context.Context, string, []string) (string, string, int) {
 	return func(ctx context.Context, program string, args []string) (string, string, int) {
 		cmd := exec.CommandContext(ctx, "ovn-"+program+"ctl", args...)
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "OVN_NB_DB=" + remote["nb"], "OVN_SB_DB=" + remote["sb"], "OVN_RUNDIR=/nonexistent"}
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "OVN_NB_DB=" + remote["nb"], "OVN_SB_DB=" + remote["sb"],
+			"OVN_IC_NB_DB=" + remote["ic-nb"], "OVN_IC_SB_DB=" + remote["ic-sb"], "OVN_RUNDIR=/nonexistent"}
 		var stdout, stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		err := cmd.Run()
@@ -153,7 +180,7 @@ var (
 	uuidPattern = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	logPattern  = regexp.MustCompile(`(?m)^.*\|\d{5}\|.*\n`)
 	varPattern  = regexp.MustCompile(`\$\{(\w+)\}`)
-	namePattern = regexp.MustCompile(`(?m)^(ovn-|govn )(nb|sb)ctl`)
+	namePattern = regexp.MustCompile(`(?m)^(ovn-|govn )((?:ic-)?[ns]b)ctl`)
 )
 
 // orderPattern is where two rows violate an index; which is the first is chance.
@@ -176,7 +203,7 @@ func normal(s string) string {
 }
 
 // warningPattern are lines that the stock programs write as log messages.
-var warningPattern = regexp.MustCompile(`(?m)^\w+ctl: (warning: |terminating with signal).*\n`)
+var warningPattern = regexp.MustCompile(`(?m)^[\w-]+ctl: (warning: |terminating with signal).*\n`)
 
 // caretPattern are the lines below a message that point at the place.
 var caretPattern = regexp.MustCompile(`(?m)^  .*\n`)
@@ -253,7 +280,9 @@ type stockTable struct{ Columns map[string]any }
 // versions.
 func stockTables(t testing.TB, database string) map[string]stockTable {
 	t.Helper()
-	b, err := os.ReadFile(map[string]string{"OVN_Northbound": "/usr/share/ovn/ovn-nb.ovsschema", "OVN_Southbound": "/usr/share/ovn/ovn-sb.ovsschema"}[database])
+	b, err := os.ReadFile("/usr/share/ovn/" + map[string]string{
+		"OVN_Northbound": "ovn-nb", "OVN_Southbound": "ovn-sb", "OVN_IC_Northbound": "ovn-ic-nb", "OVN_IC_Southbound": "ovn-ic-sb",
+	}[database] + ".ovsschema")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +427,7 @@ func runScript(t *testing.T, script string, vars map[string]string) {
 		}
 		runLine(t, backends, n+1, line)
 	}
-	for _, database := range []string{"OVN_Northbound", "OVN_Southbound"} {
+	for _, database := range []string{"OVN_Northbound", "OVN_Southbound", "OVN_IC_Northbound", "OVN_IC_Southbound"} {
 		want := dump(t, backends[0].remote["nb"], database)
 		for _, b := range backends[1:] {
 			if diff := cmp.Diff(want, dump(t, b.remote["nb"], database)); diff != "" {
@@ -421,10 +450,7 @@ func runLine(t *testing.T, backends []*backend, n int, line string) {
 	if m := assignPattern.FindStringSubmatch(text); m != nil {
 		keep, text = m[1], m[2]
 	}
-	program := "nb"
-	if rest, ok := strings.CutPrefix(text, "sb "); ok {
-		program, text = "sb", rest
-	}
+	program, text := programOf(text)
 	var want string
 	for i, b := range backends {
 		args := words(t, varPattern.ReplaceAllStringFunc(text, func(v string) string {
