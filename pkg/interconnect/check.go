@@ -66,6 +66,19 @@ var (
 	}
 )
 
+// Column is a column whose strings are checked.
+type Column struct{ Database, Table, Name string }
+
+// Columns are those columns, in no order.
+func Columns() (out []Column) {
+	for database, types := range map[string]map[place]northbound.Type{"OVN_IC_Northbound": northboundTypes, "OVN_IC_Southbound": southboundTypes} {
+		for p := range types {
+			out = append(out, Column{database, p.table, p.column})
+		}
+	}
+	return out
+}
+
 // CheckNorthbound finds what is wrong with the values of a row of
 // OVN_IC_Northbound.
 func CheckNorthbound(table string, row northbound.Row) []northbound.Fault {

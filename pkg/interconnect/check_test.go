@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"govn/pkg/northbound"
-	"govn/schema"
 )
 
 // row is a row of one column.
@@ -91,27 +90,6 @@ func TestCheckKeys(t *testing.T) {
 		}
 		if len(faults) != 1 || faults[0].Unknown != tt.unknown || !strings.HasPrefix(faults[0].Caret(), tt.want) || faults[0].Place() != tt.column+":"+tt.key {
 			t.Errorf("%s %s:%s=%s: %+v", tt.table, tt.column, tt.key, tt.value, faults)
-		}
-	}
-}
-
-// Every column and key that is checked is in the schema.
-func TestPlacesAreInTheSchema(t *testing.T) {
-	for d, types := range map[*schema.Database]map[place]northbound.Type{
-		schema.ICNorthbound(): northboundTypes, schema.ICSouthbound(): southboundTypes,
-	} {
-		for p := range types {
-			if table := d.Table(p.table); table == nil || table.Column(p.column) == nil || table.Column(p.column).Key.Type != "string" {
-				t.Errorf("%s has no strings in %s.%s", d.Name, p.table, p.column)
-			}
-		}
-	}
-	for _, k := range Keys() {
-		if c := schema.ICNorthbound().Table(k.Table).Column(k.Column); c == nil || c.Value == nil {
-			t.Errorf("%s.%s is no map", k.Table, k.Column)
-		}
-		if _, ok := Find(k.Table, k.Column, k.Name); !ok || !closed[place{k.Table, k.Column}] {
-			t.Errorf("%s.%s:%s is not found", k.Table, k.Column, k.Name)
 		}
 	}
 }
