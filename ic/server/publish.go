@@ -223,7 +223,12 @@ func (st *stream) store(ctx context.Context) (revision uint64, told *ic.Publishe
 	}
 	changed := !w.answers && w.began || number != w.told
 	for k := range w.refused {
-		tr.dirty[k] = tr.dirty[k] || k.kind == kindZone
+		if k.kind == kindZone {
+			tr.dirty[k] = true
+		}
+	}
+	for k := range tr.refused {
+		tr.dirty[k] = true
 	}
 	for k := range tr.dirty {
 		reason, refused := tr.refused[k]
