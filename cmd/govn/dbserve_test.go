@@ -225,7 +225,7 @@ func TestDatabasesByTLS(t *testing.T) {
 			if _, err := os.Stat(bootstrapped); err != nil {
 				t.Error(err)
 			}
-			fails("TLS is not configured: no private key (ssl: needs --private-key, --certificate and --ca-cert)", "db", "dump")
+			fails("TLS is not configured: no private key; ssl needs --private-key, --certificate and --ca-cert", "db", "dump")
 			fails("nonesuch.pem", "db", "dump", "-p", "nonesuch.pem", "-c", client.Certificate, "-C", client.CACert)
 			fails("unknown authority", "db", "dump", "-p", client.PrivateKey, "-c", client.Certificate, "-C", other.File)
 			foreign := other.Issue("client")

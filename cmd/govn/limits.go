@@ -40,6 +40,8 @@ var limitFlags = []struct {
 		number: func(l *ovsdb.Limits) *int { return &l.MaxOperations }},
 	{name: "ovsdb-max-rows", usage: "`N` rows that a transaction writes (default 1000000)",
 		number: func(l *ovsdb.Limits) *int { return &l.MaxRows }},
+	{name: "ovsdb-max-work", usage: "`N` rows that a transaction looks at; writing counts for more (default 20000000)",
+		number: func(l *ovsdb.Limits) *int { return &l.MaxWork }},
 	{name: "ovsdb-max-connections", usage: "`N` clients of a database (default 10000)",
 		number: func(l *ovsdb.Limits) *int { return &l.MaxConnections }},
 	{name: "ovsdb-handshake-timeout", usage: "`TIME` that a TLS handshake may take (default 10s)",

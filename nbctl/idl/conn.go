@@ -135,7 +135,7 @@ func dialTLS(ctx context.Context, keys *certs.Loader, address string) (net.Conn,
 	}
 	config, err := keys.ClientConfig(address)
 	if errors.Is(err, certs.ErrNotConfigured) {
-		return nil, fmt.Errorf("%w (ssl: needs --private-key, --certificate and --ca-cert)", err)
+		return nil, fmt.Errorf("%w; ssl needs --private-key, --certificate and --ca-cert", err)
 	}
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func newCodec(conn net.Conn, l Limits, m *meter) *codec {
 	return &codec{
 		conn: conn, limits: jsonLimits{depth: l.MaxDepth, values: l.MaxMessage/16 + 1024}, maxSize: l.MaxMessage,
 		maxQueue: l.MaxBacklog, within: l.MessageTimeout, wake: make(chan struct{}, 1), direct: newDirect(conn),
-		held: holding{meter: m}, leave: func() {},
+		held: holding{meter: m, ended: make(chan struct{})}, leave: func() {},
 	}
 }
 

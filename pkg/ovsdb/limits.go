@@ -44,6 +44,10 @@ type Limits struct {
 	// MaxRows is how many rows a transaction may insert, change and delete, or
 	// else fails. Default 1,000,000.
 	MaxRows int
+	// MaxWork is how many rows a transaction may look at, or else fails; rows that
+	// it writes, many conditions and large values count for more. Others who write
+	// wait for it meanwhile. Default 20,000,000, a few seconds.
+	MaxWork int
 	// MaxConnections is how many connections there may be; the next is closed at
 	// once. Default 10,000.
 	MaxConnections int
@@ -73,6 +77,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.MaxLocks, 1000)
 	set(&l.MaxOperations, 1_000_000)
 	set(&l.MaxRows, 1_000_000)
+	set(&l.MaxWork, 20_000_000)
 	set(&l.MaxConnections, 10_000)
 	l.MaxMessage, l.MaxDepth = min(l.MaxMessage, 1<<30), min(l.MaxDepth, 10_000)
 	if l.MaxBuffers == 0 {
@@ -100,6 +105,7 @@ const (
 	limitLocks
 	limitOperations
 	limitRows
+	limitWork
 	limitConnections
 	limitHandshake
 	limitMessageTime
@@ -107,7 +113,7 @@ const (
 )
 
 var limitNames = [limitCount]string{
-	"message", "depth", "backlog", "buffers", "outstanding", "monitors", "locks", "operations", "rows", "connections", "handshake", "message-time",
+	"message", "depth", "backlog", "buffers", "outstanding", "monitors", "locks", "operations", "rows", "work", "connections", "handshake", "message-time",
 }
 
 // ErrLimit is wrapped by errors that say which of Limits a peer has exceeded.
@@ -144,7 +150,8 @@ func newMeter(l Limits, evict func()) *meter {
 
 // holding is what one connection has of the buffers.
 type holding struct {
-	meter *meter // nil: nothing is counted
+	meter *meter        // nil: nothing is counted
+	ended chan struct{} // closed by release
 
 	mu    sync.Mutex
 	bytes int64
@@ -177,6 +184,9 @@ func (h *holding) release() {
 	defer h.mu.Unlock()
 	if h.meter != nil && !h.gone {
 		h.meter.held.Add(-h.bytes)
+	}
+	if !h.gone {
+		close(h.ended)
 	}
 	h.bytes, h.gone = 0, true
 }
@@ -262,7 +272,7 @@ func (m *limitMetrics) Collect(ch chan<- prometheus.Metric) {
 	meter, l := m.srv.meter, m.srv.opts.Limits
 	of := [limitCount]float64{
 		float64(l.MaxMessage), float64(l.MaxDepth), float64(l.MaxBacklog), float64(l.MaxBuffers), float64(l.MaxOutstanding), float64(l.MaxMonitors), float64(l.MaxLocks),
-		float64(l.MaxOperations), float64(l.MaxRows), float64(l.MaxConnections), l.HandshakeTimeout.Seconds(), l.MessageTimeout.Seconds(),
+		float64(l.MaxOperations), float64(l.MaxRows), float64(l.MaxWork), float64(l.MaxConnections), l.HandshakeTimeout.Seconds(), l.MessageTimeout.Seconds(),
 	}
 	for i, name := range limitNames {
 		ch <- prometheus.MustNewConstMetric(m.hits, prometheus.CounterValue, float64(meter.hits[i].Load()), name)

@@ -103,6 +103,15 @@ func (m *mutation) apply(v Value) (Value, error) {
 	return v, nil
 }
 
+// cost is the work of applying it to a row.
+func (m *mutation) cost(r *Row) int {
+	n := valueLen(m.arg)
+	if m.op != "insert" && m.op != "delete" {
+		n = valueLen(r.values[m.column.Index])
+	}
+	return 1 + n/4
+}
+
 func (m *mutation) arithmetic(v Value) (Value, error) {
 	typ := &m.column.Type
 	one := func(a Atom) (Atom, error) {

@@ -55,6 +55,9 @@ func (x *executor) selectRows(f *fields) error {
 			}
 			seen[h] = true
 		}
+		if err := x.spend(1 + len(columns)/4); err != nil {
+			return err
+		}
 		if x.out[len(x.out)-1] != '[' {
 			x.out = append(x.out, ',')
 		}
@@ -74,6 +77,9 @@ func (x *executor) selectRows(f *fields) error {
 func (x *executor) sorted(t *TableSchema, where *jsonValue, order []*ColumnSchema, visit func(*Row) error) error {
 	var rows []*Row
 	if err := x.matching(t, where, func(r *Row) error { rows = append(rows, r); return nil }); err != nil {
+		return err
+	}
+	if err := x.spend(sortingCost(len(rows))); err != nil {
 		return err
 	}
 	slices.SortStableFunc(rows, func(a, b *Row) int {
@@ -145,6 +151,9 @@ func (x *executor) wait(f *fields) error {
 	}
 	equal := true
 	err = x.matching(t, where, func(r *Row) error {
+		if err := x.spend(1 + len(columns)/4); err != nil {
+			return err
+		}
 		h := hashColumns(columns, func(c *ColumnSchema) Value { return r.Get(c) })
 		if _, ok := wanted[h]; !ok {
 			equal = false

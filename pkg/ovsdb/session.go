@@ -275,8 +275,8 @@ func (s *session) pump(ctx context.Context) {
 			tail := s.store.tail
 			s.store.publish.Unlock()
 			if tail != retried || !deadline.IsZero() && !time.Now().Before(deadline) {
+				s.retry(retried)
 				retried = tail
-				s.retry()
 				continue
 			}
 			commits = tail.ready
@@ -364,12 +364,20 @@ func (s *session) updateTo(revision uint64) {
 	}
 }
 
-// retry runs the blocked transactions again.
-func (s *session) retry() {
+// retry runs those blocked transactions again which commits since a node may
+// unblock, or whose time is up; without a node all of them.
+func (s *session) retry(since *commitNode) {
 	s.mu.Lock()
 	list := slices.Clone(s.blocked)
 	s.mu.Unlock()
+	var changed map[changedTable]bool
+	if since != nil {
+		changed = changedSince(since)
+	}
 	for _, b := range list {
+		if since != nil && !b.tr.concerns(changed) && (b.timeout < 0 || time.Since(b.since) < b.timeout) {
+			continue
+		}
 		s.mu.Lock()
 		b.running = slices.Contains(s.blocked, b) // or it was canceled
 		s.mu.Unlock()

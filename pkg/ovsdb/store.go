@@ -113,6 +113,9 @@ type Store struct {
 	// writing serialises transactions. It guards texts.
 	writing sync.Mutex
 	texts   *interner
+	// heavy has a token while a transaction of a client is heavy; see effort. It is
+	// taken before writing.
+	heavy chan struct{}
 	// publish guards tail and current together; held for moments only.
 	publish   sync.Mutex
 	current   atomic.Pointer[Snapshot]
@@ -152,7 +155,7 @@ func Open(ctx context.Context, e Engine, dbs []Database, o Options) (*Store, err
 	if o.FollowDelay == 0 {
 		o.FollowDelay = time.Millisecond
 	}
-	s := &Store{log: o.Logger, opts: o, engine: e, stop: make(chan struct{}), tail: newCommitNode(), texts: newInterner(1024)}
+	s := &Store{log: o.Logger, opts: o, engine: e, stop: make(chan struct{}), tail: newCommitNode(), texts: newInterner(1024), heavy: make(chan struct{}, 1)}
 	s.history.limit = o.History
 	snapshot := &Snapshot{}
 	for _, db := range dbs {

@@ -23,6 +23,8 @@ type transaction struct {
 	held *holding // what the connection has, and its limits; nil: none
 	// durable is set by run when a "commit" operation asks for it.
 	durable bool
+	// reads are the tables of which a change may unblock it; set by run.
+	reads []string
 }
 
 // outcome of running a transaction.
@@ -35,6 +37,8 @@ type outcome struct {
 	// time since the request, or never if that is negative.
 	blocked bool
 	timeout time.Duration
+	// heavy tells that it must run again, in its turn.
+	heavy bool
 }
 
 // errBlocked is the internal sign that a wait does not hold yet.
@@ -43,13 +47,31 @@ var errBlocked = errorf(ErrInternal, "a wait does not hold yet")
 // run executes the operations in order. waited is how long ago the request
 // came.
 func (tr *transaction) run(waited time.Duration) outcome {
-	x := executor{transaction: tr, waited: waited, timeout: -1, names: make(map[string]*symbol)}
+	if tr.writes() {
+		if o := tr.write(waited, true); !o.heavy {
+			return o
+		}
+		return tr.writeHeavy(waited)
+	}
+	x := tr.executor(waited)
+	defer x.settleTurn()
 	defer x.settle()
 	x.readVirtual()
-	if !tr.writes() {
-		x.txn = newTxn(tr.store.Snapshot(), tr.db, tr.who)
-		return x.all(func() (uint64, error) { return x.txn.base.revision, nil })
-	}
+	x.txn = newTxn(tr.store.Snapshot(), tr.db, tr.who)
+	return x.all(func() (uint64, error) { return x.txn.base.revision, nil })
+}
+
+func (tr *transaction) executor(waited time.Duration) *executor {
+	return &executor{transaction: tr, waited: waited, timeout: -1, names: make(map[string]*symbol)}
+}
+
+// write runs a transaction that changes something, while no other does. One that
+// must be light is broken off when it is heavy.
+func (tr *transaction) write(waited time.Duration, light bool) outcome {
+	x := tr.executor(waited)
+	x.effort.light, x.effort.turn = light, !light
+	defer x.settle()
+	x.readVirtual()
 	tr.store.writing.Lock()
 	defer tr.store.writing.Unlock()
 	x.txn = newTxn(tr.store.Snapshot(), tr.db, tr.who)
@@ -80,6 +102,7 @@ type executor struct {
 	touched int           // rows written so far, each time that one is
 	counted int           // bytes of out that are counted in held
 	timeout time.Duration // least of the waits that block; negative: none
+	effort  effort
 	out     []byte
 }
 
@@ -116,6 +139,7 @@ func (x *executor) readVirtual() {
 			rows := hub.all()
 			slices.SortFunc(rows, func(a, b *Row) int { return a.uuid.Compare(b.uuid) })
 			x.virtual[name.text] = rows
+			x.effort.done += renderedRow * len(rows)
 		}
 	}
 }
@@ -138,7 +162,11 @@ func (x *executor) all(commit func() (uint64, error)) outcome {
 		if err == nil {
 			err = x.allowed(&x.ops[i])
 		}
+		if err == errHeavy {
+			return outcome{heavy: true}
+		}
 		if err == errBlocked {
+			x.readTables(i + 1)
 			return outcome{blocked: true, timeout: x.timeout}
 		}
 		if err != nil {
@@ -150,6 +178,9 @@ func (x *executor) all(commit func() (uint64, error)) outcome {
 		}
 	}
 	rev, err := commit()
+	if err == errHeavy {
+		return outcome{heavy: true}
+	}
 	if err != nil {
 		rev = x.txn.base.revision
 		if len(x.ops) > 0 {
@@ -314,6 +345,9 @@ func (x *executor) insert(f *fields) error {
 	if err := x.another(t); err != nil {
 		return err
 	}
+	if err := x.spend(writtenRow); err != nil {
+		return err
+	}
 	if err := x.txn.insert(t, u, values); err != nil {
 		return err
 	}
@@ -346,7 +380,11 @@ func (x *executor) matching(t *TableSchema, where *jsonValue, visit func(*Row) e
 			return all(r)
 		}
 	}
+	cost := conditions.cost()
 	if rows, ok := x.virtual[t.Name]; ok {
+		if err := x.spend(cost * len(rows)); err != nil {
+			return err
+		}
 		for _, r := range rows {
 			if conditions.matches(r) {
 				if err := visit(r); err != nil {
@@ -355,6 +393,9 @@ func (x *executor) matching(t *TableSchema, where *jsonValue, visit func(*Row) e
 			}
 		}
 		return nil
+	}
+	if err := x.spend(cost); err != nil {
+		return err
 	}
 	if u, ok := conditions.uuid(); ok {
 		if r := x.txn.Row(t, u); r != nil && conditions.matches(r) {
@@ -370,8 +411,19 @@ func (x *executor) matching(t *TableSchema, where *jsonValue, visit func(*Row) e
 		}
 		return nil
 	}
+	few, ok, err := x.indexed(t, conditions)
+	if err != nil {
+		return err
+	}
+	all := slices.Values(few)
+	if !ok {
+		all = x.txn.Rows(t)
+	}
 	var rows []*Row // changes below must not disturb the walk
-	for r := range x.txn.Rows(t) {
+	for r := range all {
+		if err := x.spend(cost); err != nil {
+			return err
+		}
 		if conditions.matches(r) {
 			rows = append(rows, r)
 		}
@@ -410,12 +462,21 @@ func (x *executor) update(f *fields) error {
 	if err != nil {
 		return err
 	}
+	cost := 0
+	for _, v := range values {
+		if v != nil {
+			cost += valueLen(v) / 8
+		}
+	}
 	n := 0
 	err = x.matching(t, where, func(r *Row) error {
 		if err := rule.changes(r, written); err != nil {
 			return err
 		}
 		touched, err := x.touchRow(t, r)
+		if err == nil {
+			err = x.spend(cost)
+		}
 		if err != nil {
 			return err
 		}
@@ -441,6 +502,9 @@ func (x *executor) touchRow(t *TableSchema, r *Row) (*txnRow, error) {
 		return nil, errorf(ErrPermission, "table %q is virtual", t.Name)
 	}
 	if err := x.another(t); err != nil {
+		return nil, err
+	}
+	if err := x.spend(writtenRow); err != nil {
 		return nil, err
 	}
 	touched := x.txn.touch(t, r.uuid)
@@ -482,6 +546,9 @@ func (x *executor) mutate(f *fields) error {
 		}
 		for i := range mutations {
 			m := &mutations[i]
+			if err := x.spend(m.cost(touched.new)); err != nil {
+				return err
+			}
 			v, err := m.apply(touched.new.values[m.column.Index])
 			if err != nil {
 				return inColumn(err, m.column)

@@ -150,7 +150,7 @@ func TestTLS(t *testing.T) {
 		{"all of one authority", key, cert, ca.file, true, ""},
 		{"a server of another authority", key, cert, other.file, false, "unknown authority"},
 		{"a client of another authority", otherKey, otherCert, ca.file, false, "database connection failed"},
-		{"no authority", key, cert, "", false, "no CA certificate (ssl: needs --private-key, --certificate and --ca-cert)"},
+		{"no authority", key, cert, "", false, "no CA certificate; ssl needs --private-key, --certificate and --ca-cert"},
 		{"a file that is not there", key, cert, "/nonexistent", false, "open /nonexistent: no such file or directory"},
 	} {
 		args := []string{"--db=ssl:" + address, "-p", tt.key, "-c", tt.cert, "-C", tt.ca, "--may-exist", "ls-add", "sw0"}
