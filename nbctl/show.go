@@ -92,7 +92,8 @@ func showSwitch(c *ctl.Context, ls *idl.Row) {
 		if n, ok := lsp.OptInt("tag"); ok {
 			c.Printf("        tag: %d\n", n)
 		}
-		if a := lsp.Strs("addresses"); len(a) > 0 {
+		// "router" alone goes without saying: the router's port has the addresses.
+		if a := lsp.Strs("addresses"); len(a) > 1 || len(a) == 1 && a[0] != "router" {
 			c.Printf("        addresses: %s\n", quoted(a))
 		}
 		if s, ok := lsp.Key("options", "router-port"); ok {
