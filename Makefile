@@ -13,7 +13,7 @@ GO_TOOLS := \
 
 export PATH := $(TOOLS):$(PATH)
 
-.PHONY: help deps build generate lint check test test-all unit random e2e bench bench-full bench-changes bench-ovsdb bench-failover demo clean
+.PHONY: help deps build generate lint check test test-all unit random e2e bench bench-full bench-changes bench-ovsdb bench-failover demo compose-tour e2e-compose clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -51,6 +51,7 @@ test: deps build check unit random e2e ## what must pass: deps, build, check, un
 
 test-all: deps build lint ## everything, with the race detector and the long tests (root)
 	$(GO) test -race -timeout 30m -tags $(TAGS) -count 1 ./...
+	$(MAKE) e2e-compose
 
 bench: deps ## benchmarks of every package, one port more beside stock OVN, the store beside ovsdb-server (root)
 	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./...
@@ -78,6 +79,12 @@ bench-failover: deps ## gateway failover beside stock OVN, 20 of each kind, and 
 
 demo: build ## two simulated hypervisors, a ping, and its way (needs nothing but Go)
 	@bin/govn sim run $(LAB) --pcap out
+
+compose-tour: ## a tour of the lab in containers; brings it up if it is not (docker)
+	sim/lab/compose/tour --up
+
+e2e-compose: build ## the lab in containers, its tour, and away again, on an engine of its own if none runs (root)
+	timeout -k 60 900 sim/lab/compose/e2e
 
 clean: ## remove what was built
 	rm -rf bin out
