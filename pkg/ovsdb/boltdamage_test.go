@@ -204,7 +204,7 @@ func TestFormat1(t *testing.T) {
 				return err
 			}
 		}
-		return errors.Join(meta.Put([]byte(boltFormat), []byte("1")), meta.Delete([]byte(boltLast)))
+		return errors.Join(meta.Put([]byte(boltFormat), []byte("1")), meta.Delete([]byte(boltLast)), meta.Delete([]byte(boltWAL)))
 	}); err != nil {
 		t.Fatal(err)
 	}

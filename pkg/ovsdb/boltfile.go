@@ -94,6 +94,7 @@ func openLocked(path string, flag int, timeout time.Duration) (*os.File, error) 
 type boltLayout struct {
 	boltShape
 	format         string
+	wal            walMark
 	meta           map[string][]byte // format and cluster, unsealed
 	last, snapshot uint64
 	leftovers      []uint64 // snapshots that are none
@@ -200,6 +201,13 @@ func (l *boltLayout) readMeta(values map[string][]byte, lastLog uint64) error {
 			err = number(&l.snapshot)
 		case boltLast:
 			err = number(&l.last)
+		case boltWAL:
+			if len(v) != walMarkSize || v[walMarkSize-1] > 1 {
+				return fmt.Errorf("%w: %q of bucket meta has %d bytes", ErrCorrupt, name, len(v))
+			}
+			copy(l.wal.id[:], v)
+			l.wal.applied = binary.BigEndian.Uint64(v[len(l.wal.id):])
+			l.wal.open = v[walMarkSize-1] == 1
 		default:
 			if sealed {
 				continue // of a later version
@@ -211,7 +219,10 @@ func (l *boltLayout) readMeta(values map[string][]byte, lastLog uint64) error {
 		}
 	}
 	switch l.format {
-	case boltFormatVersion:
+	case boltFormatVersion, boltFormatWAL:
+		if l.wal.open != (l.format == boltFormatWAL) {
+			return fmt.Errorf("%w: format %q, and the log is open: %t", ErrCorrupt, l.format, l.wal.open)
+		}
 	case "1": // without checksums and "last"
 		l.meta[boltFormat] = []byte(boltFormatVersion)
 		l.last = max(lastLog, l.snapshot)

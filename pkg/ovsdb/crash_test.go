@@ -3,18 +3,17 @@ package ovsdb
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // How many crashes the tests make; the long ones make more.
@@ -23,14 +22,19 @@ var (
 	killRounds  = 8
 )
 
+// smallLog are options with which the log is written over again and again.
+func smallLog(noSync bool) BoltOptions {
+	return BoltOptions{NoSync: noSync, LogLimit: 1, ApplyAfter: 20 * time.Millisecond}
+}
+
 // crashWriter is a process that several goroutines write with. Each transaction
 // is a switch with two ports; it prints
 //
 //	txn REVISION TRANSACTION-ID    when it is visible
 //	ack REVISION NAME              when it is durable
 //
-// until it is killed, or each has written n.
-func crashWriter(dir string, n int, o BoltOptions) {
+// until it is killed, or each has written n; then it closes the store, or just ends.
+func crashWriter(dir string, n int, o BoltOptions, closes bool) {
 	fail := func(err error) {
 		if err != nil {
 			fmt.Println("error", err)
@@ -74,7 +78,10 @@ func crashWriter(dir string, n int, o BoltOptions) {
 		})
 	}
 	done.Wait()
-	os.Exit(0) // without Close
+	if closes {
+		fail(s.Close())
+	}
+	os.Exit(0)
 }
 
 // said is what a writer has printed.
@@ -163,205 +170,9 @@ func judge(path string, d *DatabaseSchema, before *said) error {
 	return whole(s, nil)
 }
 
-// event is one system call of the writer, as it began or ended.
-type event struct {
-	kind   byte // 'w' write, 't' truncate, 's' sync begins, 'S' ends, 'l' link, 'd' directory synced, 'p' printed
-	offset int64
-	data   []byte
-	sync   int // of 's' and 'S', which
-}
-
-// recordWriter runs the writer and returns its calls on the store, in the order in which
-// they were made. A write is there when it is made, a sync ends when it has returned.
-func recordWriter(t *testing.T, mode string) []event {
-	t.Helper()
-	dir := t.TempDir()
-	trace := filepath.Join(dir, "trace")
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("strace", "-f", "-y", "-xx", "-s", "4000000", "-o", trace,
-		"-e", "trace=pwrite64,fdatasync,fsync,ftruncate,linkat,write", exe)
-	cmd.Env = append(os.Environ(), "OVSDB_TEST_CRASH="+mode, "OVSDB_TEST_DIR="+dir)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("strace: %v\n%.2000s", err, out)
-	}
-	f, err := os.Open(trace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	events, err := parseTrace(f, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return events
-}
-
-var (
-	traceCall    = regexp.MustCompile(`^(\d+) +(\w+)\((?:(\d+)<([^>]*)>)?(?:AT_FDCWD)?(.*)$`)
-	traceResumed = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>`)
-	traceData    = regexp.MustCompile(`"((?:\\x[0-9a-f]{2})*)", *\d+(?:, *(\d+))?`)
-	traceSize    = regexp.MustCompile(`^, (\d+)`)
-)
-
-func unhex(s string) []byte {
-	b := make([]byte, 0, len(s)/4)
-	for i := 0; i+4 <= len(s); i += 4 {
-		n, err := strconv.ParseUint(s[i+2:i+4], 16, 8)
-		if err != nil {
-			return nil
-		}
-		b = append(b, byte(n))
-	}
-	return b
-}
-
-// parseTrace reads the output of strace about the store in dir.
-func parseTrace(f *os.File, dir string) (events []event, err error) {
-	lines := bufio.NewReaderSize(f, 1<<20)
-	syncing := make(map[string]event) // by thread: what a sync is of
-	syncs := 0
-	for {
-		line, err := lines.ReadString('\n')
-		if line == "" {
-			return events, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		line = strings.TrimSpace(line)
-		if m := traceResumed.FindStringSubmatch(line); m != nil {
-			if e, ok := syncing[m[1]]; ok && strings.HasSuffix(line, "= 0") {
-				events = append(events, e)
-				delete(syncing, m[1])
-			}
-			continue
-		}
-		m := traceCall.FindStringSubmatch(line)
-		if m == nil {
-			continue
-		}
-		thread, call, fd, path, rest := m[1], m[2], m[3], string(unhex(m[4])), m[5]
-		ours := filepath.Dir(path) == dir && strings.Contains(filepath.Base(path), "db")
-		switch {
-		case call == "write" && fd == "1":
-			if d := traceData.FindStringSubmatch(rest); d != nil {
-				events = append(events, event{kind: 'p', data: unhex(d[1])})
-			}
-		case call == "linkat":
-			events = append(events, event{kind: 'l'})
-		case call == "pwrite64" && ours:
-			d := traceData.FindStringSubmatch(rest)
-			if d == nil || d[2] == "" {
-				return nil, fmt.Errorf("line %.100q", line)
-			}
-			offset, err := strconv.ParseInt(d[2], 10, 64)
-			if err != nil {
-				return nil, err
-			}
-			events = append(events, event{kind: 'w', offset: offset, data: unhex(d[1])})
-		case call == "ftruncate" && ours:
-			size, err := strconv.ParseInt(traceSize.FindStringSubmatch(rest)[1], 10, 64)
-			if err != nil {
-				return nil, err
-			}
-			events = append(events, event{kind: 't', offset: size})
-		case (call == "fdatasync" || call == "fsync") && (ours || path == dir):
-			syncs++
-			end := event{kind: 'S', sync: syncs}
-			if path == dir {
-				end.kind = 'd'
-			} else {
-				events = append(events, event{kind: 's', sync: syncs})
-			}
-			if strings.Contains(line, "<unfinished") {
-				syncing[thread] = end
-			} else if strings.HasSuffix(line, "= 0") {
-				events = append(events, end)
-			}
-		}
-	}
-}
-
-// disk is a file whose writes are lost unless they are synced.
-type disk struct {
-	durable []byte
-	pending []event
-	begun   map[int]int // by sync: how many are pending when it begins
-	linked  bool        // it has its name
-	named   bool        // and keeps it
-	printed strings.Builder
-	ignore  func(sync int) bool // a sync that does nothing
-}
-
-func (k *disk) apply(e event) {
-	switch e.kind {
-	case 'w', 't':
-		k.pending = append(k.pending, e)
-	case 's':
-		k.begun[e.sync] = len(k.pending)
-	case 'S':
-		if k.ignore != nil && k.ignore(e.sync) {
-			return
-		}
-		n := min(k.begun[e.sync], len(k.pending))
-		for _, w := range k.pending[:n] {
-			k.durable = w.on(k.durable)
-		}
-		k.pending = append([]event{}, k.pending[n:]...)
-	case 'l':
-		k.linked = true
-	case 'd':
-		k.named = k.linked
-	case 'p':
-		k.printed.Write(e.data)
-	}
-}
-
-// on is the file after a write or truncation.
-func (e event) on(file []byte) []byte {
-	end := int(e.offset) + len(e.data)
-	for len(file) < end || e.kind == 't' && len(file) < int(e.offset) {
-		file = append(file, make([]byte, max(end, int(e.offset))-len(file))...)
-	}
-	if e.kind == 't' {
-		return file[:e.offset]
-	}
-	copy(file[e.offset:], e.data)
-	return file
-}
-
-// crash is what the file may be: each write that was not synced is there, or not, or
-// some of its sectors are, or its first bytes.
-func (k *disk) crash(rng *rand.Rand) []byte {
-	file := append([]byte{}, k.durable...)
-	for _, e := range k.pending {
-		switch how := rng.IntN(4); {
-		case how == 0:
-		case how == 1 || e.kind == 't':
-			file = e.on(file)
-		case how == 2:
-			for at := 0; at < len(e.data); at += 512 {
-				if rng.IntN(2) == 0 {
-					file = event{kind: 'w', offset: e.offset + int64(at), data: e.data[at:min(at+512, len(e.data))]}.on(file)
-				}
-			}
-		default: // a medium that does not even write whole sectors
-			n := rng.IntN(len(e.data))
-			if e.offset < 8192 { // within what a meta page holds
-				n = rng.IntN(100)
-			}
-			file = event{kind: 'w', offset: e.offset, data: e.data[:n]}.on(file)
-		}
-	}
-	return file
-}
-
 // crashes lets the machine crash n times at random instants of a recording and
 // returns the first few verdicts that are bad, and how many there are.
-func crashes(t *testing.T, events []event, n int, seed uint64, ignore func(int) bool) (bad []string, count int) {
+func crashes(t *testing.T, events []event, n int, seed uint64, ignore func(event) bool) (bad []string, count int) {
 	t.Helper()
 	d := testSchema(t)
 	all := newSaid()
@@ -380,8 +191,7 @@ func crashes(t *testing.T, events []event, n int, seed uint64, ignore func(int) 
 	for range n {
 		at[rng.IntN(len(events)+1)]++
 	}
-	path := filepath.Join(t.TempDir(), "db")
-	k := &disk{begun: make(map[int]int), ignore: ignore}
+	k := newDisk(ignore)
 	check := func(i int) {
 		before := newSaid()
 		for line := range strings.Lines(k.printed.String()) {
@@ -390,14 +200,15 @@ func crashes(t *testing.T, events []event, n int, seed uint64, ignore func(int) 
 			}
 		}
 		before.ids = all.ids
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		dir, err := os.MkdirTemp("", "crash")
+		if err != nil {
 			t.Fatal(err)
 		}
-		if k.named || k.linked && rng.IntN(2) == 0 {
-			if err := os.WriteFile(path, k.crash(rng), 0o600); err != nil {
-				t.Fatal(err)
-			}
+		defer os.RemoveAll(dir)
+		if err := k.lay(dir, rng); err != nil {
+			t.Fatal(err)
 		}
+		path := filepath.Join(dir, "db")
 		if err := judge(path, d, before); err != nil {
 			if count++; len(bad) < 5 {
 				bad = append(bad, fmt.Sprintf("after event %d of %d, %d acknowledged: %v", i, len(events), len(before.acked), err))
@@ -420,12 +231,26 @@ func crashes(t *testing.T, events []event, n int, seed uint64, ignore func(int) 
 // transaction that was acknowledged is there, none is half there, and the log goes on
 // with the same transaction ids.
 func TestCrash(t *testing.T) {
-	events := recordWriter(t, "synced")
+	// The second one finds what the first one has not closed, the third what was closed.
+	events := recordWriter(t, "synced", "closed", "synced")
 	kinds := make(map[byte]int)
+	rounds, applied, last := 0, 0, int64(0)
 	for _, e := range events {
 		kinds[e.kind]++
+		if e.kind == 'w' && e.file == "db.wal" && len(e.data) < 4096 {
+			if e.offset < last {
+				rounds++
+			}
+			last = e.offset
+		}
+		if e.kind == 'S' && e.file == "db" {
+			applied++
+		}
 	}
-	t.Logf("%d writes, %d syncs, %d lines printed", kinds['w'], kinds['S'], kinds['p'])
+	t.Logf("%d writes, %d syncs, %d of the file, %d lines printed; the log began %d times from the start", kinds['w'], kinds['S'], applied, kinds['p'], rounds)
+	if rounds < 6 || kinds['u'] == 0 {
+		t.Errorf("the log was written over %d times, %d files removed", rounds, kinds['u'])
+	}
 	bad, n := crashes(t, events, crashPoints, 1, nil)
 	if n > 0 {
 		t.Errorf("%d of %d crashes:\n%s", n, crashPoints, strings.Join(bad, "\n"))
@@ -440,10 +265,22 @@ func TestCrashIsSeen(t *testing.T) {
 		t.Errorf("without any sync %d of 120 crashes are seen: %s", n, strings.Join(bad, "\n"))
 	}
 	events := recordWriter(t, "synced")
-	if bad, n := crashes(t, events, 120, 3, func(sync int) bool { return sync%2 == 1 }); n == 0 {
-		t.Errorf("with a disk that ignores every second sync %d of 120 crashes are seen: %s", n, strings.Join(bad, "\n"))
+	for what, ignore := range map[string]func(event) bool{
+		"every second sync":   func(e event) bool { return e.sync%2 == 1 },
+		"syncs of the log":    func(e event) bool { return e.file == "db.wal" },
+		"syncs of the file":   func(e event) bool { return e.kind == 'S' && e.file == "db" },
+		"syncs of the folder": func(e event) bool { return e.kind == 'd' },
+	} {
+		bad, n := crashes(t, events, 120, 3, ignore)
+		if n == 0 {
+			t.Errorf("with a disk that ignores %s, none of 120 crashes is seen", what)
+		}
+		t.Logf("%s: %d of 120: %.300q", what, n, bad)
 	}
 }
+
+// tornEach is which of the meta pages that are written TestTornMeta tears.
+const tornEach = 8
 
 // TestTornMeta: bbolt's meta page that is being written when the machine stops,
 // cut off anywhere, leaves the state before or after.
@@ -451,8 +288,7 @@ func TestTornMeta(t *testing.T) {
 	events := recordWriter(t, "synced")
 	d := testSchema(t)
 	all := newSaid()
-	k := &disk{begun: make(map[int]int)}
-	path := filepath.Join(t.TempDir(), "db")
+	k := newDisk(nil)
 	metas := 0
 	for _, e := range events {
 		if e.kind == 'p' {
@@ -462,20 +298,22 @@ func TestTornMeta(t *testing.T) {
 				}
 			}
 		}
-		if e.kind == 'w' && k.named && e.offset <= 4096 {
-			if metas++; metas%40 == 0 {
+		if e.kind == 'w' && e.file == "db" && e.offset <= 4096 {
+			if metas++; metas%tornEach == 0 {
 				for n := 0; n <= 80; n += 3 {
-					file := append([]byte{}, k.durable...)
-					for _, w := range k.pending {
-						file = w.on(file)
-					}
-					file = event{kind: 'w', offset: e.offset, data: e.data[:n]}.on(file)
-					if err := os.WriteFile(path, file, 0o600); err != nil {
-						t.Fatal(err)
+					dir := t.TempDir()
+					for name, f := range k.names {
+						file := f.now()
+						if name == "db" {
+							file = event{kind: 'w', offset: e.offset, data: e.data[:n]}.on(file)
+						}
+						if err := os.WriteFile(filepath.Join(dir, name), file, 0o600); err != nil {
+							t.Fatal(err)
+						}
 					}
 					before := newSaid()
 					before.acked = all.acked
-					if err := judge(path, d, before); err != nil {
+					if err := judge(filepath.Join(dir, "db"), d, before); err != nil {
 						t.Errorf("meta page %d torn after %d bytes: %v", e.offset/4096, n, err)
 					}
 				}
@@ -483,7 +321,7 @@ func TestTornMeta(t *testing.T) {
 		}
 		k.apply(e)
 	}
-	if metas < 80 {
+	if metas < 3*tornEach {
 		t.Errorf("%d meta pages were written", metas)
 	}
 }
@@ -526,15 +364,11 @@ func TestKill(t *testing.T) {
 		}
 		cmd.Wait()
 		// Judged on a copy, because it goes on writing.
-		file, err := os.ReadFile(filepath.Join(dir, "db"))
-		if err != nil {
+		copied := t.TempDir()
+		if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 			t.Fatal(err)
 		}
-		copied := filepath.Join(t.TempDir(), "db")
-		if err := os.WriteFile(copied, file, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := judge(copied, d, all); err != nil {
+		if err := judge(filepath.Join(copied, "db"), d, all); err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
 		// What was visible and not acknowledged may be lost, and its revision used again.

@@ -29,6 +29,11 @@ type BoltOptions struct {
 	MustExist bool
 	// ReadOnly writes nothing, and lets others read; Append and Compact fail.
 	ReadOnly bool
+	// LogLimit is the size in bytes up to which the write-ahead log grows; an append that
+	// finds no room waits. Default 4 MiB, at least 64 KiB.
+	LogLimit int64
+	// ApplyAfter is how long a transaction may be in the write-ahead log alone. Default 2 s.
+	ApplyAfter time.Duration
 	// Logger; the default is slog.Default().
 	Logger *slog.Logger
 }
@@ -36,8 +41,10 @@ type BoltOptions struct {
 // boltEngine keeps the log in a bbolt file:
 //
 //	meta          name -> value crc32c(4), of name and value:
-//	              "format" -> "2", "cluster" -> UUID, "snapshot" -> revision(8),
-//	              "last" -> revision(8) up to which there is something
+//	              "format" -> "2", or "3" while there is a write-ahead log,
+//	              "cluster" -> UUID, "snapshot" -> revision(8),
+//	              "last" -> revision(8) up to which there is something,
+//	              "wal" -> walMark
 //	log           revision(8) -> entry; those up to the snapshot's revision are
 //	              leftovers of an interrupted compaction
 //	snapshot-REV  part number(8) -> part; those that meta does not name are
@@ -48,6 +55,11 @@ type BoltOptions struct {
 // Of bbolt's two meta pages a crash can spoil the one that is being written; the
 // other one is the state before. So that damage to one of them loses nothing
 // while nobody writes, Open and Close write both.
+//
+// What bbolt needs two syncs and half a dozen pages for, a write-ahead log does with one
+// sync (walformat.go): Append returns when a batch is in the log, and the applier brings
+// many batches at once to bbolt, which knows the number of the last one. Close brings
+// all and removes the log; what a crash leaves, Open brings.
 type boltEngine struct {
 	db       *bbolt.DB
 	path     string
@@ -55,8 +67,13 @@ type boltEngine struct {
 	readOnly bool
 	cluster  []byte // the stored identity
 
-	last     atomic.Uint64 // as in meta
+	last     atomic.Uint64 // as in meta, and in the log
 	snapshot atomic.Uint64
+
+	options BoltOptions
+	overlay []Entry                 // what the log has, if the engine only reads
+	applier atomic.Pointer[applier] // from the first Append on
+	metrics *walMetrics
 
 	mu     sync.Mutex
 	broken error // the medium failed: see Engine, Failure
@@ -70,7 +87,10 @@ const (
 	boltSnapshot = "snapshot"
 	boltLast     = "last"
 
+	boltWAL = "wal"
+
 	boltFormatVersion = "2"
+	boltFormatWAL     = "3" // while the log has what the file has not
 )
 
 func boltKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
@@ -101,13 +121,22 @@ func openBolt(path string, o BoltOptions) (*boltEngine, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	e := &boltEngine{path: path, log: o.Logger, readOnly: o.ReadOnly}
+	if o.LogLimit == 0 {
+		o.LogLimit = 4 << 20
+	}
+	o.LogLimit = max(o.LogLimit, 64<<10)
+	if o.ApplyAfter == 0 {
+		o.ApplyAfter = 2 * time.Second
+	}
+	e := &boltEngine{path: path, log: o.Logger, readOnly: o.ReadOnly, options: o, metrics: newWALMetrics()}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && !o.MustExist && !o.ReadOnly {
 		if err := createBolt(path, o.NoSync); err != nil {
 			return nil, fmt.Errorf("%q: %w", path, err)
 		}
 	}
 	var layout boltLayout
+	var wal walContents
+	var leftover bool
 	err := e.guard("open", func() (err error) {
 		e.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			NoSync: o.NoSync, ReadOnly: o.ReadOnly, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
@@ -116,7 +145,10 @@ func openBolt(path string, o BoltOptions) (*boltEngine, error) {
 				if err != nil {
 					return nil, err
 				}
-				if layout, err = readBoltLayout(f); err != nil {
+				if layout, err = readBoltLayout(f); err == nil {
+					wal, leftover, err = checkWAL(walPath(path), &layout)
+				}
+				if err != nil {
 					f.Close()
 					return nil, err
 				}
@@ -131,26 +163,45 @@ func openBolt(path string, o BoltOptions) (*boltEngine, error) {
 	if layout.spoiled >= 0 {
 		e.log.Warn("a page was being written when the machine stopped; the state before it holds", "file", path, "page", layout.spoiled)
 	}
+	if wal.torn != nil {
+		e.log.Warn("a record was being written when the machine stopped; nobody was told that it is there",
+			"file", walPath(path), "record", wal.torn.sequence, "offset", wal.torn.at)
+	}
 	e.last.Store(layout.last)
+	if n := len(wal.entries); n > 0 {
+		e.last.Store(wal.entries[n-1].Revision)
+	}
 	e.snapshot.Store(layout.snapshot)
 	e.cluster = layout.meta[boltCluster]
 	if o.ReadOnly {
+		e.overlay = wal.entries
 		return e, nil
 	}
-	if err := e.prepare(layout); err != nil {
+	err = e.prepare(layout, wal)
+	if err == nil && leftover {
+		err = e.wrap(os.Remove(walPath(path)))
+	}
+	if err != nil {
 		return nil, errors.Join(err, e.db.Close())
 	}
 	return e, nil
 }
 
-// prepare removes leftovers, brings an older format up to date, and writes both
-// meta pages.
-func (e *boltEngine) prepare(l boltLayout) error {
+// prepare removes leftovers, brings an older format up to date, adds what is in the
+// log, and writes both meta pages.
+func (e *boltEngine) prepare(l boltLayout, wal walContents) error {
 	if err := e.update("open", func(tx *bbolt.Tx) error {
 		for _, rev := range l.leftovers {
 			if err := tx.DeleteBucket(snapshotBucket(rev)); err != nil {
 				return err
 			}
+		}
+		if l.wal.open {
+			e.log.Info("the write-ahead log is read", "file", walPath(e.path), "records", wal.records, "entries", len(wal.entries))
+			if err := e.putEntries(tx, wal.entries); err != nil {
+				return err
+			}
+			return e.putWAL(tx, walMark{id: l.wal.id, applied: wal.sequence})
 		}
 		if l.format == boltFormatVersion {
 			return nil
@@ -199,28 +250,33 @@ func (e *boltEngine) wrap(err error) error {
 // update runs one transaction of bbolt. After one that failed in writing no
 // other one begins: what the system has lost of it, it does not tell again.
 func (e *boltEngine) update(what string, fn func(*bbolt.Tx) error) error {
-	if e.readOnly {
-		return e.wrap(errors.New("it is open for reading only"))
-	}
-	e.mu.Lock()
-	err := e.broken
-	e.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("it has failed before: %w", err)
+	if err := e.usable(); err != nil {
+		return err
 	}
 	var mine error
-	err = e.guard(what, func() error {
+	err := e.guard(what, func() error {
 		return e.db.Update(func(tx *bbolt.Tx) error {
 			mine = fn(tx)
 			return mine
 		})
 	})
 	if err != nil && mine == nil {
-		e.mu.Lock()
-		e.broken = err
-		e.mu.Unlock()
+		e.fail(err)
 	}
 	return err
+}
+
+// usable returns why nothing can be written, or nil.
+func (e *boltEngine) usable() error {
+	if e.readOnly {
+		return e.wrap(errors.New("it is open for reading only"))
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.broken != nil {
+		return fmt.Errorf("it has failed before: %w", e.broken)
+	}
+	return nil
 }
 
 func putMeta(tx *bbolt.Tx, name string, value []byte) error {
@@ -253,6 +309,9 @@ func (e *boltEngine) Load(ctx context.Context, part func(uint64, []byte) error, 
 		}()
 		return fn()
 	}
+	if err := e.drain(); err != nil {
+		return err
+	}
 	snapshot := e.snapshot.Load()
 	err := e.guard("load", func() error {
 		return e.db.View(func(tx *bbolt.Tx) error {
@@ -275,29 +334,39 @@ func (e *boltEngine) Load(ctx context.Context, part func(uint64, []byte) error, 
 			})
 		})
 	})
+	for i := 0; i < len(e.overlay) && err == nil; i++ {
+		if err = ctx.Err(); err == nil {
+			err = e.wrap(entry(e.overlay[i]))
+		}
+	}
 	if theirs != nil {
 		panic(theirs)
 	}
 	return err
 }
 
+// putEntries adds entries in a transaction of bbolt.
+func (e *boltEngine) putEntries(tx *bbolt.Tx, batch []Entry) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	log := tx.Bucket([]byte(boltLog))
+	log.FillPercent = 1 // keys ascend
+	for _, en := range batch {
+		if err := log.Put(boltKey(en.Revision), en.Data); err != nil {
+			return err
+		}
+	}
+	return e.putLast(tx, batch[len(batch)-1].Revision)
+}
+
 func (e *boltEngine) Append(_ context.Context, batch []Entry) error {
 	if err := checkOrder(e.last.Load(), batch); err != nil || len(batch) == 0 {
 		return e.wrap(err)
 	}
-	last := batch[len(batch)-1].Revision
-	err := e.update("append", func(tx *bbolt.Tx) error {
-		log := tx.Bucket([]byte(boltLog))
-		log.FillPercent = 1 // keys ascend
-		for _, en := range batch {
-			if err := log.Put(boltKey(en.Revision), en.Data); err != nil {
-				return err
-			}
-		}
-		return e.putLast(tx, last)
-	})
+	err := e.appendLog(batch)
 	if err == nil {
-		e.last.Store(last)
+		e.last.Store(batch[len(batch)-1].Revision)
 	}
 	return err
 }
@@ -315,6 +384,9 @@ func (e *boltEngine) Compact(ctx context.Context, revision uint64, parts iter.Se
 		return nil
 	case revision < old || revision > e.last.Load():
 		return e.wrap(fmt.Errorf("%w: snapshot of revision %d after one of %d, where the log ends at %d", ErrOrder, revision, old, e.last.Load()))
+	}
+	if err := e.drain(); err != nil { // the snapshot is not to come before what it replaces
+		return err
 	}
 	name := snapshotBucket(revision)
 	if err := e.writeParts(ctx, name, parts); err != nil {
@@ -426,6 +498,13 @@ func (e *boltEngine) Close() error {
 	if e.readOnly {
 		return e.guard("close", e.db.Close)
 	}
-	err := e.update("close", func(*bbolt.Tx) error { return nil })
+	err := e.closeLog()
+	if err == nil {
+		err = e.update("close", func(*bbolt.Tx) error { return nil })
+	}
+	if err == nil && e.applier.Load() != nil {
+		// Both meta pages say now that it is not needed.
+		err = e.wrap(os.Remove(walPath(e.path)))
+	}
 	return errors.Join(err, e.guard("close", e.db.Close))
 }

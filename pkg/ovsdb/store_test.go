@@ -14,11 +14,13 @@ import (
 func TestMain(m *testing.M) {
 	switch dir := os.Getenv("OVSDB_TEST_DIR"); os.Getenv("OVSDB_TEST_CRASH") {
 	case "synced":
-		crashWriter(dir, 40, BoltOptions{})
+		crashWriter(dir, 40, smallLog(false), false)
+	case "closed":
+		crashWriter(dir, 40, smallLog(false), true)
 	case "unsynced":
-		crashWriter(dir, 40, BoltOptions{NoSync: true})
+		crashWriter(dir, 40, smallLog(true), false)
 	case "endless":
-		crashWriter(dir, 0, BoltOptions{})
+		crashWriter(dir, 0, smallLog(false), false)
 	}
 	if dir := os.Getenv("OVSDB_TEST_CONVERTER"); dir != "" {
 		converterMain(dir)

@@ -33,10 +33,13 @@ func newStoreMetrics(s *Store, reg prometheus.Registerer) *storeMetrics {
 	reg.MustRegister(m.append, m.batch, m.compaction, m.failures,
 		gauge("govn_store_log_bytes", "Bytes of log since the last snapshot.", func(st StoreStats) float64 { return float64(st.LogBytes) }),
 		gauge("govn_store_snapshot_bytes", "Bytes of the last snapshot.", func(st StoreStats) float64 { return float64(st.SnapshotBytes) }),
-		gauge("govn_store_file_bytes", "Bytes of the file.", func(st StoreStats) float64 { return float64(st.FileBytes) }),
+		gauge("govn_store_file_bytes", "Bytes of the file and its write-ahead log.", func(st StoreStats) float64 { return float64(st.FileBytes) }),
 		gauge("govn_store_pending_transactions", "Transactions that are not durable yet.", func(st StoreStats) float64 { return float64(st.Pending) }),
 		gauge("govn_store_revision", "Revision that is durable.", func(st StoreStats) float64 { return float64(st.Durable) }),
 	)
+	if e, ok := s.engine.(*boltEngine); ok {
+		e.register(reg)
+	}
 	return m
 }
 
@@ -47,7 +50,7 @@ type StoreStats struct {
 	// Pending is the number of transactions between them.
 	Pending uint64
 	// LogBytes is how much log there is since the last snapshot, SnapshotBytes
-	// the size of that, FileBytes the size of the engine's file, if it has one.
+	// the size of that, FileBytes the size of the engine's files, if it has any.
 	LogBytes, SnapshotBytes, FileBytes int64
 	// Rows of all databases; History is how many transactions can be replayed.
 	Rows, History int
@@ -67,8 +70,10 @@ func (s *Store) Stats() StoreStats {
 		}
 	}
 	if f, ok := s.engine.(*boltEngine); ok {
-		if info, err := os.Stat(f.path); err == nil {
-			st.FileBytes = info.Size()
+		for _, path := range []string{f.path, walPath(f.path)} {
+			if info, err := os.Stat(path); err == nil {
+				st.FileBytes += info.Size()
+			}
 		}
 	}
 	s.publish.Lock()
