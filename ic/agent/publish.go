@@ -52,7 +52,7 @@ func (p *publisher) flush(now time.Time) (next time.Time) {
 		return next
 	}
 	if s.number == p.session && p.asked != nil {
-		if due := p.askedAt.Add(max(s.lease, centreAnswer)); now.Before(due) {
+		if due := p.due(s); now.Before(due) {
 			return due
 		}
 		s.end(fmt.Errorf("%w: no answer to Publish %d", errCentre, p.number))
@@ -89,8 +89,11 @@ func (p *publisher) flush(now time.Time) (next time.Time) {
 		}
 	}
 	clear(p.dirty)
-	return p.again
+	return p.due(s)
 }
+
+// due is when an answer has to be there.
+func (p *publisher) due(s *session) time.Time { return p.askedAt.Add(max(s.lease, centreAnswer)) }
 
 // everything is what the zone has for others.
 func (p *publisher) everything() (*ic.Publish, map[item]bool) {
