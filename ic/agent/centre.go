@@ -77,7 +77,7 @@ type rowID struct{ table, uuid string }
 type session struct {
 	number uint64
 	name   string // of the zone, as it was told
-	out    chan *ic.FromZone
+	out    chan []*ic.FromZone
 	end    context.CancelCauseFunc
 	lease  time.Duration
 }
@@ -111,10 +111,10 @@ func (c *centre) identify(who identity) {
 	}
 }
 
-// send queues a message. It returns false where the queue is full.
-func (s *session) send(m *ic.FromZone) bool {
+// send queues messages. It returns false where the queue is full.
+func (s *session) send(list ...*ic.FromZone) bool {
 	select {
-	case s.out <- m:
+	case s.out <- list:
 		return true
 	default:
 		return false
@@ -257,7 +257,7 @@ func (c *centre) session(ctx context.Context, who identity) (err error) {
 	if w == nil || !validRow(w.Row) {
 		return fmt.Errorf("%w: Welcome was expected", errCentre)
 	}
-	s := &session{name: who.name, out: make(chan *ic.FromZone, 8), end: cancel,
+	s := &session{name: who.name, out: make(chan []*ic.FromZone, 8), end: cancel,
 		lease: min(max(time.Duration(w.LeaseMs)*time.Millisecond, minLease), maxLease)}
 	silence := fmt.Errorf("nothing was heard for %v", s.lease)
 	watch.Stop()
@@ -269,7 +269,8 @@ func (c *centre) session(ctx context.Context, who identity) (err error) {
 	defer talking.Wait()
 	defer cancel(nil)
 	defer c.left()
-	for whole := false; ; {
+	whole, pieces := false, &ic.Update{}
+	for {
 		m, err := call.Recv()
 		if err != nil {
 			return err
@@ -280,9 +281,16 @@ func (c *centre) session(ctx context.Context, who identity) (err error) {
 			if whole = whole || m.Update.GetWhole(); !whole {
 				return fmt.Errorf("%w: a difference before everything", errCentre)
 			}
-			if err := c.update(m.Update); err != nil {
+			if err := gather(pieces, m.Update); err != nil {
 				return err
 			}
+			if m.Update.More {
+				break
+			}
+			if err := c.update(pieces); err != nil {
+				return err
+			}
+			pieces = &ic.Update{}
 		case *ic.ToZone_Published:
 			c.mu.Lock()
 			c.published = append(c.published, m.Published)
@@ -315,17 +323,19 @@ func (s *session) talk(ctx context.Context, call caller) {
 	beat := time.NewTicker(s.lease / 3)
 	defer beat.Stop()
 	for n := uint64(1); ; {
-		var m *ic.FromZone
+		var list []*ic.FromZone
 		select {
 		case <-ctx.Done():
 			return
-		case m = <-s.out:
+		case list = <-s.out:
 		case <-beat.C:
-			m = &ic.FromZone{Msg: &ic.FromZone_Heartbeat{Heartbeat: &ic.Heartbeat{Number: n}}}
+			list = []*ic.FromZone{{Msg: &ic.FromZone_Heartbeat{Heartbeat: &ic.Heartbeat{Number: n}}}}
 			n++
 		}
-		if call.Send(m) != nil {
-			return // Recv has the reason
+		for _, m := range list {
+			if call.Send(m) != nil {
+				return // Recv has the reason
+			}
 		}
 	}
 }

@@ -2,15 +2,20 @@ package agent
 
 import (
 	"fmt"
+	"iter"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
 	"govn/proto/ic"
 )
 
-// refusedAgain is after how long what the centre refused is asked again.
-const refusedAgain = 10 * time.Second
+// Limits of messages.
+const (
+	pieceItems  = 2000  // in one; more go into several
+	maxRefusals = 10000 // that are kept
+)
 
 // publisher tells the centre what the zone has for others: everything on a new
 // stream, then what changed, one message at a time.
@@ -19,14 +24,13 @@ type publisher struct {
 	p   *program
 	log *slog.Logger
 
-	session uint64        // on which everything was told
-	number  uint64        // of the last message
-	asked   map[item]bool // what it was about; nil: it is answered
+	session uint64 // on which everything was told
+	number  uint64 // of the last message
+	asked   bool   // it has no answer yet
 	askedAt time.Time
 	since   time.Time          // of the oldest change in it
 	dirty   map[item]time.Time // since when
-	refused map[item]Refusal
-	again   time.Time // when to ask for what was refused
+	refused map[item]Refusal   // which the centre keeps, and stores when it can
 	took    func(time.Duration)
 }
 
@@ -48,41 +52,26 @@ func (p *publisher) flush(now time.Time) (next time.Time) {
 	}
 	s := p.c.current()
 	if s == nil {
-		p.asked = nil
+		p.asked = false
 		return next
 	}
-	if s.number == p.session && p.asked != nil {
+	whole := s.number != p.session
+	switch {
+	case !whole && p.asked:
 		if due := p.due(s); now.Before(due) {
 			return due
 		}
 		s.end(fmt.Errorf("%w: no answer to Publish %d", errCentre, p.number))
 		return next
-	}
-	whole := s.number != p.session
-	if !p.again.IsZero() && !now.Before(p.again) {
-		p.again = time.Time{}
-		for it := range p.refused {
-			p.mark(it, now)
-		}
-	}
-	if !whole && len(p.dirty) == 0 {
-		return p.again
-	}
-	m, asked := p.everything()
-	if !whole {
-		m, asked = p.differences()
-	}
-	m.Number, m.Whole = p.number+1, whole
-	if !s.send(&ic.FromZone{Msg: &ic.FromZone_Publish{Publish: m}}) {
-		return now.Add(100 * time.Millisecond)
+	case !whole && len(p.dirty) == 0:
+		return next
 	}
 	p.number++
-	p.session, p.asked, p.askedAt, p.since = s.number, asked, now, now
-	for it := range p.refused {
-		if !asked[it] && whole {
-			delete(p.refused, it)
-		}
+	if !s.send(p.pieces(whole)...) {
+		p.number--
+		return now.Add(100 * time.Millisecond)
 	}
+	p.session, p.asked, p.askedAt, p.since = s.number, true, now, now
 	for _, since := range p.dirty {
 		if since.Before(p.since) {
 			p.since = since
@@ -92,36 +81,53 @@ func (p *publisher) flush(now time.Time) (next time.Time) {
 	return p.due(s)
 }
 
+// pieces are the messages that tell everything, or what changed.
+func (p *publisher) pieces(whole bool) (list []*ic.FromZone) {
+	var m *ic.Publish
+	n := pieceItems
+	for it := range p.items(whole) {
+		if n == pieceItems {
+			m, n = &ic.Publish{Number: p.number, More: true}, 0
+			list = append(list, &ic.FromZone{Msg: &ic.FromZone_Publish{Publish: m}})
+		}
+		p.add(m, it)
+		n++
+	}
+	if m == nil {
+		m = &ic.Publish{Number: p.number}
+		list = append(list, &ic.FromZone{Msg: &ic.FromZone_Publish{Publish: m}})
+	}
+	m.More = false
+	list[0].GetPublish().Whole = whole
+	return list
+}
+
+// items are all that others are told of, or those that changed.
+func (p *publisher) items(whole bool) iter.Seq[item] {
+	if !whole {
+		return maps.Keys(p.dirty)
+	}
+	return func(yield func(item) bool) {
+		for name := range p.p.gateways.All() {
+			if !yield(item{kindGateway, name, ""}) {
+				return
+			}
+		}
+		for name := range p.p.icPorts.All() {
+			if !yield(item{kindICPort, name, ""}) {
+				return
+			}
+		}
+		for k := range p.p.icRoutes.All() {
+			if !yield(k.item()) {
+				return
+			}
+		}
+	}
+}
+
 // due is when an answer has to be there.
 func (p *publisher) due(s *session) time.Time { return p.askedAt.Add(max(s.lease, centreAnswer)) }
-
-// everything is what the zone has for others.
-func (p *publisher) everything() (*ic.Publish, map[item]bool) {
-	m, asked := &ic.Publish{}, make(map[item]bool)
-	for name := range p.p.gateways.All() {
-		asked[item{kindGateway, name, ""}] = true
-	}
-	for name := range p.p.icPorts.All() {
-		asked[item{kindICPort, name, ""}] = true
-	}
-	for k := range p.p.icRoutes.All() {
-		asked[k.item()] = true
-	}
-	for it := range asked {
-		p.add(m, it)
-	}
-	return m, asked
-}
-
-// differences is what changed.
-func (p *publisher) differences() (*ic.Publish, map[item]bool) {
-	m, asked := &ic.Publish{}, make(map[item]bool, len(p.dirty))
-	for it := range p.dirty {
-		asked[it] = true
-		p.add(m, it)
-	}
-	return m, asked
-}
 
 // add puts into a message what an item is now.
 func (p *publisher) add(m *ic.Publish, it item) {
@@ -160,40 +166,39 @@ func (p *publisher) add(m *ic.Publish, it item) {
 	}
 }
 
-// answered takes in what the centre stored, and what it did not.
+// answered takes in what the centre stored, and what it does not store now.
 func (p *publisher) answered(a *ic.Published, now time.Time) {
-	if p.asked == nil || a.GetNumber() != p.number {
+	if a.GetNumber() > p.number {
 		p.log.Warn("the centre answers what was not asked", "number", a.GetNumber())
 		return
 	}
+	if p.asked && a.GetNumber() == p.number {
+		p.asked = false
+		p.took(now.Sub(p.since))
+	}
 	not := make(map[item]Refusal)
 	for _, r := range a.GetRefusals() {
-		if it, ok := refusedItem(r); ok && p.asked[it] {
-			name := it.key
-			if it.kind == kindICRoute {
-				name = fmt.Sprintf("%s on %s", it.route().prefix, it.key)
-			}
-			not[it] = Refusal{Kind: kindNames[it.kind], Name: name, Reason: clip(r.GetReason()), Since: now}
+		it, ok := refusedItem(r)
+		if !ok || len(not) == maxRefusals {
+			continue
 		}
-	}
-	for it := range p.asked {
-		was, had := p.refused[it]
-		is, has := not[it]
-		switch {
-		case has && had && was.Reason == is.Reason:
-		case has:
-			p.refused[it] = is
+		is := Refusal{Kind: kindNames[it.kind], Name: clip(it.key), Reason: clip(r.GetReason()), Since: now}
+		if it.kind == kindICRoute {
+			is.Name = clip(it.route().prefix + " on " + it.key)
+		}
+		if was, had := p.refused[it]; had && was.Reason == is.Reason {
+			is.Since = was.Since
+		} else {
 			p.log.Warn("the centre refuses something", "kind", is.Kind, "name", is.Name, "reason", is.Reason)
-		case had:
-			delete(p.refused, it)
-			p.log.Info("the centre takes what it refused", "kind", was.Kind, "name", was.Name)
+		}
+		not[it] = is
+	}
+	for it, was := range p.refused {
+		if _, still := not[it]; !still {
+			p.log.Info("the centre no longer refuses something", "kind", was.Kind, "name", was.Name)
 		}
 	}
-	if len(p.refused) > 0 {
-		p.again = now.Add(refusedAgain)
-	}
-	p.asked = nil
-	p.took(now.Sub(p.since))
+	p.refused = not
 }
 
 // refusedItem is what a refusal is about.
@@ -206,6 +211,8 @@ func refusedItem(r *ic.Refusal) (item, bool) {
 	case "route":
 		k := r.GetRoute()
 		return routeKey{k.GetSwitch(), k.GetTable(), k.GetPrefix(), k.GetNexthop()}.item(), true
+	case "zone":
+		return item{kindZone, r.GetName(), ""}, true
 	}
 	return item{}, false
 }

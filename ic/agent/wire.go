@@ -36,6 +36,34 @@ var (
 	errKey  = errors.New("the key is out of range")
 )
 
+// gather adds a piece of an update to those before it.
+func gather(u, piece *ic.Update) error {
+	if piece.GetWhole() && count(u) > 0 {
+		return fmt.Errorf("%w: everything in the middle of a difference", errCentre)
+	}
+	u.Whole, u.Revision = u.Whole || piece.GetWhole(), piece.GetRevision()
+	u.Zones = append(u.Zones, piece.GetZones()...)
+	u.Switches = append(u.Switches, piece.GetSwitches()...)
+	u.Gateways = append(u.Gateways, piece.GetGateways()...)
+	u.Ports = append(u.Ports, piece.GetPorts()...)
+	u.Routes = append(u.Routes, piece.GetRoutes()...)
+	u.GoneZones = append(u.GoneZones, piece.GetGoneZones()...)
+	u.GoneSwitches = append(u.GoneSwitches, piece.GetGoneSwitches()...)
+	u.GoneGateways = append(u.GoneGateways, piece.GetGoneGateways()...)
+	u.GonePorts = append(u.GonePorts, piece.GetGonePorts()...)
+	u.GoneRoutes = append(u.GoneRoutes, piece.GetGoneRoutes()...)
+	if n := count(u); n > 2*maxCentreRows {
+		return fmt.Errorf("%w: an update of %d rows", errCentre, n)
+	}
+	return nil
+}
+
+// count is how many rows an update is about.
+func count(u *ic.Update) int {
+	return len(u.Zones) + len(u.Switches) + len(u.Gateways) + len(u.Ports) + len(u.Routes) +
+		len(u.GoneZones) + len(u.GoneSwitches) + len(u.GoneGateways) + len(u.GonePorts) + len(u.GoneRoutes)
+}
+
 // read has set called for the rows of an update, and takes away those that are
 // gone. A row that cannot be used is as one that is not there, and logged.
 func (c *centre) read(u *ic.Update, rows map[rowID]row, set func(rowID, row)) {
