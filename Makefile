@@ -13,7 +13,7 @@ GO_TOOLS := \
 
 export PATH := $(TOOLS):$(PATH)
 
-.PHONY: help deps build generate lint check test test-all unit random e2e bench bench-full bench-changes bench-ovsdb bench-failover demo compose-tour e2e-compose clean
+.PHONY: help deps build generate lint check test test-all unit random e2e bench bench-full bench-changes bench-ovsdb bench-failover bench-ic demo compose-tour e2e-compose clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -76,6 +76,10 @@ bench-failover: deps ## gateway failover beside stock OVN, 20 of each kind, and 
 	mkdir -p out
 	$(GO) run ./test/bench bfd -out out/benchmarks.md
 	$(GO) run ./test/bench failover -out out/benchmarks.md -n 20
+
+bench-ic: deps ## a route from one zone to the other beside stock ovn-ic, to out/benchmarks.md (root, two minutes)
+	mkdir -p out
+	$(GO) run ./test/bench ic -out out/benchmarks.md
 
 demo: build ## two simulated hypervisors, a ping, and its way (needs nothing but Go)
 	@bin/govn sim run $(LAB) --pcap out

@@ -68,6 +68,18 @@
 // counts the processor time of an ovs-vswitchd that has tunnels with BFD to that
 // many endpoints, with the timers of OVN, those of govn, and fast ones.
 //
+// # The interconnection
+//
+//	go run ./test/bench ic -n 200 -stock-n 20
+//
+// links two zones, each a northd and a gateway on the dummy datapath: stock OVN
+// joined by ovn-ic and two ovsdb-servers; govn joined by its agents to "govn ic
+// server", over the two databases ("ovsdb") and over the service for zones of govn
+// ("fabric"). A static route is inserted in one zone, and deleted when the other has
+// it in its flows, one after the other. Time counts from the first byte of the
+// transaction to the update of a monitor of the other northbound database, and to
+// the event of the other gateway's Open vSwitch that tells of the flow.
+//
 // # The store
 //
 //	go run ./test/bench ovsdb -db FILE
