@@ -114,6 +114,7 @@ func newHolders(e *incr.Engine, name string) *holders {
 }
 
 func (h *holders) set(row string, old, now []string) {
+	old, now = differing(old, now)
 	had := make(map[string]bool, len(old))
 	for _, el := range old {
 		had[el] = true

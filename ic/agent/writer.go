@@ -244,13 +244,16 @@ func (w *writer) sawRoute(r *nbRoute) {
 
 // sawRouter marks the learned routes that a router got.
 func (w *writer) sawRouter(was, is *nbRouter) {
-	had := make(map[string]bool)
+	var before []string
 	if was != nil {
-		for _, u := range was.StaticRoutes {
-			had[u] = true
-		}
+		before = was.StaticRoutes
 	}
-	for _, u := range is.StaticRoutes {
+	gone, come := differing(before, is.StaticRoutes)
+	had := make(map[string]bool, len(gone))
+	for _, u := range gone {
+		had[u] = true
+	}
+	for _, u := range come {
 		if r := w.in.route.rows[u]; r != nil && !had[u] {
 			w.sawRoute(r)
 		}
