@@ -33,11 +33,12 @@ func (a *agent) commands(handle func(name, usage string, min, max int, fn Comman
 					return "", fmt.Errorf("there is no transit switch %q", rest[0])
 				}
 			}
+			s.Problems = s.findProblems()
 			return control.String(format, of(s))
 		})
 	}
 	answer("ic/status", func(s *Status) control.Answer { return s })
-	answer("ic/conflicts", func(s *Status) control.Answer { return s.Conflicts() })
+	answer("ic/conflicts", func(s *Status) control.Answer { return s.conflicts() })
 	handle("connection-status", "", 0, 0, func(context.Context, []string) (string, error) {
 		for _, r := range a.replicas {
 			if !r.snapshot().Connected {
@@ -51,8 +52,8 @@ func (a *agent) commands(handle func(name, usage string, min, max int, fn Comman
 	})
 }
 
-// Conflicts are the conflicts of all links.
-func (s *Status) Conflicts() Conflicts {
+// conflicts are the conflicts of all links.
+func (s *Status) conflicts() Conflicts {
 	list := Conflicts{}
 	for _, l := range s.Links {
 		for _, c := range l.Conflicts {
@@ -126,13 +127,18 @@ func (s *Status) WriteText(w io.Writer) error {
 		}
 		connection(d.Name, d.Remote, d.Connected, d.Since, more)
 	}
-	for _, r := range s.Refusals {
-		fmt.Fprintf(&b, "  refused: %s %q: %s\n", r.Kind, r.Name, r.Reason)
-	}
 	for i := range s.Links {
 		if err := s.Links[i].writeText(&b); err != nil {
 			return err
 		}
+	}
+	if len(s.Problems) > 0 {
+		fmt.Fprintf(&b, "\n%s:\n", counted(len(s.Problems), "problem"))
+		for _, p := range s.Problems {
+			fmt.Fprintf(&b, "  %s\n", p)
+		}
+	} else {
+		b.WriteString("\nno problems\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -143,7 +149,7 @@ func (l *Link) writeText(b *strings.Builder) error {
 	if l.Key != 0 {
 		key = fmt.Sprintf("key %d (%#x)", l.Key, l.Key)
 	}
-	fmt.Fprintf(b, "\n%s  %s\n", l.Switch, key)
+	fmt.Fprintf(b, "\n%s  %s  %s\n", l.Switch, key, l.summary())
 	t := tabwriter.NewWriter(b, 0, 8, 2, ' ', 0)
 	head := func(n int, first, columns string) {
 		if n > 0 {
@@ -184,7 +190,7 @@ func (l *Link) writeText(b *strings.Builder) error {
 		for _, r := range list {
 			status := used
 			if r.Status != Used {
-				status = r.Status.Text(r.Detail)
+				status = r.Status.text(used, r.Detail)
 			}
 			if r.Tag != "" {
 				status += "  tag " + r.Tag
@@ -200,7 +206,9 @@ func (l *Link) writeText(b *strings.Builder) error {
 		return err
 	}
 	for _, c := range l.Conflicts {
-		fmt.Fprintf(b, "  conflict: router %q: %s\n", c.Router, c)
+		if c.Kind != "same" { // that is a problem
+			fmt.Fprintf(b, "  overlap: router %q: %s\n", c.Router, c)
+		}
 	}
 	return nil
 }

@@ -57,47 +57,54 @@ func (r *Reason) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is no reason of a route", text)
 }
 
-// Text is the reason for people; detail is the option or zone that it is about.
-func (r Reason) Text(detail string) string {
+// text is the reason for people: what it is if it is used, else "not WHAT" and why. detail is
+// the option or zone that it is about.
+func (r Reason) text(what, detail string) string {
+	if r == Used {
+		return what
+	}
+	return "not " + what + ": " + r.why(detail)
+}
+
+// why is the reason by itself.
+func (r Reason) why(detail string) string {
 	switch r {
-	case Used:
-		return "used"
 	case Off:
-		return "not used: " + detail + " is not true"
+		return detail + " is not true"
 	case Malformed:
-		return "not used: prefix or next hop cannot be read"
+		return "prefix or next hop cannot be read"
 	case DefaultRoute:
-		return "not used: a default route, and " + detail + " is not true"
+		return "a default route, and " + detail + " is not true"
 	case LinkLocal:
-		return "not used: link-local"
+		return "link-local"
 	case LoadBalancer:
-		return "not used: of a load balancer, and " + detail + " is not true"
+		return "of a load balancer, and " + detail + " is not true"
 	case Denied:
-		return "not used: denied by " + detail
+		return "denied by " + detail
 	case Filtered:
-		return "not used: not in " + detail
+		return "not in " + detail
 	case Strict:
-		return "not used: strict mode, and there is no " + detail
+		return "strict mode, and there is no " + detail
 	case Tagged:
-		return "not used: its tag is ic-route-filter-tag " + detail
+		return "its tag is ic-route-filter-tag " + detail
 	case WrongTable:
-		return "not used: the port's route table is " + fmt.Sprintf("%q", detail)
+		return "the port's route table is " + fmt.Sprintf("%q", detail)
 	case Loop:
-		return "not used: the next hop is " + detail + " itself"
+		return "the next hop is " + detail + " itself"
 	case Unreachable:
-		return "not used: the next hop is in no network of the port"
+		return "the next hop is in no network of the port"
 	case OwnRoute:
-		return "not used: the router has a static route for it"
+		return "the router has a static route for it"
 	case OwnNetwork:
-		return "not used: it is a network of the router"
+		return "it is a network of the router"
 	case Contested:
-		return "not used: CONFLICT, zone " + detail + " was first"
+		return "CONFLICT, zone " + detail + " was first"
 	case NoNextHop:
-		return "not used: the port has no address of that family"
+		return "the port has no address of that family"
 	case Refused:
-		return "not used: refused: " + detail
+		return "refused: " + detail
 	case NoPort:
-		return "not used: no router here is on the transit switch"
+		return "no router here is on the transit switch"
 	}
 	return r.String()
 }

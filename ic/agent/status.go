@@ -12,6 +12,8 @@ type Status struct {
 	Databases []Database `json:"databases"`
 	Links     []Link     `json:"links"`
 	Refusals  []Refusal  `json:"refusals,omitempty"`
+	// Problems are what is not as it should be, a line each.
+	Problems []string `json:"problems,omitempty"`
 }
 
 // Centre is the connection to the interconnection's service.

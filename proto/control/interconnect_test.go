@@ -1,0 +1,93 @@
+package control
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// joined is an interconnection with something of everything.
+func joined() *Interconnection {
+	return &Interconnection{
+		Centre: "00112233445566778899aabbccddeeff",
+		Zones: []ICZone{
+			{Name: "east", Row: "r1", ID: "0123456789abcdef0123456789abcdef", Owner: "certificate east", Alive: true, Gateways: 1, Ports: 2, Routes: 3},
+			{Name: "north", Row: "r2", Owner: "192.0.2.7", Alive: true, Refused: 1},
+			{Name: "south", Row: "r3", ExpiresMS: 7512, Ports: 1},
+			{Name: "west", Row: "r4", ID: "ffffffffffffffffffffffffffffffff"},
+		},
+		Switches: []ICSwitch{{Name: "ts1", Key: 0xff0002, Allowed: []string{"east", "south"}, Joined: []string{"east"}}, {Name: "ts2", Joined: []string{}}},
+		Conflicts: []ICConflict{
+			{Switch: "ts1", Prefix: "10.0.0.0/24", Zone: "east", OtherPrefix: "10.0.0.0/24", OtherZone: "south", Kind: "same"},
+			{Switch: "ts1", Table: "blue", Prefix: "10.1.1.0/24", Zone: "south", OtherPrefix: "10.1.0.0/16", OtherZone: "east", Kind: "within"},
+		},
+	}
+}
+
+func TestInterconnectionText(t *testing.T) {
+	const want = `centre 00112233445566778899aabbccddeeff: 4 zones, 2 transit switches
+
+ZONE   STATE              GATEWAYS  PORTS  ROUTES  REFUSED  OWNER             ID
+east   alive              1         2      3       0        certificate east  0123456789abcdef0123456789abcdef
+north  alive              0         0      0       1        192.0.2.7         -
+south  SILENT, 7.5s left  0         1      0       0        -                 -
+west   GONE               0         0      0       0        -                 ffffffffffffffffffffffffffffffff
+
+SWITCH  KEY                  MAY JOIN     HAVE A PORT
+ts1     16711682 (0xff0002)  east, south  east
+ts2     -                    all          -
+
+ts1: overlap in route table "blue": 10.1.1.0/24 of south is within 10.1.0.0/16 of east: both are used
+
+5 problems:
+  zone "north": 1 write refused since the centre began
+  zone "south" says nothing; its routes go in 7.5s
+  zone "west" is gone, and its routes with it
+  ts2: the switch has no key yet
+  ts1: conflict: 10.0.0.0/24 of east is used, that of south is not
+`
+	s := joined()
+	s.FindProblems()
+	got, err := String(Text, s)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	s.Zones, s.Switches, s.Conflicts = s.Zones[:1], nil, nil
+	s.FindProblems()
+	if got, err := String(Text, s); err != nil || !strings.HasSuffix(got, "\n\nno problems\n") {
+		t.Errorf("%v\n%s", err, got)
+	}
+}
+
+func TestConflictsText(t *testing.T) {
+	const want = `SWITCH  TABLE  KIND    CONFLICT
+ts1     -      same    10.0.0.0/24 of east is used, that of south is not
+ts1     blue   within  10.1.1.0/24 of south is within 10.1.0.0/16 of east: both are used
+`
+	got, err := String(Text, ICConflicts(joined().Conflicts))
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if got, err := String(Text, ICConflicts(nil)); err != nil || got != "no conflicts\n" {
+		t.Errorf("%v %q", err, got)
+	}
+}
+
+// What is printed as JSON reads back.
+func TestInterconnectionJSON(t *testing.T) {
+	s := joined()
+	s.FindProblems()
+	text, err := String(JSON, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Interconnection
+	if err := json.Unmarshal([]byte(text), &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(s, &back); diff != "" {
+		t.Error(diff)
+	}
+}
