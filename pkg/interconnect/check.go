@@ -36,6 +36,25 @@ func checkName(s string) *logical.Error {
 	return nil
 }
 
+// Zones are zones that may join a transit switch: names or ids, with commas or
+// blanks between.
+var Zones = northbound.NewType("names or ids of zones, with commas between", func(s string) *logical.Error {
+	for i, r := range s {
+		if r != ',' && !unicode.IsSpace(r) && !unicode.IsPrint(r) {
+			return &logical.Error{Pos: i, End: i + utf8.RuneLen(r), Msg: "a character that cannot be printed", Text: s}
+		}
+	}
+	if len(ZoneList(s)) == 0 {
+		return &logical.Error{End: len(s), Msg: "no zone is named: nobody may join", Text: s}
+	}
+	return nil
+})
+
+// ZoneList are the zones that a list names.
+func ZoneList(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
+}
+
 // place is a column of a table.
 type place struct{ table, column string }
 

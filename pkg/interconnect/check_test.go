@@ -79,6 +79,9 @@ func TestCheckKeys(t *testing.T) {
 		{"IC_NB_Global", "options", "vxlan_mode", "on", false, "on\n^^ not true or false"},
 		{"IC_NB_Global", "options", "vxlanmode", "true", true, "vxlanmode\n^^^^^^^^^ no such key"},
 		{"IC_NB_Global", "external_ids", "mine", "x", false, ""},
+		{"Transit_Switch", "other_config", "zones", "east, west", false, ""},
+		{"Transit_Switch", "other_config", "zones", " ,", false, " ,\n^^ no zone is named"},
+		{"Transit_Switch", "other_config", "zones", "a,\x01", false, "a,\x01\n  ^ a character"},
 		{"Transit_Switch", "other_config", "mine", "x", true, "mine\n^^^^ no such key"},
 	} {
 		faults := CheckNorthbound(tt.table, row{column: tt.column, pairs: [][2]string{{tt.key, tt.value}}})

@@ -27,6 +27,9 @@ var closed = map[place]bool{
 }
 
 var keys = []northbound.Key{
+	// Who may join, as govn's server has it.
+	{Table: "IC_NB_Global", Column: "options", Name: "govn-strict", Type: northbound.Bool, Own: true},
+	{Table: "Transit_Switch", Column: "other_config", Name: "zones", Type: Zones, Own: true},
 	// Of versions of OVN after 23.03.
 	{Table: "IC_NB_Global", Column: "options", Name: "vxlan_mode", Type: northbound.Bool},
 	{Table: "IC_NB_Global", Column: "options", Name: "ic_probe_interval", Type: northbound.Uint32},
