@@ -46,10 +46,10 @@ func TestLimits(t *testing.T) {
 		return l, got
 	}
 	l, err := read("--config", file, "--ovsdb-max-monitors", "7", "--ovsdb-max-depth", "20", "--ovsdb-max-backlog", "16K",
-		"--ovsdb-max-outstanding", "3", "--ovsdb-max-locks", "4", "--ovsdb-max-operations", "9", "--ovsdb-max-connections", "2", "--ovsdb-handshake-timeout", "3s")
+		"--ovsdb-max-outstanding", "3", "--ovsdb-max-locks", "4", "--ovsdb-max-operations", "9", "--ovsdb-max-work", "8", "--ovsdb-max-connections", "2", "--ovsdb-handshake-timeout", "3s")
 	want := ovsdb.Limits{
 		MaxMessage: 32 << 20, MaxDepth: 20, MaxBacklog: 16 << 10, MaxBuffers: 2 << 30, MaxOutstanding: 3, MaxMonitors: 7, MaxLocks: 4,
-		MaxOperations: 9, MaxRows: -1, MaxConnections: 2, HandshakeTimeout: 3 * time.Second, MessageTimeout: 30 * time.Second,
+		MaxOperations: 9, MaxRows: -1, MaxWork: 8, MaxConnections: 2, HandshakeTimeout: 3 * time.Second, MessageTimeout: 30 * time.Second,
 	}
 	if err != nil || l != want {
 		t.Errorf("%+v, %v", l, err)

@@ -1,10 +1,13 @@
 package ovsdb
 
 import (
+	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"runtime"
 	"strings"
@@ -13,6 +16,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"govn/pkg/certs"
+	"govn/pkg/certs/certstest"
 )
 
 // limited is a server with its metrics.
@@ -358,4 +364,53 @@ func TestErrLimit(t *testing.T) {
 	if l.MaxMonitors != Unlimited || l.MaxMessage > 1<<30 || l.MaxDepth > 10_000 || l.MaxLocks != 1000 {
 		t.Errorf("%+v", l)
 	}
+}
+
+// TestHandshakeLimit: who connects and never shakes hands, or stops in the middle,
+// is cut off in time, by every remote with TLS, and others come in meanwhile.
+func TestHandshakeLimit(t *testing.T) {
+	ca := certstest.NewAuthority(t, "ca")
+	s := openTest(t, NewMemoryEngine(), testSchema(t))
+	srv := NewServer(s, ServerOptions{Limits: Limits{HandshakeTimeout: time.Second, MaxConnections: 20}})
+	rs, err := srv.OpenRemotes(RemotesOptions{Remotes: []string{"pssl:0:127.0.0.1"}, Keys: ca.Issue("server")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { rs.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	l := &limited{t: t, registry: prometheus.NewRegistry()}
+	l.registry.MustRegister(srv.LimitMetrics("Test"), srv.RemoteMetrics("Test"))
+	address := rs.list()[0].listener.Addr().String()
+	var silent []net.Conn
+	for i := range 6 {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if i%2 == 0 { // the head of a record that does not come
+			conn.Write([]byte{22, 3, 1, 2, 0, 1})
+		}
+		silent = append(silent, conn)
+	}
+	config, err := certs.NewLoader(ca.Issue("client"), slog.New(slog.DiscardHandler)).ClientConfig(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := tls.Dial("tcp", address, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer good.Close()
+	c := newClient(t, good)
+	c.result("echo", `[]`)
+	for _, conn := range silent {
+		closed(t, conn)
+	}
+	eventually(t, "the count of late handshakes", func() bool { return l.exceededCount("handshake") == 6 })
+	eventually(t, "one connection left", func() bool { return l.metric("sessions", "") == 1 })
+	c.result("echo", `[]`)
 }
