@@ -1,7 +1,11 @@
 package ovsdb
 
 import (
+	"fmt"
+	"maps"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -170,5 +174,35 @@ func TestReferencesLikeStock(t *testing.T) {
 				b.transact(`{"op":"select","table":"` + table + `","where":[]}`)
 			}
 		})
+	}
+}
+
+// TestDefaultsLikeStock: an insert that leaves a column to a default which breaks
+// the column's constraints is refused at once, and so before its rights are looked
+// at; a row of a wait is not.
+func TestDefaultsLikeStock(t *testing.T) {
+	tables := map[string]string{
+		"Enum": `{"key":{"type":"string","enum":["set",["a","b"]]}}`, "Range": `{"key":{"type":"integer","minInteger":5,"maxInteger":9}}`,
+		"Length": `{"key":{"type":"string","minLength":2}}`, "Real": `{"key":{"type":"real","minReal":0.5}}`, "Plain": `{"key":"string","min":1,"max":3}`,
+		"Some": `{"key":{"type":"string","enum":["set",["x"]]},"min":1,"max":3}`, "Strong": `{"key":{"type":"uuid","refTable":"Enum"}}`,
+		"Weak": `{"key":{"type":"uuid","refTable":"Enum","refType":"weak"}}`, "None": `{"key":{"type":"string","enum":["set",["x"]]},"min":0,"max":3}`,
+		"Keys": `{"key":{"type":"string","enum":["set",["k"]]},"value":"integer","min":1,"max":2}`, "Values": `{"key":"string","value":{"type":"integer","minInteger":3},"min":1,"max":2}`,
+	}
+	good := map[string]string{"Enum": `"a"`, "Range": `5`, "Length": `"xx"`, "Real": `0.5`, "Some": `"x"`, "Keys": `["map",[["k",0]]]`, "Values": `["map",[["",3]]]`}
+	var schema []string
+	names := slices.Sorted(maps.Keys(tables))
+	for _, name := range names {
+		schema = append(schema, fmt.Sprintf(`%q:{"isRoot":true,"columns":{"c":{"type":%s},"n":{"type":"string"}}}`, name, tables[name]))
+	}
+	b := newBeside(t, `{"name":"Test","version":"1.0.0","tables":{`+strings.Join(schema, ",")+`}}`)
+	for _, name := range names {
+		b.transact(fmt.Sprintf(`{"op":"insert","table":%q,"row":{}}`, name))
+		b.transact(fmt.Sprintf(`{"op":"insert","table":%q,"row":{"n":"x"}},{"op":"comment","comment":"x"}`, name))
+		b.transact(fmt.Sprintf(`{"op":"insert","table":%q,"row":{"nosuch":1}}`, name))
+		if v, ok := good[name]; ok {
+			b.transact(fmt.Sprintf(`{"op":"insert","table":%q,"row":{"c":%s}}`, name, v))
+		}
+		b.transact(fmt.Sprintf(`{"op":"wait","timeout":0,"table":%q,"where":[],"columns":["c","n"],"until":"!=","rows":[{"n":"x"}]}`, name))
+		b.transact(fmt.Sprintf(`{"op":"select","table":%q,"where":[],"columns":["n"]}`, name))
 	}
 }

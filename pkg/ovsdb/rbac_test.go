@@ -134,7 +134,49 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-var syntaxMember = regexp.MustCompile(`,"syntax":"([^"\\]|\\.)*"`)
+// TestRightsToConvert: which of several reasons a server gives not to convert a
+// database, by clients that may not. A client that may only read does convert
+// it in ovsdb-server.
+func TestRightsToConvert(t *testing.T) {
+	t.Parallel()
+	var results [2][]string
+	var ours *client // that may only read
+	for i, s := range [2]*served{ourSouthbound(t), stockSouthbound(t)} {
+		s.withRoles()
+		role, reader, both := "ptcp:0:127.0.0.1", "ptcp:0:127.0.0.2", "ptcp:0:127.0.0.3"
+		s.sbctl("--inactivity-probe=0", "set-connection", "role=hypervisor", role, "role=", "read-only", reader, "role=hypervisor", "read-only", both)
+		for _, target := range []string{role, reader, both} {
+			conn, err := net.Dial("tcp", strings.Split(target, ":")[2]+":"+s.port(target))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := newClient(t, conn)
+			if i == 0 && target == reader {
+				ours = c
+			}
+			for _, params := range []string{
+				`["OVN_Southbound",{"name":"OVN_Southbound","version":"1.0.0","tables":{}}]`, `["OVN_Southbound",{"name":"Other","tables":{}}]`,
+				`["OVN_Southbound",1]`, `["OVN_Southbound"]`, `["Nosuch",{}]`, `[]`,
+			} {
+				if target == reader && strings.HasPrefix(params, `["OVN_Southbound",`) {
+					continue // below
+				}
+				m := c.call("convert", params)
+				results[i] = append(results[i], fmt.Sprintf("%s convert %s\n  %s", target, params, withoutSyntax(strings.TrimPrefix(string(m.Error), "null")+strings.TrimSuffix(string(m.Result), "null"))))
+			}
+		}
+	}
+	for i, want := range results[1] {
+		if got := results[0][i]; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	if got := ours.call("convert", `["OVN_Southbound",{"name":"OVN_Southbound","version":"1.0.0","tables":{}}]`); !strings.Contains(string(got.Error), "not allowed") {
+		t.Errorf("who may only read may convert: %s", got.Error)
+	}
+}
+
+var syntaxMember = regexp.MustCompile(`,"syntax":"([^"\\]|\\.)*"|"syntax":"([^"\\]|\\.)*",`)
 
 // withoutSyntax makes results comparable: UUIDs differ, and so may the JSON that
 // is blamed and the prose about it.

@@ -42,6 +42,7 @@ type TableSchema struct {
 	// of any table refer to this table's rows.
 	refs, referrers []*refField
 	defaults        []Value
+	unfit           []*ColumnSchema // whose defaults break their constraints
 	uuidCol         *ColumnSchema
 	verCol          *ColumnSchema
 }

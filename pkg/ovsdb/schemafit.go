@@ -166,6 +166,9 @@ func (t *TableSchema) layOut() {
 	t.defaults = make([]Value, len(t.Columns))
 	for i, c := range t.Columns {
 		c.Index, t.defaults[i] = i, c.Type.Default()
+		if c.Type.check(t.defaults[i]) != nil {
+			t.unfit = append(t.unfit, c)
+		}
 	}
 	if t.base == nil {
 		return

@@ -12,15 +12,15 @@ func (s *session) convert(r *request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	a := s.access()
+	if err := a.mayConvert(db.Schema.Name); err != nil {
+		return nil, err
+	}
 	if len(r.params) != 2 {
 		return nil, syntaxError(r.array(), "array expected")
 	}
-	a := s.access()
-	if a.readOnly {
+	if a.readOnly { // in ovsdb-server 3.1 it may
 		return nil, errorf(ErrNotAllowed, "convert operation not allowed when database server is in read only mode")
-	}
-	if err := a.mayConvert(db.Schema.Name); err != nil {
-		return nil, err
 	}
 	s.mu.Lock()
 	s.converting = true

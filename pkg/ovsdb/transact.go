@@ -338,6 +338,11 @@ func (x *executor) insert(f *fields) error {
 	if err != nil {
 		return err
 	}
+	for _, c := range t.unfit {
+		if values[c.Index] == nil {
+			return inColumn(c.Type.check(t.defaults[c.Index]), c)
+		}
+	}
 	rule, err := x.rule(t, "row insertion into")
 	if err != nil {
 		return err
