@@ -47,7 +47,8 @@ func (s *Scenario) Explain(ctx context.Context, chassis string, tr *vswitch.Trac
 	}
 	var list []Lookup
 	flatten(tr.Steps, &list)
-	source := &views.Source{Snapshot: s.Zone.Store.Snapshot(), Schemas: s.Zone.Schemas, Columns: s.Zone.Columns, Units: s.Zone.Flows.Units()}
+	z := s.ZoneOf(chassis)
+	source := &views.Source{Snapshot: z.Store.Snapshot(), Schemas: z.Schemas, Columns: z.Columns, Units: z.Flows.Units()}
 	var queries []control.Query
 	asked := map[control.Query]bool{}
 	for i := range list {

@@ -105,8 +105,13 @@ func (t *Teller) Picture() error {
 	for i := range cfg.Workloads {
 		width = max(width, len(cfg.Workloads[i].Name))
 	}
+	zone := ""
 	for i := range cfg.Chassis {
 		ch := &cfg.Chassis[i]
+		if ch.Zone != zone {
+			zone = ch.Zone
+			t.line("  ", t.paint(inkFaint, "zone "), t.paint(inkHost, zone))
+		}
 		t.line("  ", t.paint(inkHost, ch.Name), t.paint(inkFaint, "  hypervisor, tunnel endpoint "), t.paint(inkWire, ch.EncapIP.String()))
 		for j := range cfg.Workloads {
 			w := &cfg.Workloads[j]
@@ -319,14 +324,14 @@ func (t *Teller) wire(d *Node, margin string) {
 	}
 	t.line(bar)
 	t.line(bar, t.paint(inkWire, "underlay"), fmt.Sprintf("  %v:%d %s %v:%d", o.Src, o.SrcPort, t.glyph("→", "->"), o.Dst, o.DstPort))
-	vni := uint32(o.Geneve.VNI)
-	t.line(bar, t.paint(inkWire, "Geneve  "), "  ", t.paint(inkHost, o.Geneve.VNI.String()), " = ", t.paint(inkObject, fmt.Sprintf("%q", t.s.Zone.DatapathName(vni))))
+	vni, z := uint32(o.Geneve.VNI), t.s.ZoneOf(d.Where)
+	t.line(bar, t.paint(inkWire, "Geneve  "), "  ", t.paint(inkHost, o.Geneve.VNI.String()), " = ", t.paint(inkObject, fmt.Sprintf("%q", z.DatapathName(vni))))
 	for opt := range o.Geneve.All() {
 		text := fmt.Sprintf("option class %#04x type %#02x data ", opt.Class, opt.Type)
 		names := ""
 		if o.HasPorts && opt.Class == 0x0102 && opt.Type == 0x80 {
-			names = fmt.Sprintf(" = from %q (%d) to %q (%d)", t.s.Zone.PortName(vni, uint32(o.Ports.Ingress)), o.Ports.Ingress,
-				t.s.Zone.PortName(vni, uint32(o.Ports.Egress)), o.Ports.Egress)
+			names = fmt.Sprintf(" = from %q (%d) to %q (%d)", z.PortName(vni, uint32(o.Ports.Ingress)), o.Ports.Ingress,
+				z.PortName(vni, uint32(o.Ports.Egress)), o.Ports.Egress)
 		}
 		t.line(bar, t.paint(inkWire, "        "), "  ", text, t.paint(inkHost, fmt.Sprintf("%x", opt.Data)), t.paint(inkObject, names))
 	}

@@ -15,11 +15,13 @@ import (
 	"govn/sim/lab"
 )
 
-// Scenario is a lab file that is up in the simulator: the zone, the chassis with
+// Scenario is a lab file that is up in the simulator: the zones, the chassis with
 // their controllers, the workloads.
 type Scenario struct {
 	Config *lab.Config
-	Zone   *Zone
+	Zone   *Zone   // the only one, or the first
+	Zones  []*Zone // in the order of the file
+	IC     *Centre // nil: zones are not joined
 	*Network
 
 	closing sync.Once
@@ -45,16 +47,16 @@ func Start(ctx context.Context, cfg *lab.Config, o Options) (_ *Scenario, err er
 			_ = s.Close()
 		}
 	}()
-	if s.Zone, err = StartZone(ZoneOptions{Dir: s.Dir(), Logger: o.Logger}); err != nil {
-		return nil, err
-	}
-	if err := s.Zone.Build(ctx, &cfg.Topology); err != nil {
+	if err := s.startZones(ctx, o.Logger); err != nil {
 		return nil, err
 	}
 	if err := s.startChassis(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.startStations(ctx, o.Deaf); err != nil {
+		return nil, err
+	}
+	if err := s.interconnect(ctx, o.Logger); err != nil {
 		return nil, err
 	}
 	return s, s.Ready(ctx)
@@ -64,8 +66,11 @@ func Start(ctx context.Context, cfg *lab.Config, o Options) (_ *Scenario, err er
 func (s *Scenario) Close() error {
 	s.closing.Do(func() {
 		s.closed = s.Network.Close()
-		if s.Zone != nil {
-			s.closed = errors.Join(s.closed, s.Zone.Close())
+		if s.IC != nil {
+			s.closed = errors.Join(s.closed, s.IC.Close())
+		}
+		for _, z := range s.Zones {
+			s.closed = errors.Join(s.closed, z.Close())
 		}
 	})
 	return s.closed
@@ -77,7 +82,7 @@ func (s *Scenario) startChassis(ctx context.Context) error {
 	for i := range s.Config.Chassis {
 		ch := &s.Config.Chassis[i]
 		g.Go(func() error {
-			o := ChassisOptions{Name: ch.Name, EncapIP: ch.EncapIP, Remote: s.Zone.Remote, ExternalIDs: ch.ExternalIDs, Bridges: ch.Bridges()}
+			o := ChassisOptions{Name: ch.Name, EncapIP: ch.EncapIP, Remote: s.ZoneNamed(ch.Zone).Remote, ExternalIDs: ch.ExternalIDs, Bridges: ch.Bridges()}
 			if s.Config.OnWire(ch) {
 				o.Bridges, o.Uplink = append(o.Bridges, lab.PhysBridge), lab.PhysBridge
 			}
@@ -113,21 +118,34 @@ func (s *Scenario) startStations(ctx context.Context, deaf bool) error {
 // Ready waits until the ports of all workloads that the topology knows are up,
 // and every chassis has installed what there is.
 func (s *Scenario) Ready(ctx context.Context) error {
-	known := map[string]bool{}
-	lsp := &s.Zone.Columns.LSP
-	for row := range s.Zone.Store.Snapshot().Rows(lsp.Table) {
-		known[row.Str(lsp.Name)] = row.Str(lsp.Type) != "localport" // which is never up
-	}
-	var ports []string
-	for i := range s.Config.Workloads {
-		if w := &s.Config.Workloads[i]; known[w.Port] && w.Bridge == "br-int" {
-			ports = append(ports, w.Port)
+	for _, z := range s.Zones {
+		known := map[string]bool{}
+		lsp := &z.Columns.LSP
+		for row := range z.Store.Snapshot().Rows(lsp.Table) {
+			known[row.Str(lsp.Name)] = row.Str(lsp.Type) != "localport" // which is never up
+		}
+		var ports []string
+		for _, w := range s.Config.WorkloadsOf(z.Name) {
+			if known[w.Port] && w.Bridge == "br-int" {
+				ports = append(ports, w.Port)
+			}
+		}
+		if err := z.Up(ctx, ports...); err != nil {
+			return z.wrap(err)
 		}
 	}
-	if err := s.Zone.Up(ctx, ports...); err != nil {
-		return err
+	return s.Settle(ctx)
+}
+
+// Settle waits until every chassis of every zone has installed what was committed:
+// see [Zone.Settle].
+func (s *Scenario) Settle(ctx context.Context) error {
+	for _, z := range s.Zones {
+		if err := z.Settle(ctx); err != nil {
+			return z.wrap(err)
+		}
 	}
-	return s.Zone.Settle(ctx)
+	return nil
 }
 
 // Build writes a topology to the northbound database.

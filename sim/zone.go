@@ -27,6 +27,8 @@ import (
 // Zone is a northd in this process: its databases on unix sockets, its compiler,
 // its service for chassis. What it does is what "govn northd" does.
 type Zone struct {
+	// Name is that of the zone in a lab with several; "" elsewhere.
+	Name string
 	// Store, Schemas, Columns, Registry, Fabric: the parts, to look at and to
 	// write to.
 	Store    *ovsdb.Store
@@ -52,6 +54,8 @@ type Zone struct {
 
 // ZoneOptions of StartZone.
 type ZoneOptions struct {
+	// Name is that of the zone. Optional.
+	Name string
 	// Dir is for sockets. Optional: a temporary one, removed by Close.
 	Dir string
 	// Logger takes the log. Optional: none.
@@ -72,7 +76,7 @@ func StartZone(o ZoneOptions) (_ *Zone, err error) {
 	if o.Workers == 0 {
 		o.Workers = 2
 	}
-	z := &Zone{turned: make(chan struct{})}
+	z := &Zone{Name: o.Name, turned: make(chan struct{})}
 	dir := o.Dir
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "zone"); err != nil {

@@ -107,11 +107,13 @@ func (f *decodeFlags) names(ctx context.Context) ([]*decode.Southbound, error) {
 		if err != nil {
 			return nil, err
 		}
-		remote := l.SB()
-		if len(f.labs)+len(f.sb) > 1 {
-			remote = cfg.Name + "=" + remote
+		for _, central := range l.Centrals() {
+			name := central.Zone().Name
+			if name == "" && len(f.labs)+len(f.sb) > 1 {
+				name = cfg.Name
+			}
+			remotes = append(remotes, name+"="+central.SB())
 		}
-		remotes = append(remotes, remote)
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()

@@ -104,7 +104,7 @@ func newLabUp(f *labFlags) *cobra.Command {
 			out := c.OutOrStdout()
 			cfg := l.Config()
 			fmt.Fprintf(out, "lab %q is up (control: %s, %.1f s)\n\n", cfg.Name, cfg.Control, time.Since(start).Seconds())
-			printZones(out, cfg)
+			printZones(out, cfg, true)
 			fmt.Fprintf(out, "\nfiles, logs and sockets: %s\n\ntry:\n", l.Dir())
 			for _, line := range l.Try(f.again() + args[0]) {
 				fmt.Fprintf(out, "  %s\n", line)
@@ -114,9 +114,9 @@ func newLabUp(f *labFlags) *cobra.Command {
 	}
 }
 
-// printZones prints the zones of a lab that is up, their chassis, and what is on
-// them.
-func printZones(out io.Writer, cfg *lab.Config) {
+// printZones prints the zones of a lab that is up, their chassis, with the kinds of
+// their datapaths where those are real, and what is on them.
+func printZones(out io.Writer, cfg *lab.Config, real bool) {
 	for _, z := range cfg.AllZones() {
 		if z.Name != "" {
 			fmt.Fprintf(out, "zone %s (control: %s", z.Name, z.Control)
@@ -126,7 +126,11 @@ func printZones(out io.Writer, cfg *lab.Config) {
 			fmt.Fprintln(out, ")")
 		}
 		for _, ch := range cfg.ChassisOf(z.Name) {
-			fmt.Fprintf(out, "  %-12s chassis, %s datapath, tunnels from %v\n", ch.Name, ch.Datapath, ch.EncapIP)
+			kind := ""
+			if real {
+				kind = string(ch.Datapath) + " datapath, "
+			}
+			fmt.Fprintf(out, "  %-12s chassis, %stunnels from %v\n", ch.Name, kind, ch.EncapIP)
 			for _, w := range cfg.WorkloadsOf(z.Name) {
 				if w.Chassis == ch.Name {
 					fmt.Fprintf(out, "    %-10s port %s  %s  %s\n", w.Name, w.Port, w.MAC, joinAny(w.IPs))

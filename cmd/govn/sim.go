@@ -59,7 +59,9 @@ elsewhere. Time between chassis is simulated, so a run is the same every time.
 
 Without --ping, the first workload with an address pings all others. COMMAND
 runs while the network is up, after the pings; OVN_NB_DB and OVN_SB_DB lead to
-its databases, OVS_RUNDIR to a folder for each chassis.`,
+its databases, OVS_RUNDIR to a folder for each chassis. Of a lab with several
+zones those are the databases of the first; OVS_RUNDIR/ZONE has nb.sock and
+sb.sock of each, and --nbctl takes ZONE:COMMANDS.`,
 		Example: `  govn sim run docs/examples/two-hypervisors.yaml
   govn sim run docs/examples/two-hypervisors.yaml --ping vm2:10.0.0.11 --trace
   govn sim run docs/examples/two-hypervisors.yaml --pcap out -- govn nbctl show`,
@@ -104,21 +106,8 @@ func (f *simFlags) run(ctx context.Context, c *cobra.Command, file string, comma
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	for _, line := range f.nbctl {
-		words, err := lab.SplitWords(line)
-		if err != nil {
-			return fmt.Errorf("--nbctl %q: %w", line, err)
-		}
-		out, err := s.Zone.Nbctl(limit, words...)
-		if err != nil {
-			return fmt.Errorf("--nbctl %q: %w", line, err)
-		}
-		fmt.Fprint(c.OutOrStdout(), out)
-	}
-	if len(f.nbctl) > 0 {
-		if err := s.Zone.Settle(limit); err != nil {
-			return err
-		}
+	if err := f.change(limit, c.OutOrStdout(), s); err != nil {
+		return err
 	}
 	if f.pcap != "" {
 		if err := s.CaptureFiles(f.pcap, cfg.Name); err != nil {
@@ -131,7 +120,11 @@ func (f *simFlags) run(ctx context.Context, c *cobra.Command, file string, comma
 		for _, ch := range s.Chassis() {
 			flows += len(ch.Flows())
 		}
-		t.Title("%s: %d hypervisors, %d workloads, %d flows, up in %.2f s", cfg.Name, len(cfg.Chassis), len(cfg.Workloads), flows, time.Since(began).Seconds())
+		zones := ""
+		if len(cfg.Zones) > 0 {
+			zones = fmt.Sprintf("%d zones, ", len(cfg.Zones))
+		}
+		t.Title("%s: %s%d hypervisors, %d workloads, %d flows, up in %.2f s", cfg.Name, zones, len(cfg.Chassis), len(cfg.Workloads), flows, time.Since(began).Seconds())
 		t.Blank()
 		if err := t.Picture(); err != nil {
 			return err
@@ -163,6 +156,32 @@ func (f *simFlags) run(ctx context.Context, c *cobra.Command, file string, comma
 	return t.Err()
 }
 
+// change runs the commands of --nbctl.
+func (f *simFlags) change(ctx context.Context, out io.Writer, s *sim.Scenario) error {
+	for _, line := range f.nbctl {
+		z, command := s.Zone, line
+		if len(s.Config.Zones) > 0 {
+			name, rest, ok := strings.Cut(line, ":")
+			if z, command = s.ZoneNamed(name), rest; !ok || z == nil {
+				return fmt.Errorf("--nbctl %q: want ZONE:COMMANDS", line)
+			}
+		}
+		words, err := lab.SplitWords(command)
+		if err != nil {
+			return fmt.Errorf("--nbctl %q: %w", line, err)
+		}
+		text, err := z.Nbctl(ctx, words...)
+		if err != nil {
+			return fmt.Errorf("--nbctl %q: %w", line, err)
+		}
+		fmt.Fprint(out, text)
+	}
+	if len(f.nbctl) == 0 {
+		return nil
+	}
+	return s.Settle(ctx)
+}
+
 // example is a change that makes the first ping fail, with a reason that the way
 // shows: port security that the workload's address does not pass.
 func (f *simFlags) example(cfg *lab.Config) string {
@@ -170,11 +189,16 @@ func (f *simFlags) example(cfg *lab.Config) string {
 		return ""
 	}
 	w := &cfg.Workloads[0]
-	p := cfg.Topology.Port(w.Port)
-	if p == nil || len(p.PortSecurity) > 0 {
-		return ""
+	name, _ := cfg.ZoneOf(w.Name)
+	for _, z := range cfg.AllZones() {
+		if p := z.Topology.Port(w.Port); z.Name == name && p != nil && len(p.PortSecurity) == 0 {
+			if name != "" {
+				name += ":"
+			}
+			return fmt.Sprintf("--nbctl '%slsp-set-port-security %s %q'", name, w.Port, w.MAC+" 192.168.0.1")
+		}
 	}
-	return fmt.Sprintf("--nbctl 'lsp-set-port-security %s %q'", w.Port, w.MAC+" 192.168.0.1")
+	return ""
 }
 
 // aPing is who pings whom.
@@ -199,6 +223,9 @@ func (f *simFlags) pings(ctx context.Context, s *sim.Scenario, t *sim.Teller) er
 		if !f.quiet {
 			t.Blank()
 			t.Title("ping %s to %s", p.from.Name, p.name)
+			if err := t.Hops(r.Journeys); err != nil {
+				return err
+			}
 			if err := t.Ways(ctx, r.Journeys); err != nil {
 				return err
 			}
@@ -272,6 +299,9 @@ func common(from, to *sim.Station) netip.Addr {
 func (f *simFlags) command(ctx context.Context, c *cobra.Command, s *sim.Scenario, argv []string) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "OVN_NB_DB="+s.Zone.NB, "OVN_SB_DB="+s.Zone.SB, "OVS_RUNDIR="+s.Dir())
+	if s.IC != nil {
+		cmd.Env = append(cmd.Env, "OVN_IC_NB_DB="+s.IC.NB, "OVN_IC_SB_DB="+s.IC.SB)
+	}
 	return attached(c, cmd)
 }
 

@@ -50,7 +50,7 @@ func newSimCapture() *cobra.Command {
 		Long: `Show the packets of a workload, or of the underlay at a hypervisor, from now on
 until interrupted, with logical names. The underlay of a hypervisor is the
 packets from or to its tunnel endpoint, and those of physical networks;
-"central" stands for the whole underlay.
+"central", or the name of a zone, stands for the whole underlay.
 
 "-w -" writes pcap for tcpdump, tshark or "govn decode"; the whole captures are
 DIR/NAME.pcap and DIR/NAME-WORKLOAD.pcap.`,
@@ -147,9 +147,20 @@ func (f *simCapture) printer(ctx context.Context, out io.Writer) (print func(dec
 			return w.WritePacket(gopacket.CaptureInfo{Timestamp: fr.Time, CaptureLength: len(fr.Data), Length: fr.Length}, fr.Data)
 		}, nothing, nil
 	}
-	names, err := decode.DialSouthbound(ctx, "", f.zone.sb())
-	if err != nil {
-		return nil, nil, err
+	var names decode.Joined
+	var open []*decode.Southbound
+	end = func() error {
+		for _, sb := range open {
+			sb.Close()
+		}
+		return nil
+	}
+	for _, zone := range f.zone.cfg.AllZones() {
+		sb, err := decode.DialSouthbound(ctx, zone.Name, f.zone.sb(zone.Name))
+		if err != nil {
+			return nil, nil, errors.Join(err, end())
+		}
+		names, open = append(names, sb), append(open, sb)
 	}
 	d := &decode.Decoder{Names: names}
 	return func(fr decode.Frame) error {
@@ -158,7 +169,7 @@ func (f *simCapture) printer(ctx context.Context, out io.Writer) (print func(dec
 			return p.Line(out)
 		}
 		return p.Text(out)
-	}, func() error { names.Close(); return nil }, nil
+	}, end, nil
 }
 
 // at tells whether a frame of the underlay is one that a hypervisor sees: from or

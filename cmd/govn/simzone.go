@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,8 +64,9 @@ func (z *simZone) open(file string) error {
 
 func (z *simZone) path(name string) string { return filepath.Join(z.dir, name) }
 
-func (z *simZone) nb() string { return "unix:" + z.path("nb.sock") }
-func (z *simZone) sb() string { return "unix:" + z.path("sb.sock") }
+// nb and sb are the databases of a zone.
+func (z *simZone) nb(zone string) string { return "unix:" + z.path(filepath.Join(zone, "nb.sock")) }
+func (z *simZone) sb(zone string) string { return "unix:" + z.path(filepath.Join(zone, "sb.sock")) }
 
 // call asks the process that holds the simulation.
 func (z *simZone) call(ctx context.Context, command string, args ...string) (string, error) {
@@ -134,15 +136,7 @@ func (z *simZone) up(c *cobra.Command, file string) error {
 	}
 	out := c.OutOrStdout()
 	fmt.Fprintf(out, "lab %q is up (control: govn, simulated, %.1f s)\n\n", z.cfg.Name, time.Since(began).Seconds())
-	for i := range z.cfg.Chassis {
-		ch := &z.cfg.Chassis[i]
-		fmt.Fprintf(out, "  %-12s chassis, tunnels from %v\n", ch.Name, ch.EncapIP)
-		for j := range z.cfg.Workloads {
-			if w := &z.cfg.Workloads[j]; w.Chassis == ch.Name {
-				fmt.Fprintf(out, "    %-10s port %s  %s  %s\n", w.Name, w.Port, w.MAC, joinAny(w.IPs))
-			}
-		}
-	}
+	printZones(out, z.cfg, false)
 	fmt.Fprintf(out, "\nfiles, logs and sockets: %s\n\ntry:\n", z.dir)
 	for _, line := range z.try(file) {
 		fmt.Fprintf(out, "  %s\n", line)
@@ -163,7 +157,10 @@ func (z *simZone) try(file string) []string {
 		lines = append(lines, fmt.Sprintf("govn sim exec %s %s ping -c 3 %v", file, list[0].Name, list[1].IPs[0].Addr()),
 			fmt.Sprintf("govn sim capture %s %s --all", file, list[0].Chassis))
 	}
-	return append(lines, "govn nbctl --db="+z.nb()+" show", "govn sim down "+file)
+	for _, zone := range z.cfg.AllZones() {
+		lines = append(lines, "govn nbctl --db="+z.nb(zone.Name)+" show")
+	}
+	return append(lines, "govn sim down "+file)
 }
 
 // hold runs the simulation until the daemon ends.
@@ -192,7 +189,12 @@ func simStatus(s *sim.Scenario, dir string, began time.Time) string {
 	fmt.Fprintf(&b, "lab %q: up since %s, control govn, simulated by process %d, files in %s\n", s.Config.Name, began.Format(time.DateTime), os.Getpid(), dir)
 	w := newTable(&b)
 	fmt.Fprintln(w, "NODE\tKIND\tSTATE\tDETAIL")
-	fmt.Fprintf(w, "central\tnorthd\tok\t%s\n", s.Zone.NB)
+	for i, zone := range s.Config.AllZones() {
+		fmt.Fprintf(w, "%s\tnorthd\tok\t%s\n", zone.Node(), s.Zones[i].NB)
+	}
+	if s.IC != nil {
+		fmt.Fprintf(w, "ic\tinterconnection\tok\t%s\n", s.IC.NB)
+	}
 	for _, c := range s.Chassis() {
 		fmt.Fprintf(w, "%s\tchassis\tok\t%d flows, tunnels from %v, %s\n", c.Name, len(c.Flows()), c.EncapIP, c.DB())
 	}
@@ -317,8 +319,9 @@ func newSimExec() *cobra.Command {
 	z := &simZone{}
 	c := &cobra.Command{
 		Use:   "exec FILE NODE PROGRAM [ARG...]",
-		Short: "Run a program on a hypervisor or \"central\", or ping from a workload",
-		Long: `Run a program on a hypervisor or "central", or ping from a workload.
+		Short: "Run a program on a hypervisor, \"central\" or a zone, or ping from a workload",
+		Long: `Run a program on a hypervisor, on "central" (of a lab with several zones: the
+name of one, or "ic"), or ping from a workload.
 
 OVN_NB_DB, OVN_SB_DB and, on a hypervisor, OVS_RUNDIR are set for the simulation.
 A workload has no operating system: what it can run is "ping [-c COUNT] ADDRESS",
@@ -342,7 +345,13 @@ func (z *simZone) exec(ctx context.Context, c *cobra.Command, node string, argv 
 	if _, err := z.call(ctx, "version"); err != nil {
 		return err
 	}
-	env := []string{"OVN_NB_DB=" + z.nb(), "OVN_SB_DB=" + z.sb(), "OVN_RUNDIR=" + z.dir}
+	env := []string{"OVN_RUNDIR=" + z.dir}
+	if zone, ok := z.cfg.ZoneOf(node); ok {
+		env = append(env, "OVN_NB_DB="+z.nb(zone), "OVN_SB_DB="+z.sb(zone))
+	}
+	if z.cfg.IC != nil {
+		env = append(env, "OVN_IC_NB_DB=unix:"+z.path("ic/icnb.sock"), "OVN_IC_SB_DB=unix:"+z.path("ic/icsb.sock"))
+	}
 	switch kind, err := z.kind(node); {
 	case err != nil:
 		return err
@@ -358,7 +367,16 @@ func (z *simZone) exec(ctx context.Context, c *cobra.Command, node string, argv 
 
 // kind tells what a node is.
 func (z *simZone) kind(node string) (string, error) {
-	names := []string{"central"}
+	var names []string
+	for _, zone := range z.cfg.AllZones() {
+		names = append(names, zone.Node())
+	}
+	if z.cfg.IC != nil {
+		names = append(names, "ic")
+	}
+	if slices.Contains(names, node) {
+		return "central", nil
+	}
 	for i := range z.cfg.Chassis {
 		if names = append(names, z.cfg.Chassis[i].Name); z.cfg.Chassis[i].Name == node {
 			return "chassis", nil
@@ -368,9 +386,6 @@ func (z *simZone) kind(node string) (string, error) {
 		if names = append(names, z.cfg.Workloads[i].Name); z.cfg.Workloads[i].Name == node {
 			return "workload", nil
 		}
-	}
-	if node == "central" {
-		return node, nil
 	}
 	return "", fmt.Errorf("%q: %w; there are %s", node, lab.ErrNoNode, strings.Join(names, ", "))
 }

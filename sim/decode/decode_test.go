@@ -135,6 +135,21 @@ func TestGeneveInGeneve(t *testing.T) {
 	}
 }
 
+// A transit switch is one network in the zones whose gateways it is between; any
+// other key of theirs has no name.
+func TestTransitSwitch(t *testing.T) {
+	east, west := zone("east", "203.0.113.1", "203.0.113.2"), zone("west", "203.0.113.1", "203.0.113.2")
+	packet := tunnel(t, "203.0.113.1", "203.0.113.2", 6081, outerHeader, ping(t, "10.9.0.1", "10.9.0.2"))
+	d := &Decoder{Names: Zones{east, west}}
+	if got := text(t, decodeBytes(d, packet)); !strings.Contains(got, "two zones have chassis with these addresses") {
+		t.Errorf("two networks with one key:\n%s", got)
+	}
+	west.Datapaths[1].Name = east.Datapaths[1].Name
+	if got := text(t, decodeBytes(d, packet)); !strings.Contains(got, `vni 0x1 = switch "eastsw0"`) || !strings.Contains(got, `inport "vm1" (1), outport "vm2" (2)`) {
+		t.Errorf("a transit switch:\n%s", got)
+	}
+}
+
 // The same VNI is another network between other endpoints.
 func TestSameVNITwice(t *testing.T) {
 	names := Zones{zone("east", "203.0.113.1", "203.0.113.2"), zone("west", "198.51.100.1", "198.51.100.2")}

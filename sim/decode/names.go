@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"maps"
 	"net/netip"
 
 	"govn/pkg/geneve"
@@ -31,6 +32,12 @@ type Zones []*Zone
 // Zones returns the list.
 func (z Zones) Zones() []*Zone { return z }
 
+// same tells whether the datapaths of two zones with the same key are one, a
+// transit switch.
+func (d *Datapath) same(o *Datapath) bool {
+	return d != nil && o != nil && d.Name == o.Name && d.Kind == o.Kind && maps.Equal(d.Ports, o.Ports)
+}
+
 // meaning is what zones say about a header between two tunnel endpoints.
 type meaning struct {
 	zone     *Zone // nil: nothing is known
@@ -49,6 +56,8 @@ func lookup(names Names, src, dst netip.Addr, vni geneve.VNI) (m meaning) {
 		from, knownSrc := z.Chassis[src]
 		to, knownDst := z.Chassis[dst]
 		switch {
+		case knownSrc && knownDst && m.zone != nil && m.datapath.same(z.Datapaths[vni]):
+			// A transit switch, between gateways that both zones know.
 		case knownSrc && knownDst && m.zone != nil:
 			return meaning{note: "two zones have chassis with these addresses, so the keys have no names"}
 		case knownSrc && knownDst:
