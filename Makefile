@@ -4,6 +4,7 @@ GO    ?= go
 TOOLS := $(CURDIR)/bin/tools
 TAGS  := e2e,long
 LAB   := docs/examples/two-hypervisors.yaml
+ZONES := docs/examples/interconnect.yaml
 
 # What generates code and what judges it.
 GO_TOOLS := \
@@ -81,8 +82,10 @@ bench-ic: deps ## a route from one zone to the other beside stock ovn-ic, to out
 	mkdir -p out
 	$(GO) run ./test/bench ic -out out/benchmarks.md
 
-demo: build ## two simulated hypervisors, a ping, and its way (needs nothing but Go)
+demo: build ## a ping between simulated hypervisors, and one between two zones, with their ways (needs nothing but Go)
 	@bin/govn sim run $(LAB) --pcap out
+	@echo
+	@bin/govn sim run $(ZONES) --hops --pcap out
 
 compose-tour: ## a tour of the lab in containers; brings it up if it is not (docker)
 	sim/lab/compose/tour --up

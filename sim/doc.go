@@ -13,6 +13,9 @@
 //	     |                                              |
 //	     +------------- other chassis <--- wire, faults, captures
 //
+// A lab file may have several zones: each is a Zone with chassis of its own, and
+// [Centre] has the interconnection's server and an agent for each.
+//
 // The controllers and northd are the real ones and talk over unix sockets as
 // they do elsewhere; stock tools can connect to the same sockets. What is
 // simulated is the switch (package vswitch), the hosts and the time that packets

@@ -14,6 +14,7 @@ import (
 
 	"govn/ic/agent"
 	"govn/ic/server"
+	"govn/nbctl/ctl"
 	"govn/nbctl/icctl"
 	"govn/pkg/ovsdb"
 	"govn/sim/lab"
@@ -88,8 +89,18 @@ func (c *Centre) Close() error {
 
 // Nbctl runs commands in ovn-ic-nbctl's syntax and returns what they print.
 func (c *Centre) Nbctl(ctx context.Context, args ...string) (string, error) {
+	return runTool(ctx, icctl.Northbound(), c.NB, args)
+}
+
+// Sbctl runs commands in ovn-ic-sbctl's syntax and returns what they print.
+func (c *Centre) Sbctl(ctx context.Context, args ...string) (string, error) {
+	return runTool(ctx, icctl.Southbound(), c.SB, args)
+}
+
+// runTool runs a command line on a database.
+func runTool(ctx context.Context, p *ctl.Program, db string, args []string) (string, error) {
 	var out, errs bytes.Buffer
-	if status := icctl.Northbound().Run(ctx, append([]string{"--db=" + c.NB}, args...), &out, &errs); status != 0 {
+	if status := p.Run(ctx, append([]string{"--db=" + db}, args...), &out, &errs); status != 0 {
 		return "", fmt.Errorf("%w: %s", ErrNbctl, bytes.TrimSpace(errs.Bytes()))
 	}
 	return out.String(), nil
@@ -189,6 +200,52 @@ func (s *Scenario) interconnect(ctx context.Context, log *slog.Logger) (err erro
 			if err := z.AwaitRoute(ctx, p); err != nil {
 				return z.wrap(err)
 			}
+		}
+	}
+	return s.gateways(ctx)
+}
+
+// gateways waits until every zone knows which chassis host the ports of routers on
+// transit switches: its own ports, and those of the others.
+func (s *Scenario) gateways(ctx context.Context) error {
+	hosted := map[string]bool{}
+	for _, z := range s.Zones {
+		if err := z.Compiled(ctx); err != nil {
+			return z.wrap(err)
+		}
+		b := &z.Columns.PortBinding
+		routers := map[string]bool{} // router ports that a gateway hosts
+		if err := z.Until(ctx, "gateways host the ports on transit switches", func() bool {
+			for row := range z.Store.Snapshot().Rows(b.Table) {
+				if row.Str(b.Type) != "chassisredirect" {
+					continue
+				}
+				if _, there := row.Ref(b.Chassis); !there {
+					return false
+				}
+				routers[row.Map(b.Options).Str("distributed-port")] = true
+			}
+			return true
+		}); err != nil {
+			return z.wrap(err)
+		}
+		for row := range z.Store.Snapshot().Rows(b.Table) {
+			if routers[row.Map(b.Options).Str("peer")] {
+				hosted[row.Str(b.LogicalPort)] = true
+			}
+		}
+	}
+	for _, z := range s.Zones {
+		b := &z.Columns.PortBinding
+		if err := z.Until(ctx, "the gateways of other zones are known", func() bool {
+			for row := range z.Store.Snapshot().Rows(b.Table) {
+				if _, there := row.Ref(b.Chassis); row.Str(b.Type) == "remote" && hosted[row.Str(b.LogicalPort)] && !there {
+					return false
+				}
+			}
+			return true
+		}); err != nil {
+			return z.wrap(err)
 		}
 	}
 	return nil

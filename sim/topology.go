@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -163,16 +162,7 @@ func (z *Zone) Build(ctx context.Context, t *lab.Topology) error {
 	if err != nil {
 		return fmt.Errorf("topology: %w", err)
 	}
-	for i, line := range t.Nbctl {
-		words, err := lab.SplitWords(line)
-		if err != nil {
-			return fmt.Errorf("topology.nbctl[%d]: %w", i, err)
-		}
-		if _, err := z.Nbctl(ctx, words...); err != nil {
-			return fmt.Errorf("topology.nbctl[%d]: %w", i, err)
-		}
-	}
-	return nil
+	return runLines(t.Nbctl, "topology.nbctl", func(args []string) error { _, err := z.Nbctl(ctx, args...); return err })
 }
 
 // ErrNbctl is wrapped by the error of an nbctl command that fails.
@@ -180,11 +170,7 @@ var ErrNbctl = errors.New("nbctl")
 
 // Nbctl runs commands in ovn-nbctl's syntax and returns what they print.
 func (z *Zone) Nbctl(ctx context.Context, args ...string) (string, error) {
-	var out, errs bytes.Buffer
-	if status := nbctl.Program().Run(ctx, append([]string{"--db=" + z.NB}, args...), &out, &errs); status != 0 {
-		return "", fmt.Errorf("%w: %s", ErrNbctl, bytes.TrimSpace(errs.Bytes()))
-	}
-	return out.String(), nil
+	return runTool(ctx, nbctl.Program(), z.NB, args)
 }
 
 func portRow(p *lab.Port) map[string]ovsdb.Value {

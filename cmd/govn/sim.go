@@ -40,6 +40,7 @@ type simFlags struct {
 	pcap    string
 	trace   bool
 	quiet   bool
+	hops    bool
 	verbose bool
 	nbctl   []string
 	timeout time.Duration
@@ -83,6 +84,7 @@ sb.sock of each, and --nbctl takes ZONE:COMMANDS.`,
 	fl.StringVar(&f.pcap, "pcap", "", "write captures to `DIR`: NAME.pcap of the underlay, NAME-WORKLOAD.pcap")
 	fl.BoolVar(&f.trace, "trace", false, "show every table, not only those that decide something")
 	fl.StringArrayVar(&f.nbctl, "nbctl", nil, "`COMMANDS` in ovn-nbctl's syntax to run before the pings; may be repeated")
+	fl.BoolVar(&f.hops, "hops", false, "show the tunnels on the packets' ways, not the tables")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "print verdicts, not the packets' ways")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log what all daemons do")
 	fl.DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait for the flows to be installed")
@@ -137,14 +139,17 @@ func (f *simFlags) run(ctx context.Context, c *cobra.Command, file string, comma
 	}
 	if f.pcap != "" && !f.quiet {
 		path := filepath.Join(f.pcap, cfg.Name+".pcap")
-		self := os.Args[0]
+		self, detail := os.Args[0], " --trace"
+		if f.hops {
+			detail = ""
+		}
 		t.Blank()
 		t.Title("next")
 		t.Blank()
 		t.Next(
 			[2]string{"the same packets, decoded", self + " decode " + path},
 			[2]string{"or by Wireshark's", "tshark -O geneve -r " + path},
-			[2]string{"every table on the way", self + " sim run " + file + " --trace"},
+			[2]string{"every table on the way", self + " sim run " + file + detail},
 		)
 		if example := f.example(cfg); example != "" {
 			t.Next([2]string{"watch who drops a packet ", self + " sim run " + file + " " + example})
@@ -226,7 +231,7 @@ func (f *simFlags) pings(ctx context.Context, s *sim.Scenario, t *sim.Teller) er
 			if err := t.Hops(r.Journeys); err != nil {
 				return err
 			}
-			if err := t.Ways(ctx, r.Journeys); err != nil {
+			if err := f.ways(ctx, t, r.Journeys); err != nil {
 				return err
 			}
 			t.Blank()
@@ -238,6 +243,14 @@ func (f *simFlags) pings(ctx context.Context, s *sim.Scenario, t *sim.Teller) er
 		return errors.Join(errPing, t.Err())
 	}
 	return t.Err()
+}
+
+// ways prints the tables on the ways, unless the tunnels are enough.
+func (f *simFlags) ways(ctx context.Context, t *sim.Teller, list []*sim.Node) error {
+	if f.hops {
+		return t.Err()
+	}
+	return t.Ways(ctx, list)
 }
 
 func (f *simFlags) plan(s *sim.Scenario) ([]aPing, error) {

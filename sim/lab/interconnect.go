@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -157,6 +159,9 @@ func (l *Lab) interconnect(ctx context.Context) error {
 			}
 		}
 	}
+	if err := l.gateways(ctx); err != nil {
+		return err
+	}
 	for _, c := range l.Centrals() {
 		if err := c.relook(ctx); err != nil {
 			return c.wrap(err)
@@ -179,6 +184,46 @@ func (c *Central) attach(ctx context.Context) error {
 		})
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// gateways waits until every zone knows which chassis host the ports of routers on
+// transit switches: its own ports, and those of the others.
+func (l *Lab) gateways(ctx context.Context) error {
+	var hosted []string
+	for _, c := range l.Centrals() {
+		if _, err := c.Nbctl(ctx, "--wait=sb", "sync"); err != nil {
+			return c.wrap(err)
+		}
+		out, err := c.Sbctl(ctx, "--bare", "--columns=logical_port", "find", "Port_Binding", "type=chassisredirect")
+		if err != nil {
+			return c.wrap(err)
+		}
+		for _, cr := range strings.Fields(out) {
+			if _, err := c.Sbctl(ctx, "wait-until", "Port_Binding", cr, "chassis!=[]"); err != nil {
+				return c.wrap(fmt.Errorf("no gateway hosts %q: %w", cr, err))
+			}
+			ports, err := c.Nbctl(ctx, "--bare", "--columns=name", "find", "Logical_Switch_Port", "options:router-port="+strings.TrimPrefix(cr, "cr-"))
+			if err != nil {
+				return c.wrap(err)
+			}
+			hosted = append(hosted, strings.Fields(ports)...)
+		}
+	}
+	for _, c := range l.Centrals() {
+		out, err := c.Nbctl(ctx, "--bare", "--columns=name", "find", "Logical_Switch_Port", "type=remote")
+		if err != nil {
+			return c.wrap(err)
+		}
+		for _, port := range strings.Fields(out) {
+			if !slices.Contains(hosted, port) {
+				continue
+			}
+			if _, err := c.Sbctl(ctx, "wait-until", "Port_Binding", port, "chassis!=[]"); err != nil {
+				return c.wrap(fmt.Errorf("the gateway of %q is not known: %w", port, err))
+			}
 		}
 	}
 	return nil
