@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
+	"time"
 
 	"govn/ic/agent"
 	"govn/ic/server"
@@ -23,8 +25,8 @@ import (
 // Centre is what zones find each other by, and the agents that join them, in this
 // process: what "govn ic server" and "govn ic agent" do.
 type Centre struct {
-	// NB and SB are the databases' remotes.
-	NB, SB string
+	// NB and SB are the databases' remotes, Fabric is that of the service for zones.
+	NB, SB, Fabric string
 
 	log    *slog.Logger
 	cancel context.CancelFunc
@@ -33,18 +35,23 @@ type Centre struct {
 	errs   []error
 }
 
+// centreLease is how long a zone may say nothing, in real time.
+const centreLease = 15 * time.Second
+
 // StartCentre starts the centre, with its sockets in a directory that is there
 // and that its path leaves room for. It lives until Close.
 func StartCentre(ctx context.Context, dir string, log *slog.Logger) (*Centre, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	c := &Centre{NB: "unix:" + filepath.Join(dir, "icnb.sock"), SB: "unix:" + filepath.Join(dir, "icsb.sock"), log: log}
+	c := &Centre{NB: "unix:" + filepath.Join(dir, "icnb.sock"), SB: "unix:" + filepath.Join(dir, "icsb.sock"),
+		Fabric: "unix:" + filepath.Join(dir, "fabric.sock"), log: log}
 	inner, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	ready := make(chan struct{})
 	ended := c.run("centre", func(up func()) error {
-		return server.Run(inner, server.Options{Store: "memory", NBListen: []string{"p" + c.NB}, SBListen: []string{"p" + c.SB}, Logger: log, Ready: up})
+		return server.Run(inner, server.Options{Store: "memory", NBListen: []string{"p" + c.NB}, SBListen: []string{"p" + c.SB},
+			FabricListen: []string{c.Fabric}, Centre: server.CentreOptions{Lease: centreLease}, Logger: log, Ready: up})
 	}, ready)
 	select {
 	case <-ready:
@@ -71,13 +78,16 @@ func (c *Centre) run(name string, fn func(up func()) error, ready chan struct{})
 	return ended
 }
 
-// Join starts an agent for a zone, which lives until ctx ends or the centre is
-// closed.
-func (c *Centre) Join(ctx context.Context, z *Zone) {
-	ready := make(chan struct{})
+// Join starts an agent for a zone, which lives until ctx ends.
+func (c *Centre) Join(ctx context.Context, z *Zone, how lab.Join) {
+	o := agent.Options{NB: z.NB, SB: z.SB, IC: c.Fabric, Logger: c.log.With("zone", z.Name)}
+	if how == lab.JoinOVSDB {
+		o.IC, o.ICNB, o.ICSB = "", c.NB, c.SB
+	}
 	c.run("agent of zone "+z.Name, func(up func()) error {
-		return agent.Run(ctx, agent.Options{NB: z.NB, SB: z.SB, ICNB: c.NB, ICSB: c.SB, Logger: c.log.With("zone", z.Name), Ready: up})
-	}, ready)
+		o.Ready = up
+		return agent.Run(ctx, o)
+	}, make(chan struct{}))
 }
 
 // Close ends centre and agents.
@@ -187,7 +197,7 @@ func (s *Scenario) interconnect(ctx context.Context, log *slog.Logger) (err erro
 	stop := s.IC.cancel
 	s.IC.cancel = func() { cancel(); stop() }
 	for _, z := range s.Zones {
-		s.IC.Join(agents, z)
+		s.IC.Join(agents, z, cfg.Join)
 	}
 	for i, z := range s.Zones {
 		// One after the other, so that keys are the same in every run.
@@ -206,7 +216,7 @@ func (s *Scenario) interconnect(ctx context.Context, log *slog.Logger) (err erro
 }
 
 // gateways waits until every zone knows which chassis host the ports of routers on
-// transit switches: its own ports, and those of the others.
+// transit switches, its own ports and those of the others, and by which keys.
 func (s *Scenario) gateways(ctx context.Context) error {
 	hosted := map[string]bool{}
 	for _, z := range s.Zones {
@@ -236,9 +246,18 @@ func (s *Scenario) gateways(ctx context.Context) error {
 		}
 	}
 	for _, z := range s.Zones {
-		b := &z.Columns.PortBinding
-		if err := z.Until(ctx, "the gateways of other zones are known", func() bool {
+		b, lsp := &z.Columns.PortBinding, &z.Columns.LSP
+		if err := z.Until(ctx, "the gateways of other zones are known, and ports have their keys", func() bool {
+			keys := map[string]string{}
+			for row := range z.Store.Snapshot().Rows(lsp.Table) {
+				if key := row.Map(lsp.Options).Str("requested-tnl-key"); key != "" {
+					keys[row.Str(lsp.Name)] = key
+				}
+			}
 			for row := range z.Store.Snapshot().Rows(b.Table) {
+				if want := keys[row.Str(b.LogicalPort)]; want != "" && want != strconv.FormatInt(row.Int(b.TunnelKey), 10) {
+					return false
+				}
 				if _, there := row.Ref(b.Chassis); row.Str(b.Type) == "remote" && hosted[row.Str(b.LogicalPort)] && !there {
 					return false
 				}
@@ -265,6 +284,17 @@ func runLines(lines []string, field string, run func(args []string) error) error
 	return nil
 }
 
+// commands runs command lines on the northbound database. Each is compiled before
+// the next one, so that keys do not depend on what was compiled together.
+func (z *Zone) commands(ctx context.Context, lines []string, field string) error {
+	return runLines(lines, field, func(args []string) error {
+		if _, err := z.Nbctl(ctx, args...); err != nil {
+			return err
+		}
+		return z.Compiled(ctx)
+	})
+}
+
 // attach gives the zone what it has on transit switches, and waits until the
 // ports have the keys that all zones know them by.
 func (z *Zone) attach(ctx context.Context, list []lab.Transit) error {
@@ -289,7 +319,7 @@ func (z *Zone) attach(ctx context.Context, list []lab.Transit) error {
 		if err := z.Until(ctx, fmt.Sprintf("transit switch %q is there", t.Switch), func() bool { _, there := ports(t.Switch); return there }); err != nil {
 			return err
 		}
-		if err := runLines(t.Nbctl, fmt.Sprintf("transit[%d].nbctl", i), func(args []string) error { _, err := z.Nbctl(ctx, args...); return err }); err != nil {
+		if err := z.commands(ctx, t.Nbctl, fmt.Sprintf("transit[%d].nbctl", i)); err != nil {
 			return err
 		}
 		if err := z.Until(ctx, fmt.Sprintf("the ports on transit switch %q have keys", t.Switch), func() bool {

@@ -18,11 +18,12 @@ const interconnected = "../docs/examples/interconnect.yaml"
 func TestZones(t *testing.T) {
 	s := up(t, loadFile(t, interconnected), Options{Trace: true})
 	r := ping(t, s, "vm1", "192.168.2.10")
-	if !r.Answered || r.TTL != 62 {
-		t.Fatalf("ping: answered %v with ttl %d, want 62: %s", r.Answered, r.TTL, r.Why)
-	}
 	var b strings.Builder
 	tell := NewTeller(s, &b, Style{})
+	if !r.Answered || r.TTL != 62 {
+		err := tell.Ways(within(t), r.Journeys)
+		t.Fatalf("ping: answered %v with ttl %d, want 62: %s\n%s%v", r.Answered, r.TTL, r.Why, b.String(), err)
+	}
 	if err := tell.Hops(r.Journeys); err != nil {
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func (z *Zone) Build(ctx context.Context, t *lab.Topology) error {
 	if err != nil {
 		return fmt.Errorf("topology: %w", err)
 	}
-	return runLines(t.Nbctl, "topology.nbctl", func(args []string) error { _, err := z.Nbctl(ctx, args...); return err })
+	return z.commands(ctx, t.Nbctl, "topology.nbctl")
 }
 
 // ErrNbctl is wrapped by the error of an nbctl command that fails.

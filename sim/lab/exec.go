@@ -279,7 +279,11 @@ func (l *Lab) Status() (*Status, error) {
 		add("central", c.node, detail, c.daemons()...)
 	}
 	if l.cfg.IC != nil {
-		add("ic", icNode, fmt.Sprintf("server %s, joined by %s", l.cfg.IC.Server, l.cfg.IC.Join), l.icDaemons()...)
+		join := JoinOVSDB
+		if l.cfg.IC.byFabric() {
+			join = JoinFabric
+		}
+		add("ic", icNode, fmt.Sprintf("server %s, joined by %s", l.cfg.IC.Server, join), l.icDaemons()...)
 	}
 	for i := range l.cfg.Chassis {
 		ch := &l.cfg.Chassis[i]

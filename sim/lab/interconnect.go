@@ -56,6 +56,15 @@ func (l *Lab) icRemote(sock string, port int) string {
 	return fmt.Sprintf("tcp:%v:%d", l.cfg.IC.MgmtIP, port)
 }
 
+// fabricTCP is where the interconnection's service listens on the management
+// network, if there is one.
+func (l *Lab) fabricTCP() []string {
+	if l.ns(icNode) == "" {
+		return nil
+	}
+	return []string{l.icRemote("", icFabricPort)}
+}
+
 // icDaemons are those of the interconnection.
 func (l *Lab) icDaemons() []string {
 	if l.cfg.IC.Server == ControlStock {
@@ -104,7 +113,8 @@ func (l *Lab) startIC(ctx context.Context, daemon string) error {
 	case !stock && daemon == "server":
 		argv := []string{l.govn, "ic", "server", "--data-dir", l.path(icNode, "data"),
 			"--ic-nb-listen", commaList("p"+l.ICNB(), listen(icnbPort)),
-			"--ic-sb-listen", commaList("p"+l.ICSB(), listen(icsbPort))}
+			"--ic-sb-listen", commaList("p"+l.ICSB(), listen(icsbPort)),
+			"--fabric-listen", commaList("unix:"+l.path(icNode, "fabric.sock"), l.fabricTCP())}
 		return l.daemon(ctx, icNode, daemon, append(argv, l.govnFlags(icNode, daemon)...)...)
 	case stock && daemon == "icnb":
 		return l.startOVSDB(ctx, icNode, daemon, "icnb.db", "icnb.sock", remotes(listen(icnbPort))...)
@@ -123,7 +133,12 @@ func (c *Central) startAgent(ctx context.Context) error {
 		return l.daemon(ctx, c.node, "agent", append(argv, "--unixctl="+l.path(c.node, "agent.ctl"),
 			"--ovnnb-db="+c.NB(), "--ovnsb-db="+c.SB(), "--ic-nb-db="+icnb, "--ic-sb-db="+icsb)...)
 	}
-	argv := []string{l.govn, "ic", "agent", "--nb", c.NB(), "--sb", c.SB(), "--ic-nb-db", icnb, "--ic-sb-db", icsb}
+	argv := []string{l.govn, "ic", "agent", "--nb", c.NB(), "--sb", c.SB()}
+	if l.cfg.IC.byFabric() {
+		argv = append(argv, "--ic", l.icRemote("fabric.sock", icFabricPort))
+	} else {
+		argv = append(argv, "--ic-nb-db", icnb, "--ic-sb-db", icsb)
+	}
 	return l.daemon(ctx, c.node, "agent", append(argv, l.govnFlags(c.node, "agent")...)...)
 }
 
@@ -190,7 +205,7 @@ func (c *Central) attach(ctx context.Context) error {
 }
 
 // gateways waits until every zone knows which chassis host the ports of routers on
-// transit switches: its own ports, and those of the others.
+// transit switches, its own ports and those of the others, and by which keys.
 func (l *Lab) gateways(ctx context.Context) error {
 	var hosted []string
 	for _, c := range l.Centrals() {
@@ -213,16 +228,25 @@ func (l *Lab) gateways(ctx context.Context) error {
 		}
 	}
 	for _, c := range l.Centrals() {
-		out, err := c.Nbctl(ctx, "--bare", "--columns=name", "find", "Logical_Switch_Port", "type=remote")
+		out, err := c.Nbctl(ctx, "--bare", "--columns=name", "find", "Logical_Switch_Port", "options:requested-tnl-key!=\"\"")
 		if err != nil {
 			return c.wrap(err)
 		}
 		for _, port := range strings.Fields(out) {
-			if !slices.Contains(hosted, port) {
-				continue
+			key, err := c.Nbctl(ctx, "get", "Logical_Switch_Port", port, "options:requested-tnl-key")
+			if err != nil {
+				return c.wrap(err)
 			}
-			if _, err := c.Sbctl(ctx, "wait-until", "Port_Binding", port, "chassis!=[]"); err != nil {
-				return c.wrap(fmt.Errorf("the gateway of %q is not known: %w", port, err))
+			until := []string{"wait-until", "Port_Binding", port, "tunnel_key=" + strings.Trim(strings.TrimSpace(key), `"`)}
+			kind, err := c.Nbctl(ctx, "get", "Logical_Switch_Port", port, "type")
+			if err != nil {
+				return c.wrap(err)
+			}
+			if strings.TrimSpace(kind) == "remote" && slices.Contains(hosted, port) {
+				until = append(until, "chassis!=[]")
+			}
+			if _, err := c.Sbctl(ctx, until...); err != nil {
+				return c.wrap(fmt.Errorf("port %q on a transit switch: %w", port, err))
 			}
 		}
 	}

@@ -88,9 +88,6 @@ func New(cfg *Config, o Options) (*Lab, error) {
 		}
 		if c.IC != nil {
 			c.IC = &Interconnection{Server: o.Control, Join: c.IC.Join, MgmtIP: c.IC.MgmtIP, Nbctl: c.IC.Nbctl}
-			if o.Control == ControlStock {
-				c.IC.Join = JoinOVSDB
-			}
 		}
 	}
 	c.Chassis, c.Workloads = slices.Clone(c.Chassis), slices.Clone(c.Workloads)

@@ -34,7 +34,7 @@ func TestParseZones(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ic := c.IC; ic == nil || ic.Server != ControlGovn || ic.MgmtIP.String() != "198.51.100.251" || !slices.Equal(ic.Nbctl, []string{"ts-add ts1"}) {
+	if ic := c.IC; ic == nil || ic.Server != ControlGovn || ic.Join != JoinFabric || ic.MgmtIP.String() != "198.51.100.251" || !slices.Equal(ic.Nbctl, []string{"ts-add ts1"}) {
 		t.Errorf("interconnection = %+v", ic)
 	}
 	var names []string
@@ -129,7 +129,7 @@ func TestParseMistakes(t *testing.T) {
 		{zones + "  - name: b\n    chassis: [{name: hv2}]\n    transit: [{nbctl: [ls-list]}]\nic: {}", "f:6: zones[1].transit[0].switch: is missing"},
 		{zones + "  - name: b\n    chassis: [{name: hv2, management: 198.51.100.250}]", `f:5: zones[1].chassis[0].management: 198.51.100.250 is the address of "a"`},
 		{zones + "  - name: b\n    chassis: [{name: hv2}]\n    workloads: [{name: w, chassis: hv3, mac: '0a:00:00:00:00:01'}]", `f:6: zones[1].workloads[0].chassis: no chassis is named "hv3"`},
-		{zones + "ic: {join: radio}", `f:4: ic.join: "radio" is neither ovsdb nor fabric`},
+		{zones + "ic: {join: radio}", `f:4: ic.join: "radio" is neither fabric nor ovsdb`},
 		{zones + "ic: {server: stock, join: fabric}", "f:4: ic.join: databases of OVN have no service"},
 		{zones + "ic: {nbctl: [\"ts-add 'x\"]}", "f:4: ic.nbctl[0]: a quote is not closed"},
 	} {

@@ -58,7 +58,7 @@ func (d *decoder) prefixes(dst *[]netip.Prefix) fieldFunc {
 
 func (d *decoder) interconnection(dst **Interconnection) fieldFunc {
 	return func(n *yaml.Node, field string) {
-		ic := &Interconnection{Server: ControlGovn, Join: JoinOVSDB}
+		ic := &Interconnection{Server: ControlGovn, Join: JoinFabric}
 		d.mapping(n, field, nil, map[string]fieldFunc{
 			"server":     d.control(&ic.Server),
 			"management": d.addr(&ic.MgmtIP),
@@ -69,7 +69,7 @@ func (d *decoder) interconnection(dst **Interconnection) fieldFunc {
 					return
 				}
 				if ic.Join = Join(s); ic.Join != JoinOVSDB && ic.Join != JoinFabric {
-					d.errorf(n, field, "%q is neither ovsdb nor fabric", s)
+					d.errorf(n, field, "%q is neither fabric nor ovsdb", s)
 				}
 			},
 		})
@@ -132,7 +132,7 @@ func (d *decoder) completeZones(bad func(string, string, ...any), c *Config, uni
 	if c.IC != nil {
 		unique("ic", icNode, "the interconnection")
 		d.place(bad, "ic.management", "management", mgmt, &c.IC.MgmtIP, icHost, icNode, used)
-		if c.IC.Server == ControlStock && c.IC.Join == JoinFabric {
+		if c.IC.Server == ControlStock && c.IC.Join == JoinFabric && d.lines["ic.join"] != nil {
 			bad("ic.join", "databases of OVN have no service for zones of govn: join is ovsdb")
 		}
 	}

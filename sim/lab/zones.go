@@ -26,17 +26,20 @@ type Transit struct {
 type Join string
 
 const (
-	JoinOVSDB  Join = "ovsdb"  // the two databases
 	JoinFabric Join = "fabric" // the service for zones of govn
+	JoinOVSDB  Join = "ovsdb"  // the two databases, as those of OVN
 )
 
 // Interconnection is what zones find each other by.
 type Interconnection struct {
-	Server Control // govn ic server, or two ovsdb-servers
-	Join   Join
+	Server Control    // govn ic server, or two ovsdb-servers
+	Join   Join       // of agents of govn; where the server is stock, there are but databases
 	MgmtIP netip.Addr // management address
 	Nbctl  []string   // ovn-ic-nbctl commands, one per entry, run in order
 }
+
+// byFabric tells whether agents of govn join by the service for zones of govn.
+func (ic *Interconnection) byFabric() bool { return ic.Server == ControlGovn && ic.Join == JoinFabric }
 
 // AllZones are the zones of the lab; of one without zones, itself.
 func (c *Config) AllZones() []Zone {
