@@ -16,7 +16,7 @@ func newDBCheckCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Read all of the databases' file, and say whether it is whole",
-		Long: `Read every page, entry and row of the file of the data directory, verify checksums,
+		Long: `Read every page, entry and row of the file of the data directory and of its write-ahead log, verify checksums,
 references, indexes and constraints, and print what there is. Nothing is written. If the file is
 damaged, the exit status is 1 and the error names the place.`,
 		Args: cobra.NoArgs,
@@ -48,6 +48,12 @@ damaged, the exit status is 1 and the error names the place.`,
 		fmt.Fprintf(out, "file: %s, %s of it in use\n", size(info.Size), size(info.Used))
 		fmt.Fprintf(out, "snapshot: revision %d, %d parts, %s\n", info.Snapshot, info.Parts, size(info.SnapshotBytes))
 		fmt.Fprintf(out, "log: %d entries, %s\n", info.Entries, size(info.LogBytes))
+		if info.WALSize > 0 {
+			fmt.Fprintf(out, "write-ahead log: %d entries that the file does not have yet, %s\n", info.WALEntries, size(info.WALSize))
+		}
+		if info.Torn {
+			fmt.Fprintln(out, "the machine stopped while a record of it was being written; nobody was told that it is there")
+		}
 		if info.Spoiled {
 			fmt.Fprintln(out, "the machine stopped while a page was being written; the state before it holds")
 		}

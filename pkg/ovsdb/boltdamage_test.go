@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/bbolt"
@@ -331,10 +332,25 @@ func TestCutWhileOpen(t *testing.T) {
 	e.Load(context.Background(), nothing, func(Entry) error { panic("mine") })
 }
 
+// metricValues are those of gauges and counters, and how many samples histograms have.
+func metricValues(t testing.TB, reg *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := make(map[string]float64)
+	for _, f := range families {
+		metric := f.GetMetric()[0]
+		m[f.GetName()] = metric.GetGauge().GetValue() + metric.GetCounter().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+	}
+	return m
+}
+
 // TestStoreMetrics: what is written shows.
 func TestStoreMetrics(t *testing.T) {
 	d := testSchema(t)
-	e, err := OpenBolt(filepath.Join(t.TempDir(), "db"), BoltOptions{})
+	e, err := OpenBolt(filepath.Join(t.TempDir(), "db"), BoltOptions{ApplyAfter: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,24 +366,11 @@ func TestStoreMetrics(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	values := func() map[string]float64 {
-		t.Helper()
-		families, err := reg.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := make(map[string]float64)
-		for _, f := range families {
-			metric := f.GetMetric()[0]
-			m[f.GetName()] = metric.GetGauge().GetValue() + metric.GetCounter().GetValue() + float64(metric.GetHistogram().GetSampleCount())
-		}
-		return m
-	}
-	before := values()
+	before := metricValues(t, reg)
 	if err := s.Compact(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	after := values()
+	after := metricValues(t, reg)
 	for name, ok := range map[string]bool{
 		"govn_store_append_seconds":     before["govn_store_append_seconds"] == 3,
 		"govn_store_batch_transactions": before["govn_store_batch_transactions"] == 3,
@@ -376,6 +379,9 @@ func TestStoreMetrics(t *testing.T) {
 		"govn_store_snapshot_bytes":     before["govn_store_snapshot_bytes"] == 0 && after["govn_store_snapshot_bytes"] > 100,
 		"govn_store_file_bytes":         after["govn_store_file_bytes"] >= 16384,
 		"govn_store_compaction_seconds": before["govn_store_compaction_seconds"] == 0 && after["govn_store_compaction_seconds"] == 1,
+		"govn_store_wal_sync_seconds":   before["govn_store_wal_sync_seconds"] == 3 && after["govn_store_wal_sync_seconds"] == 3,
+		"govn_store_wal_apply_seconds":  before["govn_store_wal_apply_seconds"] == 0 && after["govn_store_wal_apply_seconds"] == 1,
+		"govn_store_wal_bytes":          before["govn_store_wal_bytes"] > 300 && after["govn_store_wal_bytes"] == 0,
 		"pending":                       after["govn_store_pending_transactions"] == 0 && after["govn_store_compaction_failures_total"] == 0,
 	} {
 		if !ok {

@@ -244,9 +244,15 @@ type BoltInfo struct {
 	LogBytes      int64
 	// Spoiled tells that a crash left a page half written that is not needed.
 	Spoiled bool
+	// WALSize is the size of the write-ahead log, if a crash has left one; WALEntries are
+	// in it and not in the file. Torn: a crash left its last record half written.
+	WALSize    int64
+	WALEntries int
+	Torn       bool
 }
 
-// InspectBolt reads all of a file that OpenBolt made, and writes nothing.
+// InspectBolt reads all of a file that OpenBolt made, and its write-ahead log, and writes
+// nothing.
 func InspectBolt(path string) (BoltInfo, error) {
 	f, err := openLocked(path, os.O_RDONLY, time.Second)
 	if err != nil {
@@ -257,8 +263,12 @@ func InspectBolt(path string) (BoltInfo, error) {
 	if err != nil {
 		return BoltInfo{}, fmt.Errorf("ovsdb: %q: %w", path, err)
 	}
+	wal, _, err := checkWAL(walPath(path), &l)
+	if err != nil {
+		return BoltInfo{}, fmt.Errorf("ovsdb: %q: %w", path, err)
+	}
 	return BoltInfo{
-		Size: l.size, Used: int64(l.used) * l.pageSize, Snapshot: l.snapshot, Parts: l.parts, SnapshotBytes: l.partBytes,
+		WALSize: wal.size, WALEntries: len(wal.entries), Torn: wal.torn != nil, Size: l.size, Used: int64(l.used) * l.pageSize, Snapshot: l.snapshot, Parts: l.parts, SnapshotBytes: l.partBytes,
 		Entries: l.entries, LogBytes: l.logBytes, Spoiled: l.spoiled >= 0,
 	}, nil
 }

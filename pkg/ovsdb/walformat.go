@@ -172,13 +172,16 @@ type walContents struct {
 	records  int
 	sequence uint64    // of the last record
 	torn     *walBatch // was being written when the machine stopped
+	size     int64     // of the log
 }
 
 // readWAL reads a log of which bbolt has all up to the record with sequence applied and
 // the entry with revision last.
 func readWAL(b []byte, id UUID, applied, last uint64) (c walContents, err error) {
+	c.size = int64(len(b))
 	var newest uint64
 	var whole, torn []walBatch
+	where := int64(walStart) // where the next one should be
 	for _, r := range scanWAL(b, id) {
 		switch {
 		case !r.whole:
@@ -188,6 +191,8 @@ func readWAL(b []byte, id UUID, applied, last uint64) (c walContents, err error)
 			continue
 		case r.sequence > applied:
 			whole = append(whole, r)
+		case r.sequence == applied:
+			where = r.end
 		}
 		newest = max(newest, r.sequence)
 	}
@@ -201,7 +206,6 @@ func readWAL(b []byte, id UUID, applied, last uint64) (c walContents, err error)
 		return cmp.Compare(a.at, b.at)
 	})
 	c.sequence = applied
-	where := int64(walStart)
 	for i := range whole {
 		r := &whole[i]
 		if r.sequence != c.sequence+1 {

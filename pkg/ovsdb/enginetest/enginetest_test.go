@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"govn/pkg/ovsdb"
 )
@@ -26,6 +29,48 @@ func TestBolt(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "db")
 				return func() (ovsdb.Engine, error) { return ovsdb.OpenBolt(path, o) }
 			})
+		})
+	}
+}
+
+// crashing is an engine that ends as in a crash: what is opened next are the files as they
+// are before Close.
+type crashing struct {
+	ovsdb.Engine
+	dir, next string
+	settle    bool // all is brought to the file before, because it may be under way
+}
+
+func (c *crashing) Close() error {
+	var err error
+	if c.settle {
+		err = c.Load(ctx, func(uint64, []byte) error { return nil }, func(ovsdb.Entry) error { return nil })
+	}
+	return errors.Join(err, os.CopyFS(c.next, os.DirFS(c.dir)), c.Engine.Close())
+}
+
+// TestBoltCrashing: the same promises hold where a write-ahead log is left behind each
+// time, with room for all, none of which is in the file then, or only for some.
+func TestBoltCrashing(t *testing.T) {
+	for name, limit := range map[string]int64{"large": 64 << 20, "small": 1} {
+		t.Run(name, func(t *testing.T) {
+			logs := 0
+			Run(t, func(t *testing.T) Opener {
+				dir := t.TempDir()
+				return func() (ovsdb.Engine, error) {
+					if _, err := os.Stat(filepath.Join(dir, "db.wal")); err == nil {
+						logs++
+					}
+					e, err := ovsdb.OpenBolt(filepath.Join(dir, "db"), ovsdb.BoltOptions{
+						NoSync: true, LogLimit: limit, ApplyAfter: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+					c := &crashing{Engine: e, dir: dir, next: t.TempDir(), settle: name == "small"}
+					dir = c.next
+					return c, err
+				}
+			})
+			if logs < 10 {
+				t.Errorf("%d logs were left behind", logs)
+			}
 		})
 	}
 }
