@@ -17,6 +17,20 @@
 // of the first work on rows of the second; changes that a program is told of are of
 // its own tables.
 //
+// # Storage
+//
+// A [Store] keeps its rows in memory and its log in an [Engine], whose contract is written
+// down there and tested by package enginetest. [OpenBolt] is a bbolt file with a
+// write-ahead log beside it: a transaction is durable after one sync of the log, and brought
+// to bbolt later, with many others (engine_bolt.go, engine_wal.go, walformat.go).
+//
+//	Txn -> commit: visible -> writeLog: batches -> Engine.Append -> replies, updates
+//	                                                |
+//	                         FILE.wal, one sync     +-- applier --> FILE, bbolt
+//
+// To see what a file and its log have: "govn db check", [InspectBolt], and the metrics
+// govn_store_*.
+//
 // # Limits
 //
 // [Limits] bound what a peer can make a server hold or do. To see which one a peer
