@@ -1,11 +1,17 @@
 package interop
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"govn/ic/server"
 )
 
 // icRun runs a command line of a program of the interconnection, which has to
@@ -123,4 +129,42 @@ func TestInterconnectCarets(t *testing.T) {
 			t.Errorf("%s %s: status %d\n%s\nwant status %d and\n%s", tt.program, tt.line, status, got, tt.status, tt.want)
 		}
 	}
+}
+
+// icServer runs govn ic server, without zones.
+func icServer(t *testing.T) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	nb, sb := filepath.Join(dir, "nb"), filepath.Join(dir, "sb")
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- server.Run(ctx, server.Options{
+			Store: "memory", NBListen: []string{"punix:" + nb}, SBListen: []string{"punix:" + sb},
+			NoDBRemotes: true, Logger: slog.New(slog.DiscardHandler), Ready: func() { close(ready) },
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	<-ready
+	return map[string]string{"ic-nb": "unix:" + nb, "ic-sb": "unix:" + sb}
+}
+
+// On the databases of govn ic server, which does things of its own with them, the
+// stock programs and ours do and say the same.
+func TestInterconnectServer(t *testing.T) {
+	t.Parallel()
+	script, err := os.ReadFile("testdata/interconnect.script")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, o := icServer(t), icServer(t)
+	runOn(t, []*backend{
+		{name: "stock", remote: s, run: stock(s), vars: map[string]string{}},
+		{name: "ours", remote: o, run: ours(o), vars: map[string]string{}},
+	}, string(script))
 }

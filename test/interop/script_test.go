@@ -421,17 +421,26 @@ func runScript(t *testing.T, script string, vars map[string]string) {
 	for _, b := range backends {
 		maps.Copy(b.vars, vars)
 	}
+	runOn(t, backends, script)
+}
+
+// databaseOf are the databases of the programs.
+var databaseOf = map[string]string{"nb": "OVN_Northbound", "sb": "OVN_Southbound", "ic-nb": "OVN_IC_Northbound", "ic-sb": "OVN_IC_Southbound"}
+
+// runOn runs a script on each backend and compares them with the first one.
+func runOn(t *testing.T, backends []*backend, script string) {
+	t.Helper()
 	for n, line := range strings.Split(script, "\n") {
 		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
 			continue
 		}
 		runLine(t, backends, n+1, line)
 	}
-	for _, database := range []string{"OVN_Northbound", "OVN_Southbound", "OVN_IC_Northbound", "OVN_IC_Southbound"} {
-		want := dump(t, backends[0].remote["nb"], database)
+	for program, remote := range backends[0].remote {
+		want := dump(t, remote, databaseOf[program])
 		for _, b := range backends[1:] {
-			if diff := cmp.Diff(want, dump(t, b.remote["nb"], database)); diff != "" {
-				t.Errorf("%s: the databases differ (-stock +ours):\n%s", b.name, diff)
+			if diff := cmp.Diff(want, dump(t, b.remote[program], databaseOf[program])); diff != "" {
+				t.Errorf("%s: %s differs (-stock +ours):\n%s", b.name, databaseOf[program], diff)
 			}
 		}
 	}
