@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -51,7 +52,7 @@ func addDBFlags(c *cobra.Command, remote bool) {
 	fs := c.Flags()
 	fs.SortFlags = false
 	fs.String("data-dir", "/var/lib/govn", "`DIR` of the databases")
-	fs.String("store", "", "bbolt:FILE (default bbolt:DIR/govn.db in the data directory)")
+	fs.String("store", "", "bbolt:FILE (default bbolt:DIR/govn.db in the data directory, or DIR/govn-ic.db for an interconnection)")
 	fs.String("schema", "", "`LIST` of databases that the file may have beside those that \"govn schema\" knows: files of schemas")
 	if remote {
 		fs.String("db", "", "ask the server at `REMOTE` instead: unix:PATH, tcp:HOST:PORT, ssl:HOST:PORT")
@@ -59,8 +60,36 @@ func addDBFlags(c *cobra.Command, remote bool) {
 	}
 }
 
-// dbSourceOf reads the flags.
-func dbSourceOf(c *cobra.Command) (*dbSource, error) {
+// Files in a data directory: of northd, and of an interconnection's server.
+const (
+	northdFile = "govn.db"
+	icFile     = "govn-ic.db"
+)
+
+// ofInterconnection tells whether an interconnection's server keeps a database.
+func ofInterconnection(database string) bool {
+	return strings.HasPrefix(database, "OVN_IC_") || database == schema.PrivateIC().Name
+}
+
+// fileIn is the file in a data directory that is meant: that of the databases if
+// they are named, otherwise the one that is there, and northd's if both are.
+func fileIn(dir string, databases ...string) string {
+	if len(databases) > 0 {
+		if slices.ContainsFunc(databases, ofInterconnection) {
+			return filepath.Join(dir, icFile)
+		}
+		return filepath.Join(dir, northdFile)
+	}
+	if _, err := os.Stat(filepath.Join(dir, northdFile)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(dir, icFile)); err == nil {
+			return filepath.Join(dir, icFile)
+		}
+	}
+	return filepath.Join(dir, northdFile)
+}
+
+// dbSourceOf reads the flags. The command is about databases, if they are named.
+func dbSourceOf(c *cobra.Command, databases ...string) (*dbSource, error) {
 	s, err := load(c)
 	if err != nil {
 		return nil, err
@@ -75,7 +104,7 @@ func dbSourceOf(c *cobra.Command) (*dbSource, error) {
 	}
 	store := s.str("store")
 	if store == "" {
-		store = "bbolt:" + filepath.Join(s.str("data-dir"), "govn.db")
+		store = "bbolt:" + fileIn(s.str("data-dir"), databases...)
 	}
 	file, ok := strings.CutPrefix(store, "bbolt:")
 	if !ok || file == "" {

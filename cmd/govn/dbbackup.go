@@ -21,21 +21,23 @@ import (
 // silent is for stores that are open for a moment.
 var silent = slog.New(slog.DiscardHandler)
 
-const defaultDatabase = "OVN_Northbound"
-
-// databaseArg is the database that the first argument names.
-func databaseArg(args []string) string {
-	if len(args) > 0 {
+// database is the one that the first argument names, the northbound one of the
+// file without.
+func (s *dbSource) database(args []string) string {
+	switch {
+	case len(args) > 0:
 		return args[0]
+	case filepath.Base(s.file) == icFile:
+		return "OVN_IC_Northbound"
 	}
-	return defaultDatabase
+	return "OVN_Northbound"
 }
 
 func newDBBackupCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "backup [DATABASE]",
 		Short: "Write a database to a file that OVSDB's tools read",
-		Long: `Write one database, by default OVN_Northbound, as a standalone OVSDB file (ovsdb(5)) to
+		Long: `Write one database, by default OVN_Northbound (of govn-ic.db OVN_IC_Northbound), as a standalone OVSDB file (ovsdb(5)) to
 standard output. ovsdb-tool and ovsdb-server read it, "ovsdb-client restore" and
 "govn db restore" restore it.
 
@@ -49,13 +51,13 @@ open.`,
 	addDBFlags(c, true)
 	output := c.Flags().StringP("output", "o", "-", "write to `FILE`, whole or not at all")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		src, err := dbSourceOf(c)
+		src, err := dbSourceOf(c, args...)
 		if err != nil {
 			return err
 		}
 		ctx, stop := interruptible(c)
 		defer stop()
-		contents, err := src.contents(ctx, databaseArg(args))
+		contents, err := src.contents(ctx, src.database(args))
 		if err != nil {
 			return err
 		}
@@ -106,16 +108,16 @@ itself. Without, the file of the data directory is changed, which no server may 
 	addDBFlags(c, true)
 	force := c.Flags().Bool("force", false, "leave out tables and columns that the schema does not have")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		src, err := dbSourceOf(c)
+		backup, err := readBackup(args[0])
+		if err != nil {
+			return err
+		}
+		src, err := dbSourceOf(c, backup.Schema.Name)
 		if err != nil {
 			return err
 		}
 		ctx, stop := interruptible(c)
 		defer stop()
-		backup, err := readBackup(args[0])
-		if err != nil {
-			return err
-		}
 		if src.remote != "" {
 			return restoreServer(ctx, c, src, args[0], backup, *force)
 		}
@@ -199,34 +201,45 @@ func newDBImportCommand() *cobra.Command {
 an OVN that is to be replaced, or backups. The directory is made if it is not there. A
 database that has rows already is refused; "govn db restore" replaces one.
 
-OVN_Northbound is all that is needed: northd makes OVN_Southbound anew. The file of a clustered
+OVN_Northbound is all that is needed: northd makes OVN_Southbound anew. Databases of an
+interconnection, both of them, are for "govn ic server" and go to govn-ic.db. The file of a clustered
 database must be converted first: ovsdb-tool cluster-to-standalone OUT IN.`,
-		Example: "  govn db import --data-dir /var/lib/govn /var/lib/ovn/ovnnb_db.db",
-		Args:    cobra.MinimumNArgs(1),
+		Example: `  govn db import --data-dir /var/lib/govn /var/lib/ovn/ovnnb_db.db
+  govn db import --data-dir /var/lib/govn /var/lib/ovn/ovn_ic_nb_db.db /var/lib/ovn/ovn_ic_sb_db.db`,
+		Args: cobra.MinimumNArgs(1),
 	}
 	addDBFlags(c, false)
 	force := c.Flags().Bool("force", false, "leave out tables and columns that the schema does not have")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		src, err := dbSourceOf(c)
-		if err != nil {
-			return err
-		}
 		ctx, stop := interruptible(c)
 		defer stop()
 		var all []imported
+		var names []string
 		for _, path := range args { // all is read before anything is written
 			backup, err := readBackup(path)
 			if err != nil {
 				return err
 			}
-			d, err := src.schemaOf(backup.Schema.Name)
-			if err != nil {
-				return fmt.Errorf("%q: %w", path, err)
+			all = append(all, imported{path: path, backup: backup})
+			names = append(names, backup.Schema.Name)
+		}
+		for _, name := range names {
+			if ofInterconnection(name) != ofInterconnection(names[0]) {
+				return fmt.Errorf("%s and %s are kept by different servers: import them one after the other", names[0], name)
 			}
-			if _, err := converted(c, path, backup, d, *force); err != nil {
+		}
+		src, err := dbSourceOf(c, names...)
+		if err != nil {
+			return err
+		}
+		for i := range all {
+			in := &all[i]
+			if in.schema, err = src.schemaOf(in.backup.Schema.Name); err != nil {
+				return fmt.Errorf("%q: %w", in.path, err)
+			}
+			if _, err := converted(c, in.path, in.backup, in.schema, *force); err != nil {
 				return err
 			}
-			all = append(all, imported{path, d, backup})
 		}
 		if err := os.MkdirAll(filepath.Dir(src.file), 0o750); err != nil {
 			return err

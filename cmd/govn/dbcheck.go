@@ -130,7 +130,7 @@ func newDBDumpCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dump [DATABASE [TABLE [COLUMN...]]]",
 		Short: "Print the rows of a database",
-		Long: `Print the rows of a database, by default OVN_Northbound, as "ovsdb-client dump" does, or as
+		Long: `Print the rows of a database, by default OVN_Northbound (of govn-ic.db OVN_IC_Northbound), as "ovsdb-client dump" does, or as
 JSON: an object of tables, each an object of UUIDs with the columns that are not default. With
 --db a server is asked, otherwise the file of the data directory is read.`,
 		Example: `  govn db dump --db unix:/var/run/ovn/ovnsb_db.sock OVN_Southbound Chassis name hostname
@@ -142,13 +142,13 @@ JSON: an object of tables, each an object of UUIDs with the columns that are not
 		if *format != "text" && *format != "json" {
 			return fmt.Errorf("format %q: want text or json", *format)
 		}
-		src, err := dbSourceOf(c)
+		src, err := dbSourceOf(c, args[:min(1, len(args))]...)
 		if err != nil {
 			return err
 		}
 		ctx, stop := interruptible(c)
 		defer stop()
-		contents, err := src.contents(ctx, databaseArg(args))
+		contents, err := src.contents(ctx, src.database(args))
 		if err != nil {
 			return err
 		}
