@@ -120,18 +120,19 @@ func TestTwoRoutersOnOneSwitch(t *testing.T) {
 
 // A change runs the same queries whatever the number of zones and routes.
 func TestQueriesOfOneChange(t *testing.T) {
-	type counts struct{ Route, Withdrawn, Own, Switch, Gateway int }
+	type counts struct{ Route, Withdrawn, Own, Switch, Gateway, Conflict, Network, First int }
 	count := func(zones, routes int) (n counts) {
 		b := newBed(t)
+		b.in.first = true
 		b.zone()
 		for i := range zones {
 			b.transit(1 + i)
 			b.other(i, routes, "ts0")
 		}
 		b.run()
-		b.set(otherRoute(0, 200, "ts0"))
+		b.set(otherRoute(0, 250, "ts0"))
 		n.Route = b.run()
-		b.unset(otherRoute(0, 200, "ts0").UUID)
+		b.unset(otherRoute(0, 250, "ts0").UUID)
 		n.Withdrawn = b.run()
 		b.set(&nbRoute{UUID: "own", IPPrefix: "12.0.0.0/8", Nexthop: "10.0.1.9"},
 			&nbRouter{UUID: "r1", Name: "r1", Ports: []string{"r1-net-uuid", "r1-ts0-uuid"}, StaticRoutes: []string{"own"}})
@@ -142,13 +143,29 @@ func TestQueriesOfOneChange(t *testing.T) {
 		gw.Hostname = "new"
 		b.set(&gw)
 		n.Gateway = b.run()
+		second := otherRoute(1, 251, "ts0") // of what another zone has
+		second.IPPrefix, second.Since = "11.0.0.0/24", 1
+		b.set(second)
+		n.Conflict = b.run()
+		if v, ok := b.p.unused.Get(unusedKey{"r1", "", second.UUID}); !ok || v.reason != Contested || v.detail != "az0" {
+			t.Errorf("the second zone's: %+v", v)
+		}
+		b.unset("az0-route0") // now the second one is the first
+		n.First = b.run()
+		if _, ok := b.p.routes.Get(learnedKey{"r1", second.UUID}); !ok {
+			t.Error("the second zone's route is not used when it is alone")
+		}
+		net := *b.rows["r1-net-uuid"].(*nbRouterPort)
+		net.Networks = []string{"10.0.77.1/24"}
+		b.set(&net)
+		n.Network = b.run()
 		return n
 	}
-	few, many := count(2, 2), count(100, 100)
+	few, many := count(2, 2), count(100, 200)
 	if few != many {
-		t.Errorf("with 2 zones of 2 routes %+v, with 100 of 100 %+v", few, many)
+		t.Errorf("with 2 zones of 2 routes %+v, with 100 of 200 %+v", few, many)
 	}
-	if few.Route == 0 || few.Route > 5 || few.Own == 0 || few.Switch == 0 || few.Gateway != 1 {
+	if few.Route == 0 || few.Route > 5 || few.Own == 0 || few.Switch == 0 || few.Gateway != 1 || few.Conflict > 6 || few.First > 6 {
 		t.Errorf("%+v", few)
 	}
 }
