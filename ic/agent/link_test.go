@@ -119,9 +119,13 @@ func (s *site) databases(zone string) {
 
 // agent joins a zone.
 func (s *site) agent(zone string) (stop func(), status func() *Status) {
+	return s.agentOn(zone, s.at(zone, false), s.at(zone, false))
+}
+
+func (s *site) agentOn(zone, nb, sb string) (stop func(), status func() *Status) {
 	commands := map[string]Command{}
 	o := Options{
-		NB: s.at(zone, false), SB: s.at(zone, false), IC: s.at("fabric", false), Keys: s.keys, Logger: silent,
+		NB: nb, SB: sb, IC: s.at("fabric", false), Keys: s.keys, Logger: silent,
 		Handle: func(name, _ string, _, _ int, fn Command) { commands[name] = fn },
 	}
 	stop = s.run("agent of "+zone, func(ctx context.Context, ready func()) error {
