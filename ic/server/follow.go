@@ -28,6 +28,7 @@ func (c *Centre) follow(ctx context.Context) error {
 type round struct {
 	unnumbered []ovsdb.UUID // routes that were not seen before
 	forgotten  []ovsdb.UUID // routes that are gone, or other ones now
+	unrecorded []ovsdb.UUID // zones that are gone
 	keys       bool         // a transit switch or its key came or went
 	freed      bool         // what was refused may be possible
 }
@@ -108,6 +109,9 @@ func (c *Centre) change(ch *ovsdb.Change, r *round) {
 			name = ch.New.Str(t.zone.name)
 		}
 		c.setZone(ch.UUID, name, h.idOf(ch.UUID), ch.New != nil, r)
+		if ch.New == nil {
+			c.forgetZone(ch.UUID, r)
+		}
 	case t.gateway.table:
 		c.setOwned(ch, key{kindGateway, ch.UUID}, c.newGateway(ch.New), r)
 	case t.encap.table:
@@ -168,6 +172,19 @@ func (c *Centre) changeRecord(ch *ovsdb.Change, r *round) {
 		name, there = z.name, c.hub.items[key{kindZone, row}] != nil
 	}
 	c.setZone(row, name, ch.New.Str(t.id), there, r)
+}
+
+// forgetZone takes in that the row of a zone was deleted. While somebody speaks for
+// the zone it is made again; otherwise nothing is left of it.
+func (c *Centre) forgetZone(row ovsdb.UUID, r *round) {
+	st, gone := c.zones.forget(row)
+	if st != nil {
+		st.doubt("", true)
+	}
+	if gone {
+		delete(c.hub.zones, row)
+		r.unrecorded = append(r.unrecorded, row)
+	}
 }
 
 // setZone makes a zone what it is now, which may be on lists.
@@ -365,6 +382,9 @@ func (c *Centre) settle(ctx context.Context, r *round) {
 		c.hub.mu.Lock()
 		c.hub.revision = max(c.hub.revision, rev)
 		c.hub.mu.Unlock()
+	}
+	for _, zone := range r.unrecorded {
+		errs = errors.Join(errs, c.dropRecord(ctx, zone))
 	}
 	if r.keys {
 		errs = errors.Join(errs, c.assignKeys(ctx))

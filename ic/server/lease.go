@@ -19,7 +19,7 @@ func (r *registry) renew(st *stream) {
 // end is when a zone's lease ends; false: not as things are.
 func (r *registry) end(z *joined, o *CentreOptions) (time.Time, bool) {
 	switch {
-	case !z.leased() || z.lapsed, z.id == "" && o.NoStockLease:
+	case !z.leased() || z.lapsed, z.id == "" && (o.NoStockLease || o.NoOwnership):
 		return time.Time{}, false
 	case z.stream != nil:
 		return time.Unix(0, z.stream.heard.Load()).Add(o.Lease), true
@@ -67,6 +67,7 @@ func (c *Centre) keepLeases(ctx context.Context) error {
 		case <-c.zones.wake:
 		case <-timer.C:
 		}
+		c.saveRecords(ctx)
 		over, next := c.zones.expire(time.Now(), &c.o)
 		for _, z := range over {
 			c.lapse(ctx, z)
@@ -74,6 +75,19 @@ func (c *Centre) keepLeases(ctx context.Context) error {
 		timer.Stop()
 		if !next.IsZero() {
 			timer.Reset(max(time.Until(next), time.Millisecond))
+		}
+	}
+}
+
+// saveRecords stores what became known of zones of OVN.
+func (c *Centre) saveRecords(ctx context.Context) {
+	c.zones.mu.Lock()
+	unsaved := c.zones.unsaved
+	c.zones.unsaved = make(map[*joined]bool)
+	c.zones.mu.Unlock()
+	for z := range unsaved {
+		if _, err := c.storeRecord(ctx, z); err != nil && ctx.Err() == nil {
+			c.log.Error("a zone cannot be stored", "zone", z.row.String(), "err", err)
 		}
 	}
 }

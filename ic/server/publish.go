@@ -238,6 +238,7 @@ func (st *stream) store(ctx context.Context) (revision uint64, told *ic.Publishe
 		if refused {
 			w.refused[k] = reason
 			c.zones.refuse(st.zone)
+			c.metrics.refusedWrites.WithLabelValues("grpc").Inc()
 		} else {
 			delete(w.refused, k)
 		}

@@ -75,11 +75,15 @@ func Run(ctx context.Context, o Options) (err error) {
 	o.Centre.Logger, o.Centre.Registry = o.Logger, o.Registry
 	centre := newCentre(ctx, store, columns, o.Centre)
 	defer centre.Close()
+	var authorizers [len(globals)]ovsdb.Authorizer
+	if !o.Centre.NoOwnership {
+		authorizers = [...]ovsdb.Authorizer{nbOwner{centre}, sbOwner{centre}}
+	}
 	var remotes []*ovsdb.Remotes
 	var served []control.Served
 	for i, listen := range [][]string{o.NBListen, o.SBListen} {
 		name := dbs[i].Schema.Name
-		srv := ovsdb.NewServer(store, ovsdb.ServerOptions{Logger: o.Logger.With("db", name), Databases: []string{name}, Limits: o.Limits})
+		srv := ovsdb.NewServer(store, ovsdb.ServerOptions{Logger: o.Logger.With("db", name), Databases: []string{name}, Limits: o.Limits, Authorizer: authorizers[i]})
 		if !o.NoDBRemotes {
 			listen = append(listen[:len(listen):len(listen)], "db:"+name+","+globals[i]+",connections")
 		}
@@ -112,6 +116,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	g.Go(func() error { return control.Failure(ctx, store) })
 	if o.Handle != nil {
 		control.Commands(o.Handle, store, served...)
+		centre.Commands(o.Handle)
 	}
 	if o.Memory != nil {
 		o.Memory(control.Memory(store))

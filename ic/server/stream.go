@@ -33,7 +33,7 @@ type stream struct {
 	who    principal
 	zone   ovsdb.UUID // its row in Availability_Zone
 	id     string     // 32 hexadecimal digits
-	log    func(level, msg string, args ...any)
+	called string     // its name when it joined, or was renamed; of admit, then of the writer
 
 	accepted chan struct{} // closed when messages after Hello may be taken in
 	wake     chan struct{} // holds one token when there is something to send

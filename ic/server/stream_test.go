@@ -32,6 +32,7 @@ func TestJoin(t *testing.T) {
 		t.Errorf("refused: %v", refused)
 	}
 	east.knows("port p2 on ts1 key 2")
+	west.knows("port p2")
 	items := west.items
 	east.publish(&ic.Publish{GoneRoutes: []*ic.RouteKey{routeTo("10.1.0.0/16", "ts1").Key}})
 	west.forgets("route ts1,,10.1.0.0/16")

@@ -91,11 +91,12 @@ type registry struct {
 	zones   map[ovsdb.UUID]*joined
 	byID    map[string]*joined
 	clients map[*ovsdb.Client]*client
-	wake    chan struct{} // holds one token when a lease may end earlier
+	unsaved map[*joined]bool // zones of OVN whose record is to be stored
+	wake    chan struct{}    // holds one token when a lease may end earlier
 }
 
 func newRegistry() *registry {
-	return &registry{zones: make(map[ovsdb.UUID]*joined), byID: make(map[string]*joined), clients: make(map[*ovsdb.Client]*client), wake: make(chan struct{}, 1)}
+	return &registry{zones: make(map[ovsdb.UUID]*joined), byID: make(map[string]*joined), clients: make(map[*ovsdb.Client]*client), unsaved: make(map[*joined]bool), wake: make(chan struct{}, 1)}
 }
 
 // load takes in what was stored. Every zone has a whole lease from now on.
@@ -189,7 +190,7 @@ func (r *registry) claim(c *columns, sn *ovsdb.Snapshot, st *stream, name string
 func (c *Centre) admit(ctx context.Context, st *stream, h *ic.Hello) (*ic.Welcome, error) {
 	c.joining.Lock()
 	defer c.joining.Unlock()
-	st.id = hex.EncodeToString(h.Zone)
+	st.id, st.called = hex.EncodeToString(h.Zone), h.Name
 	z, old, undo, err := c.zones.claim(c.columns, c.store.Snapshot(), st, h.Name)
 	if err != nil {
 		return nil, err
@@ -255,6 +256,37 @@ func (c *Centre) storeRecord(ctx context.Context, z *joined) (uint64, error) {
 		return 0, fmt.Errorf("to whom a zone belongs: %w", err)
 	}
 	return rev, nil
+}
+
+// dropRecord forgets to whom a zone belonged.
+func (c *Centre) dropRecord(ctx context.Context, zone ovsdb.UUID) error {
+	t := &c.columns.record
+	_, err := c.store.Update(ctx, c.columns.private, ovsdb.OwnerNorthd, func(tx *ovsdb.Txn) error {
+		if row := tx.Lookup(t.table, byZone, zone); row != nil {
+			tx.Delete(t.table, row.UUID())
+		}
+		return tx.Err()
+	})
+	return err
+}
+
+// forget drops a zone that nobody speaks for; st is the stream of one that has one.
+func (r *registry) forget(row ovsdb.UUID) (st *stream, gone bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	z := r.zones[row]
+	if z == nil || z.stream != nil {
+		if z != nil {
+			st = z.stream
+		}
+		return st, false
+	}
+	for cl := range z.writers {
+		r.clients[cl].zone = ovsdb.UUID{}
+	}
+	delete(r.zones, row)
+	delete(r.byID, z.id)
+	return nil, true
 }
 
 // leave ends what admit began.

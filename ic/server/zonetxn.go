@@ -40,18 +40,19 @@ func (z *zoneTxn) run(tx *ovsdb.Txn) error {
 		return ovsdb.ErrUnchanged // another stream of the zone writes
 	}
 	t := &z.c.zone
-	row := tx.Row(t.table, z.zone)
-	if row == nil {
-		return fmt.Errorf("the row %s of the zone is gone", z.zone)
+	if row := tx.Row(t.table, z.zone); row != nil {
+		z.called = row.Str(t.name)
+	} else { // the operator deleted it
+		z.called = z.stream.called
+		tx.Insert(t.table, z.zone, map[string]ovsdb.Value{"name": z.called})
 	}
-	z.called = row.Str(t.name)
 	if z.name != "" && z.name != z.called {
 		if other := tx.Lookup(t.table, byName, z.name); other != nil {
 			z.refusedName = true
 			z.refuse(wish{kind: kindZone, name: z.name}, "another zone has the name")
 		} else {
 			tx.SetColumn(t.table, z.zone, t.name.Name, z.name)
-			z.called = z.name
+			z.called, z.stream.called = z.name, z.name
 		}
 	}
 	if z.sweep {

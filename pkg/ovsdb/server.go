@@ -22,6 +22,9 @@ type ServerOptions struct {
 	// socket is probed; after another one it is dropped. A Connection row may have
 	// its own. Default 5 s, as ovsdb-server's; negative: never.
 	ProbeInterval time.Duration
+	// Authorizer is asked for each transaction of a client that writes; none: rows
+	// are everybody's.
+	Authorizer Authorizer
 	// Limits bound what peers can do to the server.
 	Limits
 	// Relaxed answers a transaction when it is visible, not when it is durable,

@@ -33,6 +33,7 @@ type session struct {
 	codec  *codec
 	remote *remote
 	peer   string        // the common name of its certificate, or ""
+	client *Client       // who it is
 	kick   chan struct{} // one token: steps or blocked have grown
 	busy   sync.Mutex    // held while a request is handled
 
@@ -81,7 +82,7 @@ type blocked struct {
 
 func newSession(r *remote, conn net.Conn, peer string) *session {
 	s := &session{
-		srv: r.srv, store: r.srv.store, codec: newCodec(conn, r.srv.opts.Limits, r.srv.meter), remote: r, peer: peer,
+		srv: r.srv, store: r.srv.store, codec: newCodec(conn, r.srv.opts.Limits, r.srv.meter), remote: r, peer: peer, client: clientOf(conn, peer),
 		kick: make(chan struct{}, 1), ids: make(map[string]*monitor), convertedAt: make(map[*database]uint64),
 	}
 	s.room = sync.NewCond(&s.mu)
@@ -97,6 +98,10 @@ func (s *session) run() {
 	go func() { defer workers.Done(); s.codec.write() }()
 	go func() { defer workers.Done(); s.pump(ctx) }()
 	s.srv.attend(s)
+	if a := s.srv.opts.Authorizer; a != nil {
+		a.Connected(s.client)
+		defer a.Closed(s.client)
+	}
 	client := rpc2.NewClientWithCodec(s.codec)
 	client.SetBlocking(true)
 	client.Handle(rpcMethod, func(_ *rpc2.Client, in *any, _ *any) error {

@@ -1477,6 +1477,7 @@ type ZoneStatus struct {
 	Ports         uint32                 `protobuf:"varint,8,opt,name=ports,proto3" json:"ports,omitempty"`
 	Routes        uint32                 `protobuf:"varint,9,opt,name=routes,proto3" json:"routes,omitempty"`
 	Refused       uint32                 `protobuf:"varint,10,opt,name=refused,proto3" json:"refused,omitempty"` // writes refused since the centre began
+	Expired       bool                   `protobuf:"varint,11,opt,name=expired,proto3" json:"expired,omitempty"` // the lease ended, and took the routes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1581,12 +1582,20 @@ func (x *ZoneStatus) GetRefused() uint32 {
 	return 0
 }
 
+func (x *ZoneStatus) GetExpired() bool {
+	if x != nil {
+		return x.Expired
+	}
+	return false
+}
+
 type SwitchStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Key           uint32                 `protobuf:"varint,2,opt,name=key,proto3" json:"key,omitempty"`
 	Allowed       []string               `protobuf:"bytes,3,rep,name=allowed,proto3" json:"allowed,omitempty"` // zones that may join; none: all
 	Joined        []string               `protobuf:"bytes,4,rep,name=joined,proto3" json:"joined,omitempty"`   // zones with a port
+	Closed        bool                   `protobuf:"varint,5,opt,name=closed,proto3" json:"closed,omitempty"`  // open to nobody: in strict mode, without a list
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1647,6 +1656,13 @@ func (x *SwitchStatus) GetJoined() []string {
 		return x.Joined
 	}
 	return nil
+}
+
+func (x *SwitchStatus) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
 }
 
 // Conflict is a prefix that several zones advertise, or that lies within
@@ -1865,7 +1881,7 @@ const file_proto_ic_ic_proto_rawDesc = "" +
 	"\x06centre\x18\x01 \x01(\fR\x06centre\x12,\n" +
 	"\x05zones\x18\x02 \x03(\v2\x16.govn.ic.v1.ZoneStatusR\x05zones\x124\n" +
 	"\bswitches\x18\x03 \x03(\v2\x18.govn.ic.v1.SwitchStatusR\bswitches\x122\n" +
-	"\tconflicts\x18\x04 \x03(\v2\x14.govn.ic.v1.ConflictR\tconflicts\"\xf5\x01\n" +
+	"\tconflicts\x18\x04 \x03(\v2\x14.govn.ic.v1.ConflictR\tconflicts\"\x8f\x02\n" +
 	"\n" +
 	"ZoneStatus\x12\x10\n" +
 	"\x03row\x18\x01 \x01(\tR\x03row\x12\x12\n" +
@@ -1879,12 +1895,14 @@ const file_proto_ic_ic_proto_rawDesc = "" +
 	"\x05ports\x18\b \x01(\rR\x05ports\x12\x16\n" +
 	"\x06routes\x18\t \x01(\rR\x06routes\x12\x18\n" +
 	"\arefused\x18\n" +
-	" \x01(\rR\arefused\"f\n" +
+	" \x01(\rR\arefused\x12\x18\n" +
+	"\aexpired\x18\v \x01(\bR\aexpired\"~\n" +
 	"\fSwitchStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\rR\x03key\x12\x18\n" +
 	"\aallowed\x18\x03 \x03(\tR\aallowed\x12\x16\n" +
-	"\x06joined\x18\x04 \x03(\tR\x06joined\"\xba\x01\n" +
+	"\x06joined\x18\x04 \x03(\tR\x06joined\x12\x16\n" +
+	"\x06closed\x18\x05 \x01(\bR\x06closed\"\xba\x01\n" +
 	"\bConflict\x12\x16\n" +
 	"\x06switch\x18\x01 \x01(\tR\x06switch\x12\x14\n" +
 	"\x05table\x18\x02 \x01(\tR\x05table\x12\x16\n" +
