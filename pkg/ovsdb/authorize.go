@@ -79,14 +79,29 @@ func (t *Txn) written() (list []RowWrite) {
 	return list
 }
 
-// authorized asks the server's Authorizer, if there is one.
-func (x *executor) authorized() (committed func(), err error) {
-	if x.authorizer == nil {
-		return nil, nil
+// asker is who asks for a transaction; without an Authorizer nobody decides.
+type asker struct {
+	from       *Client
+	authorizer Authorizer
+}
+
+// commit commits what may be written.
+func (x *executor) commit() (uint64, error) {
+	committed := func() {}
+	if x.authorizer != nil {
+		if rows := x.txn.written(); len(rows) > 0 {
+			done, err := x.authorizer.Authorize(x.from, x.txn, rows)
+			if err != nil {
+				return 0, err
+			}
+			if done != nil {
+				committed = done
+			}
+		}
 	}
-	rows := x.txn.written()
-	if len(rows) == 0 {
-		return nil, nil
+	rev, err := x.store.commit(x.txn)
+	if err == nil {
+		committed()
 	}
-	return x.authorizer.Authorize(x.from, x.txn, rows)
+	return rev, err
 }

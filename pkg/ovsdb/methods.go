@@ -122,7 +122,7 @@ func (s *session) transact(r *request) ([]byte, error) {
 	tr := &transaction{
 		store: s.store, db: db, ops: r.params[1:], who: OwnerClient, access: s.access(),
 		holds: func(lock string) bool { return s.srv.locks.holds(lock, s) }, held: &s.codec.held,
-		from: s.client, authorizer: s.srv.opts.Authorizer,
+		asker: asker{s.client, s.srv.opts.Authorizer},
 	}
 	if n, most := len(tr.ops), s.srv.opts.MaxOperations; n > most {
 		return nil, s.srv.exhausted(limitOperations, "the transaction has %d operations, more than %d", n, most)

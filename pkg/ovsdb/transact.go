@@ -20,9 +20,7 @@ type transaction struct {
 	shows func(*Row) bool
 	who   Owner
 	access
-	// from is who asks, for authorizer; nil: nobody is asked.
-	from       *Client
-	authorizer Authorizer
+	asker
 	held       *holding // what the connection has, and its limits; nil: none
 	// durable is set by run when a "commit" operation asks for it.
 	durable bool
@@ -79,17 +77,7 @@ func (tr *transaction) write(waited time.Duration, light bool) outcome {
 	defer tr.store.writing.Unlock()
 	x.txn = newTxn(tr.store.Snapshot(), tr.db, tr.who)
 	x.intern = tr.store.texts
-	return x.all(func() (uint64, error) {
-		committed, err := x.authorized()
-		if err != nil {
-			return 0, err
-		}
-		rev, err := tr.store.commit(x.txn)
-		if err == nil && committed != nil {
-			committed()
-		}
-		return rev, err
-	})
+	return x.all(x.commit)
 }
 
 // writes tells whether some operation may change something.
