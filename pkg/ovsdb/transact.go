@@ -21,7 +21,7 @@ type transaction struct {
 	who   Owner
 	access
 	asker
-	held       *holding // what the connection has, and its limits; nil: none
+	held *holding // what the connection has, and its limits; nil: none
 	// durable is set by run when a "commit" operation asks for it.
 	durable bool
 	// reads are the tables of which a change may unblock it; set by run.

@@ -132,7 +132,7 @@ func (tr *transaction) writeAside(waited time.Duration, work *int) outcome {
 		if !x.rebase() {
 			return 0, errHeavy
 		}
-		return tr.store.commit(x.txn)
+		return x.commit()
 	})
 	*work = x.effort.done
 	return o
