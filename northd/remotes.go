@@ -44,8 +44,9 @@ func (d *daemon) listen() (s serving, err error) {
 	for _, db := range []struct {
 		name, global string
 		remotes      []string
-	}{{d.schemas.NB.Name, "NB_Global", d.o.NBListen}, {d.schemas.SB.Name, "SB_Global", d.o.SBListen}} {
-		srv := ovsdb.NewServer(d.store, ovsdb.ServerOptions{Logger: d.o.Logger.With("db", db.name), Databases: []string{db.name}, Limits: d.o.Limits})
+		private      []string // to be read beside it, by "govn db backup"
+	}{{d.schemas.NB.Name, "NB_Global", d.o.NBListen, []string{d.schemas.Private.Name}}, {d.schemas.SB.Name, "SB_Global", d.o.SBListen, nil}} {
+		srv := ovsdb.NewServer(d.store, ovsdb.ServerOptions{Logger: d.o.Logger.With("db", db.name), Databases: append(db.private, db.name), Limits: d.o.Limits})
 		remotes, err := srv.OpenRemotes(d.o.remotesOf(db.name, db.global, db.remotes))
 		if err != nil {
 			return s, fmt.Errorf("listening for %s: %w", db.name, err)

@@ -43,9 +43,15 @@ standard output. ovsdb-tool and ovsdb-server read it, "ovsdb-client restore" and
 
 With --db the server is asked, and goes on serving meanwhile: the backup is one state
 of the database. Without, the file of the data directory is read, which no server may have
-open.`,
-		Example: `  govn db backup --db unix:/var/run/ovn/ovnnb_db.sock > nb.backup
-  govn db backup --data-dir /var/lib/govn -o keys.backup _GOVN`,
+open.
+
+OVN_Northbound is the configuration. _GOVN has the keys and numbers that northd gave
+out; without it, they are given out anew, and each chassis replaces its flows once. northd
+serves it beside OVN_Northbound, for reading only. OVN_Southbound need not be kept.
+Ephemeral columns are in no backup.`,
+		Example: `  govn db backup --db unix:/var/run/ovn/ovnnb_db.sock -o nb.backup
+  govn db backup --db unix:/var/run/ovn/ovnnb_db.sock -o keys.backup _GOVN
+  govn db import --data-dir /var/lib/govn nb.backup keys.backup  # on an empty machine`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	addDBFlags(c, true)

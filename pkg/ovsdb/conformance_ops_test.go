@@ -65,7 +65,7 @@ var operationThemes = map[string][]string{
 		`{"op":"update","table":"Flow","where":[["priority","==",5]],"row":{"priority":6}},{"op":"update","table":"Flow","where":[["priority","==",6]],"row":{"priority":7}},{"op":"select","table":"Flow","where":[],"columns":["match","priority"]}`,
 		`{"op":"mutate","table":"Global","where":[],"mutations":[["kind","delete","a"]]}`, `{"op":"mutate","table":"Global","where":[["nb_cfg","==",77]],"mutations":[["kind","insert","b"]]}`,
 	},
-	"wait": { // ovsdb.md, line 11: multisets of rows
+	"wait": { // ovsdb.md, line 11; sets of rows, as stock has it, not multisets
 		`{"op":"insert","table":"Flow","row":{"match":"a","priority":1}},{"op":"insert","table":"Flow","row":{"match":"a","priority":2}},{"op":"insert","table":"Flow","row":{"match":"b","priority":1}}`,
 		`{"op":"wait","table":"Flow","where":[],"columns":["match"],"until":"==","rows":[{"match":"a"},{"match":"b"}],"timeout":0}`,
 		`{"op":"wait","table":"Flow","where":[],"columns":["match"],"until":"==","rows":[{"match":"a"},{"match":"b"},{"match":"a"}],"timeout":0}`,

@@ -79,8 +79,11 @@ func (r *request) array() *jsonValue { return &jsonValue{kind: jsonArray, list: 
 
 func (s *session) listDBs(*request) ([]byte, error) {
 	b := []byte{'['}
-	for i, name := range slices.Sorted(maps.Keys(s.srv.dbs)) {
-		if i > 0 {
+	for _, name := range slices.Sorted(maps.Keys(s.srv.dbs)) {
+		if s.srv.dbs[name].Private {
+			continue
+		}
+		if len(b) > 1 {
 			b = append(b, ',')
 		}
 		b = appendString(b, name)

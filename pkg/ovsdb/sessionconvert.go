@@ -19,6 +19,9 @@ func (s *session) convert(r *request) ([]byte, error) {
 	if len(r.params) != 2 {
 		return nil, syntaxError(r.array(), "array expected")
 	}
+	if db.Private {
+		return nil, errorf(ErrPermission, "database %q is written by the server only", db.Schema.Name)
+	}
 	if a.readOnly { // in ovsdb-server 3.1 it may
 		return nil, errorf(ErrNotAllowed, "convert operation not allowed when database server is in read only mode")
 	}

@@ -42,7 +42,8 @@ func (o Owner) String() string {
 type Database struct {
 	// Schema is required.
 	Schema *DatabaseSchema
-	// Private databases are neither listed nor served.
+	// Private databases are not listed. A server serves one only if its options name
+	// it, and nobody may write it but programs inside the process.
 	Private bool
 	// Owner says who writes a column. Optional; nil: clients write all.
 	Owner func(*ColumnSchema) Owner

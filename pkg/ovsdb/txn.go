@@ -326,6 +326,9 @@ func (d *database) mayWrite(who Owner, c *ColumnSchema) error {
 	if d.Virtual[c.Table.Name] != nil {
 		return errorf(ErrPermission, "table %q is virtual", c.Table.Name)
 	}
+	if d.Private {
+		return errorf(ErrPermission, "database %q is written by the server only", d.Schema.Name)
+	}
 	if d.Owner == nil {
 		return nil
 	}
@@ -341,6 +344,9 @@ func (d *database) mayInsertDelete(who Owner, ts *TableSchema) error {
 	}
 	if d.Virtual[ts.Name] != nil {
 		return errorf(ErrPermission, "table %q is virtual", ts.Name)
+	}
+	if d.Private {
+		return errorf(ErrPermission, "database %q is written by the server only", d.Schema.Name)
 	}
 	if d.InsertDelete == nil {
 		return nil
