@@ -29,7 +29,8 @@ func TestInterconnect(t *testing.T) {
 		{server: g, zones: []zonePlan{{g, g}, {s, s}}},
 		{server: s, zones: []zonePlan{{g, g}, {s, s}}},
 		{server: g, zones: []zonePlan{{g, s}, {s, g}}},
-		allOf(g),
+		{server: g, join: lab.JoinFabric, zones: []zonePlan{{g, g}, {g, g}}},
+		{server: g, join: lab.JoinFabric, zones: []zonePlan{{g, g}, {s, s}}},
 	} {
 		t.Run(plan.String(), func(t *testing.T) {
 			w := link(t, plan)
@@ -98,6 +99,10 @@ func (w *linked) isWhatItSays() {
 		c := w.plan.zones[i].control
 		ofNode(z.Node(), "northd", c, "ovn-northd", ovn)
 		ofNode(z.Node(), "agent", w.plan.zones[i].agent, "ovn-ic", ovn)
+		argv, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", w.Pid(z.Node(), "agent")))
+		if fabric := strings.Contains(string(argv), "\x00--ic\x00"); err != nil || fabric != (w.plan.join == lab.JoinFabric && w.plan.zones[i].agent == lab.ControlGovn) {
+			w.t.Errorf("%s joins by %q: %v", z.name, argv, err)
+		}
 		if c == lab.ControlStock {
 			ofNode(z.Node(), "nb", c, "ovsdb-server", ovs)
 			ofNode(z.Node(), "sb", c, "ovsdb-server", ovs)
