@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +24,7 @@ func TestInterconnectFaults(t *testing.T) {
 	w.tell("server killed", func() { w.killed("ic", "server") })
 	w.tell("agent killed", func() { w.killed("east", "agent") })
 	w.tell("zone renamed", w.renamed)
+	w.tell("rogue zone", w.rogue)
 	w.tell("transit switch deleted", w.transitDeleted)
 }
 
@@ -169,4 +172,47 @@ func (w *linked) flowsOf(i int) (all string) {
 		all += must(w.t)(w.Ofctl(w.t.Context(), ch.Name, "dump-flows", "--no-names"))
 	}
 	return all
+}
+
+// rogue has one zone write rows of another, as whoever has taken over its machine
+// would: nothing changes, the server says who tried what, and no packet is lost.
+func (w *linked) rogue() {
+	w.t.Helper()
+	p := w.ping(0)
+	p.waitReplies(20, 5*time.Second)
+	db := fmt.Sprintf("--db=tcp:%v:6646", w.Config().IC.MgmtIP)
+	port := strings.TrimSpace(w.icSbctl("--bare", "--columns=_uuid", "find", "Port_Binding", "logical_port="+w.zones[0].onTS()))
+	zone := strings.TrimSpace(w.icSbctl("--bare", "--columns=_uuid", "find", "Availability_Zone", "name="+w.zones[0].name))
+	routes := strings.Fields(w.icSbctl("--bare", "--columns=_uuid", "find", "Route", "availability_zone="+zone))
+	if len(routes) == 0 {
+		w.t.Fatal("the zone advertises no routes")
+	}
+	rows := func() string {
+		return normalLines(w.icSbctl("list", "Port_Binding") + w.icSbctl("list", "Route") + w.icSbctl("list", "Gateway") + w.icSbctl("list", "Availability_Zone"))
+	}
+	before := rows()
+	for _, write := range [][]string{
+		{"destroy", "Route", routes[0]},
+		{"set", "Route", routes[0], "nexthop=169.254.100.66"},
+		{"set", "Port_Binding", port, "gateway=gw_" + w.zones[1].name},
+		{"destroy", "Port_Binding", port},
+		{"set", "Gateway", "gw_" + w.zones[0].name, "hostname=rogue"},
+		{"set", "Availability_Zone", zone, "name=rogue"},
+	} {
+		out, err := w.Exec(w.t.Context(), w.zones[1].Node(), append([]string{"ovn-ic-sbctl", "--timeout=5", db}, write...)...)
+		if err == nil || !strings.Contains(err.Error(), "permission error") {
+			w.t.Errorf("%v from %s: want a permission error: %v %s", write, w.zones[1].name, err, out)
+		}
+	}
+	if after := rows(); after != before {
+		w.t.Errorf("rows after:\n%s\nbefore:\n%s", after, before)
+	}
+	log, err := os.ReadFile(filepath.Join(w.Dir(), "ic", "server.log"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if !strings.Contains(string(log), "refused a write") {
+		w.t.Errorf("the server's log does not tell of it:\n%s", log)
+	}
+	p.noLoss(50)
 }
