@@ -214,5 +214,6 @@ func (w *linked) rogue() {
 	if !strings.Contains(string(log), "refused a write") {
 		w.t.Errorf("the server's log does not tell of it:\n%s", log)
 	}
-	p.noLoss(50)
+	p.waitReplies(20, 5*time.Second)
+	p.noLoss(40)
 }
