@@ -134,7 +134,7 @@ func (w *linked) conflict() {
 	if via := w.nextHops(1, prefix); len(via) != 1 || via[0] != "169.254.100.1" {
 		w.t.Errorf("next hops of %s in west: %q, want that of the first zone", prefix, via)
 	}
-	p.noLoss(70)
+	p.unharmed(70)
 	w.t.Logf("conflicts of west:\n%s", conflicts("west"))
 	w.nb(0, "lr-route-del", w.zones[0].router(), prefix)
 	eventually(w.t, routeLimit, "the other zone's route is used", func() (bool, string) {

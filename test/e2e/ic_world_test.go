@@ -33,7 +33,7 @@ type linkedZone struct {
 // linkPlan says who does what.
 type linkPlan struct {
 	server lab.Control // stock: two ovsdb-servers; govn: govn ic server
-	join   lab.Join    // of agents of govn
+	join   lab.Join    // of agents of govn; "": by the databases
 	zones  []zonePlan  // east, west
 }
 
@@ -66,6 +66,7 @@ func link(t *testing.T, plan linkPlan) *linked {
 func linkZones(t *testing.T, plan linkPlan, cfg *lab.Config) *linked {
 	t.Helper()
 	cfg.IC.Server = plan.server
+	cfg.IC.Join = lab.JoinOVSDB
 	if plan.join != "" {
 		cfg.IC.Join = plan.join
 	}
