@@ -23,7 +23,7 @@ func newICCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newICServerCommand(), newICAgentCommand(), newICStatusCommand(), newICConflictsCommand())
+	c.AddCommand(newICServerCommand(), newICAgentCommand(), newICStatusCommand(), newICConflictsCommand(), newICLintCommand())
 	return c
 }
 

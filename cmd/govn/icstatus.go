@@ -25,10 +25,42 @@ const programICAgent = "govn-ic-agent"
 // problems.
 const statusProblems exitStatus = 2
 
+// formatFlags are -o, and -f as other commands that look have it.
+type formatFlags struct {
+	format string // of package control
+	output string
+}
+
+func (f *formatFlags) add(c *cobra.Command) {
+	c.Flags().StringVarP(&f.format, "format", "f", control.Text, "`FORMAT` of the answer: text, json or yaml")
+	f.addOutput(c)
+}
+
+func (f *formatFlags) addOutput(c *cobra.Command) {
+	c.Flags().StringVarP(&f.output, "output", "o", "", "`FORMAT` of the answer: table, json or yaml")
+	// It fails only for a flag that is not there.
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", control.JSON, control.YAML}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// prepare reads the flags: -o is what -f is for other commands, with table for
+// text.
+func (f *formatFlags) prepare() error {
+	switch f.output {
+	case "":
+	case "table":
+		f.format = control.Text
+	case control.JSON, control.YAML:
+		f.format = f.output
+	default:
+		return fmt.Errorf("%w %q: want table, %s or %s", control.ErrFormat, f.output, control.JSON, control.YAML)
+	}
+	return control.CheckFormat(f.format)
+}
+
 // icViewFlags are what the commands take that ask an agent or the centre.
 type icViewFlags struct {
 	viewFlags
-	output string
+	formatFlags
 	centre string
 }
 
@@ -41,26 +73,14 @@ control socket there; --unixctl names a socket. With --ic the centre is asked,
 
 func (f *icViewFlags) add(c *cobra.Command) {
 	f.viewFlags.add(c)
-	c.Flags().StringVarP(&f.output, "output", "o", "", "`FORMAT` of the answer: table, json or yaml")
+	f.addOutput(c)
 	c.Flags().StringVar(&f.centre, "ic", "", "`FABRIC` of the centre to ask instead: tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH")
-	// It fails only for a flag that is not there.
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", control.JSON, control.YAML}, cobra.ShellCompDirectiveNoFileComp))
 	addKeyFlags(c)
 }
 
-// prepare reads the flags: -o is what -f is for other commands, with table for
-// text.
 func (f *icViewFlags) prepare() error {
-	switch f.output {
-	case "":
-	case "table":
-		f.format = control.Text
-	case control.JSON, control.YAML:
-		f.format = f.output
-	default:
-		return fmt.Errorf("%w %q: want table, %s or %s", control.ErrFormat, f.output, control.JSON, control.YAML)
-	}
-	return control.CheckFormat(f.format)
+	f.formatFlags.format = f.viewFlags.format
+	return f.formatFlags.prepare()
 }
 
 func newICStatusCommand() *cobra.Command {
@@ -153,7 +173,7 @@ some.`,
 
 // print prints an answer; with problems the command fails.
 func (f *icViewFlags) print(c *cobra.Command, a control.Answer, problems int) error {
-	if err := control.Write(c.OutOrStdout(), f.format, a); err != nil {
+	if err := control.Write(c.OutOrStdout(), f.formatFlags.format, a); err != nil {
 		return err
 	}
 	if problems > 0 {

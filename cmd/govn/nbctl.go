@@ -18,16 +18,19 @@ func (exitStatus) Error() string { return "the command failed" }
 
 // newNbctlCommand is ovn-nbctl's command line, which cobra must not parse: "--"
 // separates commands, and options belong to commands.
-//
-// "govn nbctl lint" is no verb of it: northd answers that one, not the database.
 func newNbctlCommand() *cobra.Command {
 	c := newCtlCommand(nbctl.Program(), "nbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the northbound database, in the syntax of ovn-nbctl")
+	return withLint(c, newLintCommand)
+}
+
+// withLint adds "lint", which is no verb: it is not asked of the database alone.
+func withLint(c *cobra.Command, newLint func() *cobra.Command) *cobra.Command {
 	verbs := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 || args[0] != "lint" {
 			return verbs(c, args)
 		}
-		lint := newLintCommand()
+		lint := newLint()
 		lint.SilenceErrors, lint.SilenceUsage = true, true
 		lint.SetArgs(args[1:])
 		lint.SetOut(c.OutOrStdout())
@@ -42,11 +45,13 @@ func newSbctlCommand() *cobra.Command {
 }
 
 func newICNbctlCommand() *cobra.Command {
-	return newCtlCommand(icctl.Northbound(), "ic-nbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the transit switches, in the syntax of ovn-ic-nbctl")
+	c := newCtlCommand(icctl.Northbound(), "ic-nbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the transit switches, in the syntax of ovn-ic-nbctl")
+	return withLint(c, newICLintCommand)
 }
 
 func newICSbctlCommand() *cobra.Command {
-	return newCtlCommand(icctl.Southbound(), "ic-sbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change what zones tell each other, in the syntax of ovn-ic-sbctl")
+	c := newCtlCommand(icctl.Southbound(), "ic-sbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change what zones tell each other, in the syntax of ovn-ic-sbctl")
+	return withLint(c, newICLintCommand)
 }
 
 func newCtlCommand(p *ctl.Program, use, short string) *cobra.Command {

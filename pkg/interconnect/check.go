@@ -55,6 +55,13 @@ func ZoneList(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
 }
 
+// IsZoneID tells whether a word is the id of a zone: 32 hexadecimal digits, with
+// hyphens or without.
+func IsZoneID(s string) bool {
+	id := strings.ToLower(strings.ReplaceAll(s, "-", ""))
+	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == ""
+}
+
 // place is a column of a table.
 type place struct{ table, column string }
 
@@ -125,7 +132,7 @@ func check(types map[place]northbound.Type, table string, row northbound.Row) (o
 		for _, p := range row.Pairs(column) {
 			k, known := Find(table, column, p[0])
 			switch {
-			case known && p[1] == "": // as if it were not there
+			case known && p[1] == "" && !k.Own: // as if it were not there
 			case known:
 				if f := k.Type.Check(p[1]); f != nil {
 					out = append(out, northbound.Fault{Column: column, Key: p[0], Error: *f})

@@ -3,15 +3,20 @@ package interop
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
 	"govn/ic/server"
+	"govn/nbctl/icctl"
+	"govn/nbctl/idl"
 )
 
 // icRun runs a command line of a program of the interconnection, which has to
@@ -167,4 +172,56 @@ func TestInterconnectServer(t *testing.T) {
 		{name: "stock", remote: s, run: stock(s), vars: map[string]string{}},
 		{name: "ours", remote: o, run: ours(o), vars: map[string]string{}},
 	}, string(script))
+}
+
+// lint finds what zones cannot use, and nothing where all is well.
+func TestInterconnectLint(t *testing.T) {
+	servers(t, func(t *testing.T, remote map[string]string) {
+		look := func() (found []string) {
+			t.Helper()
+			nb, err := icctl.Load(t.Context(), idl.Options{Remotes: remote["ic-nb"], Database: "OVN_IC_Northbound"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sb, err := icctl.Load(t.Context(), idl.Options{Remotes: remote["ic-sb"], Database: "OVN_IC_Southbound"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range icctl.Lint(nb, sb) {
+				found = append(found, fmt.Sprintf("%s %s %s@%d: %s [%d]", f.Table, f.Name, f.Place, f.Position, f.Reason, f.Effect))
+			}
+			return found
+		}
+		linked(t, remote)
+		icRun(t, remote, "ic-nb", "ts-add idle -- set Transit_Switch ts1 other_config:zones=east,west,0123456789abcdef0123456789abcdef")
+		if found := look(); len(found) != 0 {
+			t.Fatalf("%q", found)
+		}
+		icRun(t, remote, "ic-nb", `set Transit_Switch ts1 other_config:zones="northeast, east,eest" other_config:zone=x -- create Transit_Switch name="\" ts\""`)
+		icRun(t, remote, "ic-nb", "set IC_NB_Global . options:vxlan_mode=on")
+		icRun(t, remote, "ic-sb", "create Datapath_Binding transit_switch=gone tunnel_key=7 -- set Port_Binding ts1-east gateway=gw_west")
+		icRun(t, remote, "ic-sb", `set Port_Binding ts1-west gateway=gw9 address="\"0a:00:00:00:00:02 169.254.100.1/24 fd00::1\""`)
+		icRun(t, remote, "ic-sb", "--id=@z get Availability_Zone east -- create Route transit_switch=ts1 availability_zone=@z ip_prefix=10.0.0.0/40 nexthop=169.254.100.9 origin=static")
+		want := []string{
+			`IC_NB_Global  options:vxlan_mode@0: not true or false [2]`,
+			`Transit_Switch  ts name@0: the name begins with a space [0]`,
+			`Transit_Switch ts1 other_config:zone@-1: no such key is documented [2]`,
+			`Transit_Switch ts1 other_config:zones@0: no zone "northeast" has joined [1]`,
+			`Transit_Switch ts1 other_config:zones@16: no zone "eest" has joined [1]`,
+			`Datapath_Binding gone transit_switch@-1: there is no such transit switch [0]`,
+			`Datapath_Binding gone tunnel_key@-1: keys of transit switches begin at 16711681: a zone may give this one to a switch of its own [1]`,
+			`Port_Binding ts1-east gateway@-1: it is a gateway of zone "west" [1]`,
+			`Port_Binding ts1-west address@18: port "ts1-east" of zone "east" has 169.254.100.1, too [1]`,
+			`Port_Binding ts1-west gateway@-1: no zone tells of such a gateway [0]`,
+			`Route ts1 ip_prefix@9: not a prefix length from 0 to 32 [0]`,
+			`Route ts1 nexthop@-1: no port of zone "east" on the transit switch has it (route to 10.0.0.0/40) [1]`,
+			`Route ts1 nexthop@-1: no port of zone "west" on the transit switch has it (route to 192.168.2.0/24) [1]`,
+		}
+		slices.Sort(want)
+		found := look()
+		slices.Sort(found)
+		if diff := cmp.Diff(want, found); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
 }
