@@ -39,7 +39,7 @@ func main() {
 	defer stop()
 	command, args := run, os.Args[1:]
 	if len(args) > 0 {
-		if c, ok := map[string]func(context.Context, []string) error{"failover": failover, "changes": measureChanges, "bfd": bfdCost, "ovsdb": measureOVSDB, "ic": measureIC}[args[0]]; ok {
+		if c, ok := map[string]func(context.Context, []string) error{"failover": failover, "changes": measureChanges, "bfd": bfdCost, "ovsdb": measureOVSDB, "ic": measureIC, "icscale": measureICScale}[args[0]]; ok {
 			command, args = c, args[1:]
 		}
 	}
