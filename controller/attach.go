@@ -58,6 +58,9 @@ func (c *controller) identity() *proto.Hello {
 	for k, v := range c.cfg.OtherConfig {
 		h.OtherConfig[k] = v
 	}
+	if c.betweenTold = c.tunnelStates(); c.betweenTold != "" {
+		h.OtherConfig[keyTunnels] = c.betweenTold
+	}
 	return h
 }
 

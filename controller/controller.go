@@ -109,11 +109,13 @@ type controller struct {
 	keys           vswitch.Interfaces
 	serving        map[string]bool // interfaces that came to serve a port, or ceased to, since the flows were in
 
-	gw            gateways
-	gatewayClaims map[physical.PortID]bool // of claimed, those of HA groups
-	claimed       claimed
-	announcing    map[announceKey]*announcing
-	announceAt    time.Time // when one that is held back may be made
+	gw             gateways
+	betweenTold    string // states of tunnels to other zones, as northd knows them
+	betweenChanged bool
+	gatewayClaims  map[physical.PortID]bool // of claimed, those of HA groups
+	claimed        claimed
+	announcing     map[announceKey]*announcing
+	announceAt     time.Time // when one that is held back may be made
 
 	loaded  bool // the cache was read
 	again   bool // a round is due though nothing happened
@@ -348,6 +350,7 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 		}
 	}
 	if old != nil && old.PortIDs[vswitch.KeyChassisID] != "" || now != nil && now.PortIDs[vswitch.KeyChassisID] != "" {
+		c.betweenChanged = true
 		c.watchTunnel(name, now)
 	}
 	c.claim(name, old, now)

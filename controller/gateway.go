@@ -102,7 +102,7 @@ func newGateways() gateways {
 func (c *controller) watchTunnel(name string, i *vswitch.Interface) {
 	w, had := c.gw.watch[name]
 	now := watched{}
-	if i != nil && len(i.BFDStatus) > 0 {
+	if i != nil && len(i.BFDStatus) > 0 && !c.isBetween(i) {
 		now.chassis, _, _ = strings.Cut(i.PortIDs[vswitch.KeyChassisID], "@")
 		now.up, now.forwarding = i.BFDState()
 	}
@@ -162,6 +162,7 @@ func moveTime(bfd *proto.Bfd) time.Duration {
 
 // decide brings the verdicts up to date.
 func (c *controller) decide() {
+	c.tellTunnels()
 	g, now := &c.gw, time.Now()
 	if changed := c.host.TakeHA(); !changed && !g.dirty && (g.next.IsZero() || now.Before(g.next)) {
 		return

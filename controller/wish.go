@@ -91,7 +91,7 @@ func (c *controller) cautious() bool {
 // it when the flows are in.
 func (c *controller) wishTunnels(flowsAreIn bool) {
 	if c.chassisChanged {
-		c.chassisChanged = false
+		c.chassisChanged, c.betweenChanged = false, true
 		clear(c.leaving)
 		for id := range c.tunnels.All() {
 			c.leaving[id] = true
@@ -100,9 +100,13 @@ func (c *controller) wishTunnels(flowsAreIn bool) {
 			if name == c.cfg.SystemID || ch.Remote && !c.cfg.Interconn {
 				continue
 			}
+			bfd := c.bfdOf(name)
+			if ch.Remote {
+				bfd = betweenBFD
+			}
 			for _, e := range ch.Encaps {
 				if e.Type == "geneve" && e.Ip != "" {
-					c.wishTunnel(vswitch.Tunnel{Chassis: name, IP: e.Ip, Csum: c.cfg.EncapCsum && e.Options["csum"] != "false", BFD: c.bfdOf(name)})
+					c.wishTunnel(vswitch.Tunnel{Chassis: name, IP: e.Ip, Csum: c.cfg.EncapCsum && e.Options["csum"] != "false", BFD: bfd})
 				}
 			}
 		}

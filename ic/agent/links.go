@@ -247,10 +247,23 @@ func (a *agent) routerName(uuid string) string {
 	return uuid
 }
 
+// keyTunnels is the key of Chassis:other_config by which a gateway of a zone of
+// govn tells of its tunnels to those of other zones: "NAME=STATE" with spaces
+// between. Gateways of OVN have none.
+const keyTunnels = "govn-ic-tunnels"
+
 // tunnels are those from gateways of this zone to one of another.
 func (a *agent) tunnels(to string) (list []Tunnel) {
 	for from := range a.p.gateways.All() {
-		list = append(list, Tunnel{From: from, State: "unknown"})
+		one := Tunnel{From: from, State: "unknown"}
+		if ch, ok := a.in.chassis.peek(from); ok {
+			for word := range strings.FieldsSeq(ch.OtherConfig[keyTunnels]) {
+				if name, state, _ := strings.Cut(word, "="); name == to {
+					one.State = state
+				}
+			}
+		}
+		list = append(list, one)
 	}
 	slices.SortFunc(list, func(x, y Tunnel) int { return strings.Compare(x.From, y.From) })
 	return list

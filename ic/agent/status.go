@@ -63,7 +63,7 @@ type Gateway struct {
 // Tunnel is what BFD says of a tunnel to a gateway of another zone.
 type Tunnel struct {
 	From  string `json:"from"`  // chassis of this zone
-	State string `json:"state"` // up, down, init, admin_down; unknown: nobody tells
+	State string `json:"state"` // up, down, init, admin_down; silent: no BFD was ever heard; unknown: nobody tells
 }
 
 // Port is a router's port on the transit switch.
