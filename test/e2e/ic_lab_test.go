@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -45,6 +46,12 @@ func TestInterconnectLab(t *testing.T) {
 			if n := strings.Count(text, fmt.Sprintf("Flags [C], vni %#x,", key)); n < 10 {
 				t.Errorf("%d packets between the gateways with the key %#x, want 10:\n%s", n, key, text)
 			}
+			// BFD between the gateways: up, or unheard where the other is of OVN.
+			want := map[lab.Control]string{lab.ControlGovn: "up", lab.ControlStock: "silent"}[west]
+			eventually(t, 10*time.Second, "BFD to gw_west", func() (bool, string) {
+				out := must(t)(l.Central("east").Sbctl(t.Context(), "--bare", "--columns=other_config", "find", "chassis", "name=gw_east"))
+				return strings.Contains(out, "gw_west="+want), out
+			})
 			// What ended comes back and finds everything in place.
 			for _, d := range [][2]string{{"ic", "server"}, {"east", "agent"}} {
 				if err := l.Signal(d[0], d[1], unix.SIGKILL); err != nil {
