@@ -167,7 +167,7 @@ func tree(text string) string {
 // transfers sends much by TCP, both ways.
 func (w *linked) transfers() {
 	w.t.Helper()
-	const size = 16 << 20
+	const size = 8 << 20
 	for i, z := range w.zones {
 		took := stream(w.t, w.Lab, z.vm(), w.zones[1-i].vm(), w.zones[1-i].vmAddr(), size)
 		w.t.Logf("%d MiB from %s by TCP: %.0f Mbit/s", size>>20, z.name, size*8/took.Seconds()/1e6)
