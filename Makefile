@@ -78,7 +78,7 @@ bench-failover: deps ## gateway failover beside stock OVN, 20 of each kind, and 
 	$(GO) run ./test/bench bfd -out out/benchmarks.md
 	$(GO) run ./test/bench failover -out out/benchmarks.md -n 20
 
-bench-ic: deps ## a route from one zone to the other beside stock ovn-ic, to out/benchmarks.md (root, two minutes)
+bench-ic: deps ## a route from one zone to the other beside stock ovn-ic, to out/benchmarks.md (root, three minutes)
 	mkdir -p out
 	$(GO) run ./test/bench ic -out out/benchmarks.md
 
