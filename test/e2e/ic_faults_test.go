@@ -24,6 +24,7 @@ func TestInterconnectFaults(t *testing.T) {
 	w.tell("server killed", func() { w.killed("ic", "server") })
 	w.tell("agent killed", func() { w.killed("east", "agent") })
 	w.tell("zone renamed", w.renamed)
+	w.tell("rogue zone", w.rogue)
 	w.tell("transit switch deleted", w.transitDeleted)
 }
 

@@ -51,6 +51,7 @@ func TestInterconnectService(t *testing.T) {
 	w.tell("server killed", func() { w.killed("ic", "server") })
 	w.tell("agent killed", func() { w.killed("east", "agent") })
 	w.tell("zone renamed", w.renamed)
+	w.tell("rogue zone", w.rogue)
 	w.tell("partition", w.partitioned)
 	w.tell("agent gone", w.agentGone)
 	w.tell("conflict", w.conflict)
