@@ -158,7 +158,7 @@ func (s *ovsdbServer) footprint() (f footprint, err error) {
 	return f, nil
 }
 
-// size is that of the database on disk, in bytes.
+// size is that of the database on disk, in bytes, with its write-ahead log.
 func (s *ovsdbServer) size() (int64, error) {
 	name := "db"
 	if s.kind.name == northdKind.name {
@@ -168,5 +168,9 @@ func (s *ovsdbServer) size() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return info.Size(), nil
+	size := info.Size()
+	if info, err := os.Stat(filepath.Join(s.dir, name+".wal")); err == nil {
+		size += info.Size()
+	}
+	return size, nil
 }
