@@ -97,7 +97,7 @@ have, what was refused to them; of transit switches, who may join and who has; a
 which prefixes overlap.
 
 The end names what is not as it should be: a connection that is lost, a refusal, a
-port on no gateway, a tunnel that is down, a zone that is gone, one prefix in two
+port on no gateway, a tunnel that is down, a zone that is lost, one prefix in two
 zones. What options and filters keep back is none.
 ` + icHelp + `
 
@@ -264,11 +264,11 @@ func interconnectionOf(reply *ic.StatusReply) *control.Interconnection {
 	for _, z := range reply.Zones {
 		s.Zones = append(s.Zones, control.ICZone{
 			Name: z.Name, Row: z.Row, ID: hex.EncodeToString(z.Zone), Owner: z.Owner, Alive: z.Alive, ExpiresMS: z.ExpiresMs,
-			Gateways: z.Gateways, Ports: z.Ports, Routes: z.Routes, Refused: z.Refused,
+			Gateways: z.Gateways, Ports: z.Ports, Routes: z.Routes, Refused: z.Refused, Expired: z.Expired,
 		})
 	}
 	for _, w := range reply.Switches {
-		s.Switches = append(s.Switches, control.ICSwitch{Name: w.Name, Key: w.Key, Allowed: w.Allowed, Joined: append([]string{}, w.Joined...)})
+		s.Switches = append(s.Switches, control.ICSwitch{Name: w.Name, Key: w.Key, Allowed: w.Allowed, Joined: append([]string{}, w.Joined...), Closed: w.Closed})
 	}
 	for _, k := range reply.Conflicts {
 		s.Conflicts = append(s.Conflicts, control.ICConflict{

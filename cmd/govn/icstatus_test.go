@@ -85,7 +85,7 @@ no problems
 	if e := json.Unmarshal([]byte(out), &s); e != nil || code != 2 || err != "" || len(s.Problems) != 2 || s.Conflicts[0].OtherZone != "west" || s.Zones[0].ExpiresMS != 2000 {
 		t.Errorf("status %d %v %s\n%s", code, e, err, out)
 	}
-	if out, _, code := runIC("status", "--ic", remote, "-o", "yaml"); code != 2 || !strings.Contains(out, "problems:\n  - zone \"east\" says nothing; its routes go in 2s\n") {
+	if out, _, code := runIC("status", "--ic", remote, "-o", "yaml"); code != 2 || !strings.Contains(out, "problems:\n  - zone \"east\" is lost; its routes go in 2s\n") {
 		t.Errorf("status %d\n%s", code, out)
 	}
 	if out, _, code := runIC("conflicts", "--ic", remote); code != 2 || !strings.Contains(out, "10.0.0.0/24 of east is used, that of west is not") {

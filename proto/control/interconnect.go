@@ -27,8 +27,9 @@ type ICZone struct {
 	Owner string `json:"owner,omitempty"` // certificate or connection that its rows belong to
 	Alive bool   `json:"alive"`
 	// ExpiresMS is what is left of the lease of a zone that is not alive, in
-	// milliseconds; 0: it is over, and its routes are gone.
+	// milliseconds. Expired says that it is over, and the routes are gone.
 	ExpiresMS uint64 `json:"expires_ms,omitempty"`
+	Expired   bool   `json:"expired,omitempty"`
 	Gateways  uint32 `json:"gateways"`
 	Ports     uint32 `json:"ports"`
 	Routes    uint32 `json:"routes"`
@@ -41,6 +42,7 @@ type ICSwitch struct {
 	Key     uint32   `json:"key"`               // 0: none yet
 	Allowed []string `json:"allowed,omitempty"` // zones that may join; none: all
 	Joined  []string `json:"joined"`            // zones that have a port
+	Closed  bool     `json:"closed,omitempty"`  // open to nobody: in strict mode, without a list
 }
 
 // ICConflict is a prefix that several zones advertise, or that lies within
@@ -79,10 +81,10 @@ func (s *Interconnection) FindProblems() {
 		z := &s.Zones[i]
 		switch {
 		case z.Alive:
+		case z.Expired:
+			add("the lease of zone %q has expired, and its routes are gone", z.Name)
 		case z.ExpiresMS > 0:
-			add("zone %q says nothing; its routes go in %s", z.Name, z.left())
-		default:
-			add("zone %q is gone, and its routes with it", z.Name)
+			add("zone %q is lost; its routes go in %s", z.Name, z.left())
 		}
 		if z.Refused > 0 {
 			add("zone %q: %s refused since the centre began", z.Name, count(int(z.Refused), "write", "writes"))
@@ -91,6 +93,9 @@ func (s *Interconnection) FindProblems() {
 	for _, w := range s.Switches {
 		if w.Key == 0 {
 			add("%s: the switch has no key yet", w.Name)
+		}
+		if w.Closed {
+			add("%s: nobody may join: other_config:zones names no zone, or is missing in strict mode", w.Name)
 		}
 	}
 	for i := range s.Conflicts {
@@ -109,10 +114,12 @@ func (z *ICZone) state() string {
 	switch {
 	case z.Alive:
 		return "alive"
+	case z.Expired:
+		return "EXPIRED"
 	case z.ExpiresMS > 0:
-		return "SILENT, " + z.left().String() + " left"
+		return "LOST, " + z.left().String() + " left"
 	}
-	return "GONE"
+	return "unknown" // nobody of it has spoken since the centre began
 }
 
 // WriteText writes the interconnection as tables.
@@ -141,8 +148,11 @@ func (s *Interconnection) WriteText(w io.Writer) error {
 		if sw.Key != 0 {
 			key = fmt.Sprintf("%d (%#x)", sw.Key, sw.Key)
 		}
-		if len(sw.Allowed) > 0 {
+		switch {
+		case len(sw.Allowed) > 0:
 			allowed = strings.Join(sw.Allowed, ", ")
+		case sw.Closed:
+			allowed = "NONE"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", sw.Name, key, allowed, dash(strings.Join(sw.Joined, ", ")))
 	}
