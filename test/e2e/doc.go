@@ -16,6 +16,8 @@
 //   - what is on the wire between hypervisors is what stock OVN puts there;
 //   - stock tools get from govn's databases what they get from stock OVN's;
 //   - verdicts of random microflows are those of stock OVN;
+//   - zones of govn and of stock OVN, linked by either's interconnection, show in
+//     their databases and on their wires what zones of nothing but stock OVN show;
 //   - no daemon's death loses a packet, except that of ovs-vswitchd itself;
 //   - garbage on a socket costs its sender the connection and nobody anything;
 //   - the stories of package stories, which docs/stories tells.
