@@ -83,7 +83,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	var served []control.Served
 	for i, listen := range [][]string{o.NBListen, o.SBListen} {
 		name := dbs[i].Schema.Name
-		srv := ovsdb.NewServer(store, ovsdb.ServerOptions{Logger: o.Logger.With("db", name), Databases: []string{name}, Limits: o.Limits, Authorizer: authorizers[i]})
+		names := []string{name}
+		if i == 0 { // to be read beside it, by "govn db backup"
+			names = append(names, columns.private.Name)
+		}
+		srv := ovsdb.NewServer(store, ovsdb.ServerOptions{Logger: o.Logger.With("db", name), Databases: names, Limits: o.Limits, Authorizer: authorizers[i]})
 		if !o.NoDBRemotes {
 			listen = append(listen[:len(listen):len(listen)], "db:"+name+","+globals[i]+",connections")
 		}
