@@ -203,7 +203,7 @@ func (w *ownedWrite) zoneOf(row *ovsdb.Row) (zone ovsdb.UUID, owned bool) {
 }
 
 func (w *ownedWrite) name(zone ovsdb.UUID) string {
-	for _, row := range []*ovsdb.Row{w.tx.Row(w.c.zone.table, zone), w.tx.Snapshot().Row(w.c.zone.table, zone)} {
+	for _, row := range []*ovsdb.Row{w.tx.Snapshot().Row(w.c.zone.table, zone), w.tx.Row(w.c.zone.table, zone)} {
 		if row != nil {
 			return row.Str(w.c.zone.name)
 		}

@@ -21,8 +21,9 @@ import (
 // icWorld is two zones of stock OVN without chassis, and stock databases of an
 // interconnection.
 type icWorld struct {
-	t   *testing.T
-	dir string
+	t       *testing.T
+	dir     string
+	remotes map[string]string // of databases that others serve
 }
 
 // icDatabases are the databases of an icWorld, by the name of their sockets.
@@ -31,7 +32,7 @@ var icDatabases = map[string]string{
 }
 
 func newICWorld(t *testing.T) *icWorld {
-	w := &icWorld{t, t.TempDir()}
+	w := &icWorld{t: t, dir: t.TempDir()}
 	for name, schema := range icDatabases {
 		file := filepath.Join(w.dir, name+".db")
 		if out, err := exec.Command("ovsdb-tool", "create", file, "/usr/share/ovn/"+schema+".ovsschema").CombinedOutput(); err != nil {
@@ -53,7 +54,12 @@ func newICWorld(t *testing.T) *icWorld {
 	return w
 }
 
-func (w *icWorld) db(name string) string { return "unix:" + filepath.Join(w.dir, name+".sock") }
+func (w *icWorld) db(name string) string {
+	if remote := w.remotes[name]; remote != "" {
+		return remote
+	}
+	return "unix:" + filepath.Join(w.dir, name+".sock")
+}
 
 func (w *icWorld) start(argv ...string) {
 	w.t.Helper()
