@@ -172,6 +172,9 @@ func checkTexts(m map[string]string, texts ...string) string {
 		if len(s) > maxText {
 			return fmt.Sprintf("a text of %d bytes, more than %d", len(s), maxText)
 		}
+		if strings.ContainsRune(s, 0) {
+			return fmt.Sprintf("%q has a zero byte", s)
+		}
 	}
 	return ""
 }
