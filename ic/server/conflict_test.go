@@ -144,9 +144,7 @@ func TestConflictsTold(t *testing.T) {
 	if n := b.metric("govn_ic_conflicts"); n != 2 {
 		t.Errorf("%v conflicts counted", n)
 	}
-	if n := strings.Count(b.log.String(), "overlapping"); n != 2 {
-		t.Errorf("%d lines in the log", n)
-	}
+	eventually(t, "two lines in the log", func() bool { return strings.Count(b.log.String(), "overlapping") == 2 })
 	b.restart()
 	check()
 	east.disconnect() // within the lease it stays the first

@@ -85,8 +85,12 @@ func TestStockZonesAtCentre(t *testing.T) {
 	for _, text := range icSteps[:13] {
 		w.step(text)
 	}
-	routes := func(zone string) string { return w.ctl(zone+"-nb", "lr-route-list", map[string]string{"east": "r1", "west": "r2"}[zone]) }
-	learned := func() bool { return strings.Contains(routes("west"), "10.1.0.0/24") && strings.Contains(routes("east"), "10.2.0.0/24") }
+	routes := func(zone string) string {
+		return w.ctl(zone+"-nb", "lr-route-list", map[string]string{"east": "r1", "west": "r2"}[zone])
+	}
+	learned := func() bool {
+		return strings.Contains(routes("west"), "10.1.0.0/24") && strings.Contains(routes("east"), "10.2.0.0/24")
+	}
 	w.until("routes", learned)
 	rows := func(zone string) string {
 		az := strings.TrimSpace(w.ctl("icsb", "--bare", "--columns=_uuid", "find", "availability_zone", "name="+zone))
