@@ -19,12 +19,14 @@ import (
 // transit switch away, under a ping every 10 ms from one to the other: a zone of
 // govn beside one of stock OVN.
 func TestInterconnectFaults(t *testing.T) {
+	t.Setenv("GOVN_LEASE", testLease.String())
 	const g, s = lab.ControlGovn, lab.ControlStock
 	w := link(t, linkPlan{server: g, zones: []zonePlan{{g, g}, {s, s}}})
 	w.tell("server killed", func() { w.killed("ic", "server") })
 	w.tell("agent killed", func() { w.killed("east", "agent") })
 	w.tell("zone renamed", w.renamed)
 	w.tell("rogue zone", w.rogue)
+	w.tell("stock agent gone", w.agentGone)
 	w.tell("transit switch deleted", w.transitDeleted)
 }
 
