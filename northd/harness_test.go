@@ -3,7 +3,9 @@ package northd_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -287,12 +289,20 @@ func (z *zone) full(t testing.TB, path string) string {
 	if err := z.store.WaitDurable(z.ctx, z.store.Snapshot().Revision()); err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	read := func(path string) []byte {
+		data, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return data
+	}
+	// The file and its log, when nothing is being brought from one to the other.
+	log, file := read(path+".wal"), read(path)
+	for again := read(path + ".wal"); !bytes.Equal(log, again); again = read(path + ".wal") {
+		log, file = again, read(path)
 	}
 	dump := filepath.Join(t.TempDir(), "dump.db")
-	if err := os.WriteFile(dump, data, 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(dump, file, 0o600), os.WriteFile(dump+".wal", log, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0])
