@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"govn/ic/server"
@@ -123,11 +124,13 @@ func (s *site) agent(zone string) (stop func(), status func() *Status) {
 }
 
 func (s *site) agentOn(zone, nb, sb string) (stop func(), status func() *Status) {
+	return s.agentWith(zone, Options{NB: nb, SB: sb, IC: s.at("fabric", false), Keys: s.keys})
+}
+
+func (s *site) agentWith(zone string, o Options) (stop func(), status func() *Status) {
 	commands := map[string]Command{}
-	o := Options{
-		NB: nb, SB: sb, IC: s.at("fabric", false), Keys: s.keys, Logger: silent,
-		Handle: func(name, _ string, _, _ int, fn Command) { commands[name] = fn },
-	}
+	o.Logger, o.Registry = silent, prometheus.NewRegistry()
+	o.Handle = func(name, _ string, _, _ int, fn Command) { commands[name] = fn }
 	stop = s.run("agent of "+zone, func(ctx context.Context, ready func()) error {
 		o := o
 		o.Ready = ready
@@ -323,4 +326,42 @@ func TestLink(t *testing.T) {
 			s.until("the other's route", func() bool { return s.routes("east") == "10.2.0.9/24 via 169.254.100.3" })
 		})
 	}
+}
+
+// Over databases of the interconnection, too, a zone keeps its row and what it
+// told when it is renamed, also while nobody looked.
+func TestRenameOverDatabases(t *testing.T) {
+	s := newSite(t)
+	s.centre()
+	s.ops("icnb", "OVN_IC_Northbound", `{"op":"insert","table":"Transit_Switch","row":{"name":"ts1"}}`)
+	s.zone("east", 1)
+	o := Options{NB: s.at("east", false), SB: s.at("east", false), ICNB: "unix:" + filepath.Join(s.dir, "icnb"), ICSB: "unix:" + filepath.Join(s.dir, "icsb")}
+	stop, _ := s.agentWith("east", o)
+	s.plug("east")
+	row := func(table string) string { return s.value("icsb", "OVN_IC_Southbound", table, "", "_uuid") }
+	name := func() string { return s.value("icsb", "OVN_IC_Southbound", "Availability_Zone", "", "name") }
+	rename := func(to string) {
+		s.nb("east", fmt.Sprintf(`{"op":"update","table":"NB_Global","where":[],"row":{"name":%q}}`, to))
+	}
+	s.until("a route", func() bool { return row("Route") != "" })
+	zone, route, gateway := row("Availability_Zone"), row("Route"), row("Gateway")
+	check := func(what, want string) {
+		t.Helper()
+		s.until(what, func() bool { return name() == want })
+		if row("Availability_Zone") != zone || row("Route") != route || row("Gateway") != gateway {
+			t.Errorf("%s: zone %s, route %s, gateway %s; before %s, %s, %s", what, row("Availability_Zone"), row("Route"), row("Gateway"), zone, route, gateway)
+		}
+		if ports := s.value("east.sock", "OVN_Northbound", "Logical_Switch_Port", `["type","==","remote"]`, "name"); ports != "" {
+			t.Errorf("%s: the zone's own port comes back as %s", what, ports)
+		}
+	}
+	rename("orient")
+	check("renamed", "orient")
+	s.until("the row is written down", func() bool {
+		return strings.Contains(s.value("east.sock", "OVN_Northbound", "NB_Global", "", "external_ids"), keyZoneRow)
+	})
+	stop()
+	rename("levant")
+	s.agentWith("east", o)
+	check("renamed while the agent was away", "levant")
 }
