@@ -35,8 +35,9 @@ var transitRemote = []string{
 
 var (
 	identities = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
-	// What ovn-controller tells ovn-northd that it can; the fabric has versions.
-	featureFlags = regexp.MustCompile(`(, )?(ct-no-masked-label|mac-binding-timestamp|ovn-ct-lb-related|port-up-notif)=""true""`)
+	// What ovn-controller tells ovn-northd that it can; the fabric has versions. And
+	// what only govn has: the state of tunnels to other zones.
+	featureFlags = regexp.MustCompile(`(, )?((ct-no-masked-label|mac-binding-timestamp|ovn-ct-lb-related|port-up-notif)=""true""|govn-ic-tunnels=""[^"]*"")`)
 )
 
 // TestTransitFlows compares the logical flows and the southbound rows of a transit
