@@ -162,6 +162,13 @@ func TestOwnership(t *testing.T) {
 	if out := third.transact(`{"op":"insert","table":"Datapath_Binding","row":{"transit_switch":"ts1","tunnel_key":16711999}}`); !strings.Contains(out, "constraint violation") {
 		t.Errorf("a second key: %s", out)
 	}
+	if _, err := fmt.Fprintf(third.conn, `{"method":"convert","params":["OVN_IC_Southbound",{}],"id":2}`); err != nil {
+		t.Fatal(err)
+	}
+	var converted struct{ Error json.RawMessage }
+	if err := third.dec.Decode(&converted); err != nil || !strings.Contains(string(converted.Error), "permission error") {
+		t.Errorf("convert: %v, %s", err, converted.Error)
+	}
 	// A zone that has gone may come back by another connection.
 	east.conn.Close()
 	eventually(t, "end of east", func() bool {

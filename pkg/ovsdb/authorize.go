@@ -6,7 +6,8 @@ import (
 
 // Authorizer decides which rows the clients of a server may write, beyond the
 // owners of columns and the roles of RBAC: where it depends on what a connection
-// did before, or on other rows. Its methods are called by many goroutines.
+// did before, or on other rows. Its methods are called by many goroutines. Where
+// there is one, only clients on unix sockets may convert a database.
 type Authorizer interface {
 	// Connected is called when a client connects, Closed when its connection has
 	// ended. In between c stands for it.

@@ -16,6 +16,9 @@ func (s *session) convert(r *request) ([]byte, error) {
 	if err := a.mayConvert(db.Schema.Name); err != nil {
 		return nil, err
 	}
+	if s.srv.opts.Authorizer != nil && !s.client.Local {
+		return nil, errorf(ErrPermission, "database %s is converted by clients on unix sockets only", db.Schema.Name)
+	}
 	if len(r.params) != 2 {
 		return nil, syntaxError(r.array(), "array expected")
 	}
