@@ -14,7 +14,7 @@ GO_TOOLS := \
 
 export PATH := $(TOOLS):$(PATH)
 
-.PHONY: help deps build generate lint check test test-all unit random e2e bench bench-full bench-changes bench-ovsdb bench-failover bench-ic demo compose-tour e2e-compose clean
+.PHONY: help deps build generate lint check test test-all unit random e2e bench bench-full bench-changes bench-ovsdb bench-failover bench-ic bench-zones demo compose-tour e2e-compose clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -81,6 +81,11 @@ bench-failover: deps ## gateway failover beside stock OVN, 20 of each kind, and 
 bench-ic: deps ## a route from one zone to the other beside stock ovn-ic, to out/benchmarks.md (root, three minutes)
 	mkdir -p out
 	$(GO) run ./test/bench ic -out out/benchmarks.md
+
+bench-zones: deps ## 50 zones that tell each other 200 routes, and 5 beside stock ovn-ic, to out/benchmarks.md (ten minutes)
+	mkdir -p out
+	$(GO) run ./test/bench icscale -out out/benchmarks.md -zones 5 -systems stock,govn-ovsdb,govn-fabric
+	$(GO) run ./test/bench icscale -out out/benchmarks.md -zones 20,50 -systems govn-fabric
 
 demo: build ## a ping between simulated hypervisors, and one between two zones, with their ways (needs nothing but Go)
 	@bin/govn sim run $(LAB) --pcap out

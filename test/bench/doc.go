@@ -80,6 +80,20 @@
 // transaction to the update of a monitor of the other northbound database, and to
 // the event of the other gateway's Open vSwitch that tells of the flow.
 //
+// # Many zones
+//
+//	go run ./test/bench icscale -zones 50 -routes 200
+//
+// joins that many zones by one transit switch, each with that many static routes to
+// tell the others. There is no Open vSwitch and no northd: each zone is the two
+// databases, in memory, on the server of govn's store, with what northd and a
+// gateway would have written. The interconnection is a process, and so are the
+// agents, those of govn all together; stock is ovn-ic of each zone, and two
+// ovsdb-servers. Measured are the time from the start of the agents until every
+// zone's northbound has the routes of all others, with processor time and memory,
+// and then, route after route, the time from its transaction in one zone until
+// every other zone has it.
+//
 // # The store
 //
 //	go run ./test/bench ovsdb -db FILE
