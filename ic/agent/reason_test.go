@@ -155,7 +155,7 @@ func TestFirstZone(t *testing.T) {
 		route("c", "az3", 1, "169.254.101.1"), route("mine", "az", 0, "169.254.100.1")) // one that is not reached, and ours, do not count
 	used := func() (list string) {
 		b.run()
-		for _, id := range []string{"a1", "a2", "b", "c", "mine"} {
+		for _, id := range []string{"a1", "a2", "b", "c", "d", "mine"} {
 			if _, ok := b.p.routes.Get(learnedKey{"r1", id}); ok {
 				list += id + " "
 			}
@@ -175,6 +175,8 @@ func TestFirstZone(t *testing.T) {
 		{func() { b.unset("b") }, "a1 a2 "},
 		{func() { b.set(route("b", "az2", 7, "169.254.100.13")) }, "a1 a2 "},
 		{func() { b.set(route("c", "az3", 1, "169.254.100.14")) }, "c "},
+		{func() { b.set(route("d", "az4", 0, "169.254.100.15")) }, "d "}, // one that nobody knew
+		{func() { b.unset("d") }, "c "},
 		{func() { set(optionECMP, "true") }, "a1 a2 b c "},
 		{func() { set(optionECMP, "false") }, "c "},
 		{func() { b.in.first = false; set(optionECMP, "") }, "a1 a2 b c "},
