@@ -112,8 +112,3 @@ func newColumns() (*columns, error) {
 func (c *columns) databases() []ovsdb.Database {
 	return []ovsdb.Database{{Schema: c.nb}, {Schema: c.sb}, {Schema: c.private, Private: true}}
 }
-
-// ofZone are the columns by which rows belong to a zone.
-func (c *columns) ofZone() []*ovsdb.ColumnSchema {
-	return []*ovsdb.ColumnSchema{c.gateway.zone, c.port.zone, c.route.zone, c.addresses.zone}
-}

@@ -306,6 +306,9 @@ func (f *fake) take(m *ic.ToZone) {
 }
 
 func (f *fake) update(u *ic.Update) {
+	if f.partial == nil && !u.Whole && !u.More {
+		f.partial = f.view // nothing follows
+	}
 	if f.partial == nil {
 		f.partial = make(map[string]string)
 		if !u.Whole {
