@@ -245,6 +245,8 @@ func (a *agent) identify() {
 		if a.centre != nil && have == a.w.id {
 			a.join(have)
 		}
+	} else if a.replicas[0].seen() {
+		a.once("OVN_Northbound has no row in NB_Global: the zone joins when it has one")
 	}
 	own, strict := a.ownRow()
 	a.in.setStrict(strict)

@@ -24,6 +24,9 @@
 //   - The writer looks at both sides of a row, what is and what is wanted, whenever
 //     either changes; so what others change is set right, and a restart writes
 //     nothing.
+//   - Rows come as differences from the guard of a connection (pkg/ovsdb), each is
+//     kept once and never changed; a router's routes are a tree, as there may be
+//     thousands in one column. Nothing is done per batch to all that waits.
 //   - Nothing is written before every database was seen whole. While one is away,
 //     what it said last counts: nothing is unlearned because a connection was lost.
 //   - Rows of other zones are never written.
@@ -40,7 +43,8 @@
 // # Debugging
 //
 // A row that a database refuses, or whose name something else has, is logged once
-// with the reason and tried again every second. What the centre refuses is logged
+// with the reason and tried again every second; a transaction without an answer is
+// logged once for its database and made again a second later. What the centre refuses is logged
 // once and stands in the status, as does each route that is not used: ic/status and
 // ic/conflicts of the control socket, govn ic status.
 package agent

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"govn/pkg/incr"
+	checked "govn/pkg/ovsdb"
 )
 
 // table is the rows of one table as queries read them, by identity and by a key.
@@ -14,8 +15,8 @@ type table[T row] struct {
 	name  string
 	e     *incr.Engine
 	rows  map[string]T
-	key   func(T) string // what named finds rows by; "" for none
-	byKey map[string]map[string]bool
+	key   func(T) string      // what named finds rows by; "" for none
+	byKey map[string][]string // identities, in order
 	all   *incr.Collection[string]
 }
 
@@ -23,7 +24,7 @@ type table[T row] struct {
 var allRows incr.Hash
 
 func newTable[T row](e *incr.Engine, name string, key func(T) string) *table[T] {
-	t := &table[T]{name: name, e: e, rows: make(map[string]T), key: key, byKey: make(map[string]map[string]bool)}
+	t := &table[T]{name: name, e: e, rows: make(map[string]T), key: key, byKey: make(map[string][]string)}
 	t.all = incr.NewCollection(e, name, func(incr.Hash) iter.Seq[string] { return maps.Keys(t.rows) })
 	return t
 }
@@ -58,16 +59,20 @@ func (t *table[T]) set(uuid string, now T, there bool) {
 		return
 	}
 	if before != "" {
-		if delete(t.byKey[before], uuid); len(t.byKey[before]) == 0 {
+		list := t.byKey[before]
+		if i, there := slices.BinarySearch(list, uuid); there {
+			list = slices.Delete(list, i, i+1)
+		}
+		if t.byKey[before] = list; len(list) == 0 {
 			delete(t.byKey, before)
 		}
 		t.e.Touch(t.cellNamed(before))
 	}
 	if after != "" {
-		if t.byKey[after] == nil {
-			t.byKey[after] = make(map[string]bool)
+		list := t.byKey[after]
+		if i, there := slices.BinarySearch(list, uuid); !there {
+			t.byKey[after] = slices.Insert(list, i, uuid)
 		}
-		t.byKey[after][uuid] = true
 		t.e.Touch(t.cellNamed(after))
 	}
 }
@@ -95,11 +100,10 @@ func (t *table[T]) peek(key string) (r T, ok bool) {
 }
 
 func (t *table[T]) first(key string) string {
-	set := t.byKey[key]
-	if len(set) == 0 {
-		return ""
+	if list := t.byKey[key]; len(list) > 0 {
+		return list[0]
 	}
-	return slices.Min(slices.Collect(maps.Keys(set)))
+	return ""
 }
 
 // holders are which row has an element in a set column.
@@ -113,20 +117,16 @@ func newHolders(e *incr.Engine, name string) *holders {
 	return &holders{name: name, e: e, holder: make(map[string]string)}
 }
 
-func (h *holders) set(row string, old, now []string) {
-	old, now = differing(old, now)
-	had := make(map[string]bool, len(old))
-	for _, el := range old {
-		had[el] = true
-	}
-	for _, el := range now {
-		if !had[el] || h.holder[el] != row {
+// set takes in which elements a row lost and got; of one in two rows the last
+// counts.
+func (h *holders) set(row string, gone, come []string) {
+	for _, el := range come {
+		if h.holder[el] != row {
 			h.holder[el] = row
 			h.e.Touch(incr.CellOf(h.name, el))
 		}
-		delete(had, el)
 	}
-	for el := range had {
+	for _, el := range gone {
 		if h.holder[el] == row {
 			delete(h.holder, el)
 			h.e.Touch(incr.CellOf(h.name, el))
@@ -238,8 +238,12 @@ func (in *input) set(old, now row) {
 		if !maps.Equal(was.Options, is.Options) {
 			in.e.Touch(cellRouterOptions(r.UUID))
 		}
-		in.routerOf.set(r.UUID, was.Ports, is.Ports)
-		in.routeAt.set(r.UUID, was.StaticRoutes, is.StaticRoutes)
+		if !slices.Equal(was.Ports, is.Ports) {
+			gone, come := checked.DiffSets(setOf(was.Ports), setOf(is.Ports))
+			in.routerOf.set(r.UUID, textsOf(gone), textsOf(come))
+		}
+		gone, come := checked.DiffSets(was.StaticRoutes, is.StaticRoutes)
+		in.routeAt.set(r.UUID, textsOf(gone), textsOf(come))
 	case *nbRouterPort:
 		in.lrp.set(r.UUID, r, now != nil)
 	case *nbRoute:

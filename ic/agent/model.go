@@ -1,5 +1,7 @@
 package agent
 
+import checked "govn/pkg/ovsdb"
+
 // Rows of the four databases: the columns that the agent reads, which every
 // version of OVN from 21.03 has. What has no column comes from the centre only.
 type (
@@ -26,7 +28,8 @@ type (
 		Name         string            `ovsdb:"name"`
 		Options      map[string]string `ovsdb:"options"`
 		Ports        []string          `ovsdb:"ports"`
-		StaticRoutes []string          `ovsdb:"static_routes"`
+		StaticRoutes checked.Set       `elements:"static_routes"` // there may be many
+		Column       []string          `ovsdb:"static_routes"`    // as libovsdb has it: empty
 	}
 	nbRouterPort struct {
 		UUID     string            `ovsdb:"_uuid"`
@@ -42,7 +45,6 @@ type (
 		Policy      *string           `ovsdb:"policy"`
 		Nexthop     string            `ovsdb:"nexthop"`
 		ExternalIDs map[string]string `ovsdb:"external_ids"`
-		Options     map[string]string `ovsdb:"options"`
 	}
 
 	sbChassis struct {

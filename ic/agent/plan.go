@@ -122,7 +122,7 @@ func (w *writer) planZone() ([]ovsdb.Operation, error) {
 // has, so that a zone that was renamed while nobody looked finds it.
 func (w *writer) planIdentity() (ops []ovsdb.Operation, err error) {
 	if w.in.global == nil {
-		return nil, fmt.Errorf("OVN_Northbound has no row in NB_Global")
+		return nil, errWaits
 	}
 	have := w.in.externalID(keyZoneID)
 	if _, err := parseZoneID(have); have != "" && err != nil {
@@ -448,7 +448,7 @@ func (w *writer) planKey(uuid string) ([]ovsdb.Operation, error) {
 func (w *writer) planRoute(key learnedKey) ([]ovsdb.Operation, error) {
 	want, wanted := w.p.routes.Get(key)
 	var have []*nbRoute
-	for _, u := range slices.Sorted(maps.Keys(w.in.route.byKey[key.route])) {
+	for _, u := range w.in.route.byKey[key.route] {
 		if w.in.routeAt.holder[u] == key.router {
 			have = append(have, w.in.route.rows[u])
 		}

@@ -135,7 +135,7 @@ func TestQueriesOfOneChange(t *testing.T) {
 		b.unset(otherRoute(0, 250, "ts0").UUID)
 		n.Withdrawn = b.run()
 		b.set(&nbRoute{UUID: "own", IPPrefix: "12.0.0.0/8", Nexthop: "10.0.1.9"},
-			&nbRouter{UUID: "r1", Name: "r1", Ports: []string{"r1-net-uuid", "r1-ts0-uuid"}, StaticRoutes: []string{"own"}})
+			&nbRouter{UUID: "r1", Name: "r1", Ports: []string{"r1-net-uuid", "r1-ts0-uuid"}, StaticRoutes: setOf([]string{"own"})})
 		n.Own = b.run()
 		b.transit(500)
 		n.Switch = b.run()

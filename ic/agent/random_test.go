@@ -80,8 +80,8 @@ func randomRow(t *rapid.T) row {
 	case 1:
 		o := options()
 		o[optionECMP] = pick("ecmp", "", "true", "false")
-		return &nbRouter{UUID: "r1", Name: "r1", Ports: []string{"r1-net-uuid", "r1-ts0-uuid"}, StaticRoutes: slices.Sorted(maps.Keys(rapid.MapOf(
-			rapid.SampledFrom([]string{"own1", "own2"}), rapid.Bool()).Draw(t, "static"))), Options: o}
+		return &nbRouter{UUID: "r1", Name: "r1", Ports: []string{"r1-net-uuid", "r1-ts0-uuid"}, StaticRoutes: setOf(slices.Collect(maps.Keys(rapid.MapOf(
+			rapid.SampledFrom([]string{"own1", "own2"}), rapid.Bool()).Draw(t, "static")))), Options: o}
 	case 2:
 		o := options()
 		o["route_table"], o[keyTag], o[optionFilterTag] = pick("table", "", "", "t1"), pick("tag", "", "red"), pick("filter tag", "", "red")

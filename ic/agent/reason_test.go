@@ -72,7 +72,7 @@ func TestReasons(t *testing.T) {
 		"own network":         {nil, prefix("10.0.1.0/24"), OwnNetwork},
 		"own route": {func(b *bed) {
 			r := *b.rows["r1"].(*nbRouter)
-			r.StaticRoutes = []string{"own"}
+			r.StaticRoutes = setOf([]string{"own"})
 			b.set(&r, &nbRoute{UUID: "own", IPPrefix: "11.7.0.0/24", Nexthop: "10.0.1.9"})
 		}, in(nil), OwnRoute},
 	} {

@@ -26,7 +26,11 @@ const transactLimit = 5 * time.Second
 var errAway = errors.New("not connected")
 
 // replica follows one database. What it had when the connection ended it keeps
-// until the next one has told everything.
+// until the next one has told everything. The rows come from the connection's
+// guard, as differences; libovsdb, which asks for them, has none.
+//
+//	server -- rows --> guard -- told --> rows -- take --> taken
+//	       <-- transactions, replies -->  libovsdb  <--> transact
 type replica struct {
 	name, remote string
 	keys         *certs.Loader
@@ -36,11 +40,12 @@ type replica struct {
 
 	mu    sync.Mutex
 	conn  client.Client
-	cache *cache.TableCache
 	begun bool
 	since time.Time                  // of being connected, or not
-	rows  map[string]map[string]row  // as take told them
-	lost  map[string]map[string]bool // rows to be read again
+	made  *decoder                   // while rows may be told
+	rows  map[string]map[string]row  // as the connection has told them
+	taken map[string]map[string]row  // as take told them
+	lost  map[string]map[string]bool // rows that may differ in the two; nil: all may
 }
 
 // run keeps the connection until ctx ends.
@@ -50,10 +55,10 @@ func (r *replica) run(ctx context.Context) error {
 		monitors = append(monitors, client.WithConditionalTable(t, conditions(t), columns(t)...))
 	}
 	return ovsclient.Keep(ctx, ovsclient.Options{
-		Database: r.name, Remote: r.remote, Models: r.tables, Monitors: monitors, Events: &handler{r}, Logger: r.log,
-		Guard: checked.GuardOptions{NoIndexes: true, Keys: r.keys},
-		Follow: func(ctx context.Context, conn client.Client, rows *cache.TableCache, ended <-chan struct{}) error {
-			r.begin(conn, rows)
+		Database: r.name, Remote: r.remote, Models: r.tables, Monitors: monitors, Logger: r.log,
+		Guard: checked.GuardOptions{NoIndexes: true, Keys: r.keys, Rows: r.told},
+		Follow: func(ctx context.Context, conn client.Client, _ *cache.TableCache, ended <-chan struct{}) error {
+			r.begin(conn)
 			defer r.end()
 			select {
 			case <-ctx.Done():
@@ -65,17 +70,57 @@ func (r *replica) run(ctx context.Context) error {
 	})
 }
 
-// begin has all rows read again: those that are there, and those that were.
-func (r *replica) begin(conn client.Client, rows *cache.TableCache) {
+// told takes in what the server told of rows.
+func (r *replica) told(t checked.RowsTold) {
 	r.mu.Lock()
-	r.conn, r.cache, r.begun, r.lost = conn, rows, true, make(map[string]map[string]bool)
+	defer r.mu.Unlock()
+	if t.First {
+		r.made, r.rows, r.lost = newDecoder(r.tables), make(map[string]map[string]row), nil
+		for name := range r.tables {
+			r.rows[name] = make(map[string]row)
+		}
+	}
+	if r.made == nil {
+		return // the connection has ended
+	}
+	for i := range t.Rows {
+		one := &t.Rows[i]
+		uuid := one.UUID.String()
+		rows := r.rows[one.Table]
+		old := rows[uuid]
+		if old != nil {
+			uuid = old.id() // which is kept already
+		}
+		now, err := r.made.decode(old, one, uuid)
+		switch {
+		case err != nil:
+			r.log.Warn("a row cannot be read", "db", r.name, "err", err)
+			continue
+		case now == nil:
+			delete(rows, uuid)
+		case rows != nil:
+			rows[uuid] = now
+		}
+		if r.lost != nil && r.lost[one.Table] != nil {
+			r.lost[one.Table][uuid] = true
+		}
+	}
+	if r.lost != nil {
+		r.wake()
+	}
+}
+
+// begin has all rows looked at again: those that are there, and those that were.
+func (r *replica) begin(conn client.Client) {
+	r.mu.Lock()
+	r.conn, r.begun, r.lost = conn, true, make(map[string]map[string]bool)
 	r.since = time.Now()
 	for name := range r.tables {
-		lost := make(map[string]bool)
-		for uuid := range rows.Table(name).RowsShallow() {
+		lost := make(map[string]bool, len(r.rows[name]))
+		for uuid := range r.rows[name] {
 			lost[uuid] = true
 		}
-		for uuid := range r.rows[name] {
+		for uuid := range r.taken[name] {
 			lost[uuid] = true
 		}
 		r.lost[name] = lost
@@ -87,7 +132,14 @@ func (r *replica) begin(conn client.Client, rows *cache.TableCache) {
 func (r *replica) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.conn, r.cache, r.lost, r.since = nil, nil, nil, time.Now()
+	r.conn, r.made, r.rows, r.lost, r.since = nil, nil, nil, nil, time.Now()
+}
+
+// seen tells whether the database was seen whole once.
+func (r *replica) seen() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.begun
 }
 
 // snapshot is the state of the connection.
@@ -102,31 +154,30 @@ func (r *replica) snapshot() Database {
 func (r *replica) take(changed func(old, now row)) (ready bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.rows == nil {
-		r.rows = make(map[string]map[string]row)
+	if r.taken == nil {
+		r.taken = make(map[string]map[string]row)
 	}
 	for table, lost := range r.lost {
-		held := r.rows[table]
-		if held == nil {
-			held = make(map[string]row)
-			r.rows[table] = held
+		if len(lost) == 0 {
+			continue
+		}
+		taken := r.taken[table]
+		if taken == nil {
+			taken = make(map[string]row)
+			r.taken[table] = taken
 		}
 		for uuid := range lost {
-			var now row
-			if m := r.cache.Table(table).Row(uuid); m != nil {
-				now, _ = m.(row)
-			}
-			old := held[uuid]
+			old, now := taken[uuid], r.rows[table][uuid]
 			if now == nil {
-				delete(held, uuid)
+				delete(taken, uuid)
 			} else {
-				held[uuid] = now
+				taken[uuid] = now
 			}
-			if old != nil || now != nil {
+			if old != now {
 				changed(old, now)
 			}
 		}
-		clear(lost)
+		r.lost[table] = make(map[string]bool) // which does not remember how large it was
 	}
 	return r.begun
 }
@@ -157,21 +208,6 @@ func (r *replica) transact(ctx context.Context, ops []ovsdb.Operation) error {
 		}
 		return err
 	}
-	// The cache has the update before the reply comes, but the events that name
-	// its rows come later.
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i, op := range ops {
-		rows := r.lost[op.Table]
-		for _, cond := range op.Where {
-			if u, ok := cond.Value.(ovsdb.UUID); ok && rows != nil {
-				rows[u.GoUUID] = true
-			}
-		}
-		if op.Op == ovsdb.OperationInsert && i < len(results) && rows != nil {
-			rows[results[i].UUID.GoUUID] = true
-		}
-	}
 	return nil
 }
 
@@ -187,29 +223,6 @@ func (e *opError) Error() string {
 		return fmt.Sprintf("%s: commit: %s (%s)", e.database, e.text, e.details)
 	}
 	return fmt.Sprintf("%s: %s: %s (%s)", e.database, e.what, e.text, e.details)
-}
-
-// handler notes which rows changed; their contents are read when taken.
-type handler struct{ r *replica }
-
-func (h *handler) OnAdd(table string, m model.Model)       { h.note(table, m) }
-func (h *handler) OnUpdate(table string, _, m model.Model) { h.note(table, m) }
-func (h *handler) OnDelete(table string, m model.Model)    { h.note(table, m) }
-
-func (h *handler) note(table string, m model.Model) {
-	one, ok := m.(row)
-	if !ok {
-		return
-	}
-	h.r.mu.Lock()
-	rows := h.r.lost[table]
-	if rows != nil {
-		rows[one.id()] = true
-	}
-	h.r.mu.Unlock()
-	if rows != nil {
-		h.r.wake()
-	}
 }
 
 // columns are the columns of a model: a client that names none gets all that the

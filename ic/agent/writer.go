@@ -1,18 +1,17 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/ovn-org/libovsdb/ovsdb"
 
 	"govn/pkg/incr"
+	checked "govn/pkg/ovsdb"
 )
 
 // kind is a kind of rows that the agent writes, in the order in which it does.
@@ -42,10 +41,6 @@ type item struct {
 	key, more string
 }
 
-func (i item) compare(o item) int {
-	return cmp.Or(cmp.Compare(i.kind, o.kind), cmp.Compare(i.key, o.key), cmp.Compare(i.more, o.more))
-}
-
 func (i item) String() string { return fmt.Sprintf("%s %q", kindNames[i.kind], i.key) }
 
 // Limits of the writer.
@@ -69,7 +64,7 @@ type writer struct {
 	p     *program
 	log   *slog.Logger
 	db    [kinds]*replica // nil: nothing of the kind is written
-	dirty map[item]due
+	dirty queue
 	said  map[item]string // errors, so that each is logged once
 	names int             // for named UUIDs
 	id    string          // the zone's for ever, in hexadecimal; "" until it has one
@@ -78,18 +73,17 @@ type writer struct {
 
 	planned map[string]map[int]bool // keys that the transaction in the making gives
 
-	busy    map[*replica]bool // a transaction has no answer yet
-	alone   map[item]bool     // a transaction with others was refused
-	publish func(item)        // what others are told, where a centre tells them
+	busy    map[*replica]bool      // a transaction has no answer yet
+	pause   map[*replica]time.Time // the last one had none, or no connection
+	silent  map[*replica]string    // why, as it was logged
+	alone   map[item]bool          // a transaction with others was refused
+	publish func(item)             // what others are told, where a centre tells them
 	took    func(db string, d time.Duration)
 	running sync.WaitGroup
 	wake    func()
 	mu      sync.Mutex
 	results []result
 }
-
-// due is when an item is to be written, and since when that has been known.
-type due struct{ at, since time.Time }
 
 // result is the answer to a transaction.
 type result struct {
@@ -101,8 +95,8 @@ type result struct {
 // newWriter makes a writer; without icsb nothing is written for others.
 func newWriter(in *input, p *program, nb, sb, icsb *replica, log *slog.Logger, wake func()) *writer {
 	w := &writer{
-		in: in, p: p, log: log, wake: wake, dirty: make(map[item]due), said: make(map[item]string), learners: make(map[string]map[string]bool),
-		busy: make(map[*replica]bool), alone: make(map[item]bool), publish: func(item) {}, took: func(string, time.Duration) {},
+		in: in, p: p, log: log, wake: wake, dirty: newQueue(), said: make(map[item]string), learners: make(map[string]map[string]bool),
+		busy: make(map[*replica]bool), pause: make(map[*replica]time.Time), silent: make(map[*replica]string), alone: make(map[item]bool), publish: func(item) {}, took: func(string, time.Duration) {},
 	}
 	for k := range kinds {
 		switch {
@@ -123,13 +117,7 @@ func (w *writer) mark(k kind, key, more string) {
 	if w.db[k] == nil {
 		return
 	}
-	it := item{k, key, more}
-	d, there := w.dirty[it]
-	if !there {
-		d.since = time.Now()
-	}
-	d.at = time.Time{}
-	w.dirty[it] = d
+	w.dirty.add(item{k, key, more}, time.Now())
 }
 
 func drain[K comparable, V any](s *incr.Sink[K, V], mark func(K)) {
@@ -244,57 +232,61 @@ func (w *writer) sawRoute(r *nbRoute) {
 
 // sawRouter marks the learned routes that a router got.
 func (w *writer) sawRouter(was, is *nbRouter) {
-	var before []string
+	var before checked.Set
 	if was != nil {
 		before = was.StaticRoutes
 	}
-	gone, come := differing(before, is.StaticRoutes)
-	had := make(map[string]bool, len(gone))
-	for _, u := range gone {
-		had[u] = true
-	}
-	for _, u := range come {
-		if r := w.in.route.rows[u]; r != nil && !had[u] {
+	_, come := checked.DiffSets(before, is.StaticRoutes)
+	for _, u := range textsOf(come) {
+		if r := w.in.route.rows[u]; r != nil {
 			w.sawRoute(r)
 		}
 	}
 }
 
-// flush takes answers, and begins a transaction for each database that has
-// something due and none without an answer: one that hangs holds up no other.
+// flush begins a transaction for each database that has something due and none
+// without an answer: one that hangs holds up no other.
 // Until all databases were seen, nothing but the zone's identity is written. It
 // returns when something is due next; zero: nothing is, or an answer comes first.
 func (w *writer) flush(ctx context.Context, now time.Time, ready bool) (next time.Time) {
-	w.take(now)
-	list := make(map[*replica][]item)
-	for it, d := range w.dirty {
-		db := w.db[it.kind]
+	w.dirty.ripen(now)
+	last := kind(0)
+	for k := kind(0); k < kinds; k = last { // the kinds of one database follow each other
+		for last = k + 1; last < kinds && w.db[last] == w.db[k]; last++ {
+		}
+		until := w.pause[w.db[k]]
 		switch {
-		case w.busy[db] || !ready && it.kind != kindIdentity:
-		case d.at.After(now):
-			if next.IsZero() || d.at.Before(next) {
-				next = d.at
+		case w.db[k] == nil || w.busy[w.db[k]]:
+		case until.After(now):
+			if w.dirty.any(k, last) {
+				next = sooner(next, until)
 			}
-		default:
-			list[db] = append(list[db], it)
+		case ready:
+			w.write(ctx, k, last, now)
+		case k <= kindIdentity && kindIdentity < last:
+			w.write(ctx, kindIdentity, kindIdentity+1, now)
 		}
 	}
-	for db, items := range list {
-		slices.SortFunc(items, item.compare)
-		if at := w.write(ctx, db, items, now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
-			next = at
-		}
-	}
-	return next
+	return sooner(next, w.dirty.next())
 }
 
-// write plans items until there are enough for one transaction, and begins it.
-func (w *writer) write(ctx context.Context, db *replica, items []item, now time.Time) (retry time.Time) {
+// sooner is the first of two times; zero is none.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// write plans what is due of some kinds until there is enough for one transaction,
+// and begins it.
+func (w *writer) write(ctx context.Context, from, to kind, now time.Time) {
 	var ops []ovsdb.Operation
-	written := make(map[item]time.Time)
+	db, written := w.db[from], make(map[item]time.Time)
 	w.planned = make(map[string]map[int]bool)
-	for _, it := range items {
-		if len(written) == batchSize || w.alone[it] && len(written) > 0 {
+	for len(written) < batchSize {
+		it, since, ok := w.dirty.peek(from, to)
+		if !ok || w.alone[it] && len(written) > 0 {
 			break // the rest is due when this one is answered
 		}
 		more, err := w.plan(it)
@@ -302,20 +294,20 @@ func (w *writer) write(ctx context.Context, db *replica, items []item, now time.
 		case errors.Is(err, errWaits):
 			w.forget(it) // what it waits for marks it
 		case err != nil:
-			retry = w.failed(it, w.dirty[it].since, err, now)
+			w.failed(it, since, err, now)
 		case len(more) == 0:
 			w.done(it)
 		default:
 			ops = append(ops, more...)
-			written[it] = w.dirty[it].since
-			delete(w.dirty, it)
+			written[it] = since
+			w.dirty.remove(it)
 		}
 		if w.alone[it] && len(written) > 0 {
 			break
 		}
 	}
 	if len(written) == 0 {
-		return retry
+		return
 	}
 	w.busy[db] = true
 	w.running.Go(func() {
@@ -325,11 +317,10 @@ func (w *writer) write(ctx context.Context, db *replica, items []item, now time.
 		w.mu.Unlock()
 		w.wake()
 	})
-	return retry
 }
 
 // take takes in answers. Items of a transaction that is refused are tried one by
-// one, so that the others are written.
+// one, so that the others are written; those of one without an answer together.
 func (w *writer) take(now time.Time) {
 	w.mu.Lock()
 	list := w.results
@@ -338,17 +329,21 @@ func (w *writer) take(now time.Time) {
 	for _, r := range list {
 		delete(w.busy, r.db)
 		var refused *opError
+		if r.err != nil && !errors.As(r.err, &refused) {
+			w.unanswered(&r, now)
+			continue
+		}
+		delete(w.silent, r.db)
 		for it, since := range r.items {
-			_, again := w.dirty[it]
 			switch {
 			case r.err == nil:
 				w.took(r.db.name, now.Sub(since))
-				if delete(w.alone, it); !again {
+				if delete(w.alone, it); !w.dirty.has(it) {
 					w.done(it)
 				}
-			case errors.As(r.err, &refused) && len(r.items) > 1:
+			case len(r.items) > 1:
 				w.alone[it] = true
-				w.dirty[it] = due{since: since}
+				w.dirty.add(it, since)
 			default:
 				w.failed(it, since, r.err, now)
 			}
@@ -356,8 +351,21 @@ func (w *writer) take(now time.Time) {
 	}
 }
 
+// unanswered has the items of a transaction written again, after a while. It may
+// have been done all the same: they are planned by what is there then.
+func (w *writer) unanswered(r *result, now time.Time) {
+	for it, since := range r.items {
+		w.dirty.add(it, since)
+	}
+	w.pause[r.db] = now.Add(retryAfter)
+	if text := r.err.Error(); w.silent[r.db] != text && !errors.Is(r.err, errAway) {
+		w.silent[r.db] = text
+		w.log.Warn("a transaction has no answer", "db", r.db.name, "rows", len(r.items), "err", r.err, "retry", retryAfter)
+	}
+}
+
 func (w *writer) forget(it item) {
-	delete(w.dirty, it)
+	w.dirty.remove(it)
 	delete(w.alone, it)
 }
 
@@ -367,29 +375,26 @@ func (w *writer) done(it item) {
 }
 
 // failed has an item tried again later.
-func (w *writer) failed(it item, since time.Time, err error, now time.Time) time.Time {
-	at := now.Add(retryAfter)
-	w.dirty[it] = due{at, since}
+func (w *writer) failed(it item, since time.Time, err error, now time.Time) {
+	w.dirty.later(it, now.Add(retryAfter), since)
 	delete(w.alone, it)
 	var refused *opError
 	if errors.As(err, &refused) && it.kind == kindDatapath && refused.text == "timed out" {
-		return at // another zone gave the key: its row is on the way
+		return // another zone gave the key: its row is on the way
 	}
 	if refused != nil && it.kind == kindICPort && refused.text == "constraint violation" && w.said[it] == "" {
 		// Another zone took the key first: its row is here or about to be. Chassis of
 		// OVN may not follow a port whose key changes late.
 		w.said[it] = "key taken"
-		at = now.Add(retryKey)
-		w.dirty[it] = due{at, since}
-		return at
+		w.dirty.later(it, now.Add(retryKey), since)
+		return
 	}
 	text := err.Error()
 	if refused != nil {
 		text = refused.what + refused.text // the details have identities, new ones each time
 	}
-	if w.said[it] != text && !errors.Is(err, errAway) {
+	if w.said[it] != text {
 		w.said[it] = text
 		w.log.Warn("a row cannot be written", "db", w.db[it.kind].name, "row", it.String(), "err", err)
 	}
-	return at
 }

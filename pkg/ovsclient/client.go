@@ -21,13 +21,13 @@ const (
 	retryMax       = 2 * time.Second
 )
 
-// Options say what is followed. All but Guard are required.
+// Options say what is followed. All but Guard and Events are required.
 type Options struct {
 	Database string // its name
 	Remote   string // unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT
 	Models   map[string]model.Model
 	Monitors []client.MonitorOption
-	Events   cache.EventHandler // told of rows from before the first is there
+	Events   cache.EventHandler // told of rows from before the first is there; not where Guard.Rows is
 	Guard    ovsdb.GuardOptions
 	Logger   *slog.Logger
 	// Follow uses the connection until ended is closed or ctx ends. Its error says
@@ -112,7 +112,9 @@ func (o *Options) follow(ctx, dial context.Context, m model.ClientDBModel, guard
 	if rows == nil { // which it is after the end of the connection
 		return client.ErrNotConnected
 	}
-	rows.AddEventHandler(o.Events)
+	if o.Events != nil {
+		rows.AddEventHandler(o.Events)
+	}
 	if _, err = conn.Monitor(dial, conn.NewMonitor(o.Monitors...)); err != nil {
 		return fmt.Errorf("monitor %s: %w", o.Database, err)
 	}

@@ -7,6 +7,8 @@
 //
 //   - The connection goes through ovsdb.Guard, so that no message of the server
 //     makes libovsdb panic.
+//   - Who sets Guard.Rows is told the rows by the guard, as differences, and the
+//     cache is empty: for tables that are large, or have columns that are.
 //   - Follow is called with a cache that holds everything which is monitored, and
 //     must return when the connection has ended or the context has.
 //   - Keep returns when the context ends, and leaves no goroutine behind.

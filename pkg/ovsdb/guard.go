@@ -37,6 +37,11 @@ type GuardOptions struct {
 	// every column of an index in its model, and versions of a database differ in
 	// them.
 	NoIndexes bool
+	// Rows, where it is set, is told the rows of monitors, message by message, and
+	// the client nothing of them: a cache of libovsdb stays empty. What a
+	// transaction did is told before the client has the reply. It must neither
+	// block nor use the connection.
+	Rows func(RowsTold)
 }
 
 func (o GuardOptions) withDefaults() GuardOptions {
@@ -269,6 +274,9 @@ func (g *Guard) answers(client net.Conn) error {
 		out, err := g.check.answer(text)
 		if err != nil {
 			return err
+		}
+		if out == nil {
+			continue
 		}
 		if _, err := bytes.NewReader(out).WriteTo(client); err != nil {
 			return nil // it is gone

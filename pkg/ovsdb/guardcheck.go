@@ -19,6 +19,8 @@ type checker struct {
 	monitors map[string]*monitored // by cookie
 	rows     int                   // of all monitors
 	updates  int64                 // bytes
+	length   int                   // of the message at hand
+	told     []RowTold             // by it, where GuardOptions.Rows is set
 }
 
 // asked is a request whose reply is not there yet.
@@ -113,7 +115,8 @@ func newMonitored(schema *DatabaseSchema, requests *jsonValue) *monitored {
 	return m
 }
 
-// answer judges a message of the server and returns what the client is to read.
+// answer judges a message of the server and returns what the client is to read;
+// nil: nothing.
 func (c *checker) answer(text string) ([]byte, error) {
 	v, err := parseJSON(text, c.limits)
 	if err != nil {
@@ -121,6 +124,7 @@ func (c *checker) answer(text string) ([]byte, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.length = len(text)
 	if method, ok := v.member("method"); ok && method.kind != jsonNull {
 		return c.call(&v, method)
 	}
@@ -170,8 +174,16 @@ func (c *checker) call(v, method *jsonValue) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, method.text)
 	}
-	if c.updates += int64(len(out) - start); c.updates > c.o.MaxUpdates {
+	length := len(out) - start
+	if c.o.Rows != nil {
+		length = c.length // out is nearly empty
+	}
+	if c.updates += int64(length); c.updates > c.o.MaxUpdates {
 		return nil, fmt.Errorf("%w: %d bytes", ErrRenew, c.o.MaxUpdates)
+	}
+	if c.o.Rows != nil {
+		c.tell(false)
+		return nil, nil
 	}
 	return append(out, "]}"...), nil
 }
@@ -295,7 +307,13 @@ func (c *checker) monitor(out []byte, a *asked, v *jsonValue) ([]byte, error) {
 		return nil, refuse("a second monitor %s", a.cookie)
 	}
 	c.monitors[a.cookie] = a.monitor
-	return c.tableUpdates(out, a.monitor, v, a.method == "monitor")
+	start := len(out)
+	out, err := c.tableUpdates(out, a.monitor, v, a.method == "monitor")
+	if err == nil && c.o.Rows != nil {
+		c.tell(true)
+		out = append(out[:start], "{}"...)
+	}
+	return out, err
 }
 
 // tableUpdates judges <table-updates>, or with first false <table-updates2>.
@@ -423,6 +441,7 @@ type rowUpdate struct {
 	rows    map[UUID]struct{}
 	uuid    UUID
 	c       *checker
+	now     *RowTold // where somebody wants to know
 }
 
 // update judges a <row-update> (RFC 7047, section 4.1.6).
@@ -457,6 +476,14 @@ func (w *rowUpdate) update(out []byte, v *jsonValue) ([]byte, error) {
 			return nil, err
 		}
 	}
+	switch {
+	case after == nil:
+		w.note(RowGone)
+	case before == nil:
+		w.note(RowNew)
+	default:
+		w.note(RowChanged)
+	}
 	if after != nil {
 		if before != nil {
 			out = append(out, ',')
@@ -482,6 +509,7 @@ func (w *rowUpdate) update2(out []byte, v *jsonValue) ([]byte, error) {
 		err = w.known()
 	case "delete":
 		if err = w.remove(); err == nil {
+			w.note(RowGone)
 			return append(out, `{"delete":null}`...), nil
 		}
 	default:
@@ -489,6 +517,11 @@ func (w *rowUpdate) update2(out []byte, v *jsonValue) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if kind == "modify" {
+		w.note(RowChanged)
+	} else {
+		w.note(RowNew)
 	}
 	out = append(append(append(out, `{"`...), kind...), `":`...)
 	if out, err = w.row(out, row, kind == "modify"); err != nil {
@@ -541,8 +574,12 @@ func (w *rowUpdate) row(out []byte, v *jsonValue, difference bool) ([]byte, erro
 		if difference && typ.Max > 1 {
 			typ.Min, typ.Max = 0, Unlimited
 		}
-		if _, err := typ.parseValue(value, nil); err != nil {
+		parsed, err := typ.parseValue(value, nil)
+		if err != nil {
 			return nil, refuse("column %q: %w", name, err)
+		}
+		if w.noteColumn(c, parsed, difference); w.now != nil {
+			continue // nobody else reads it
 		}
 		if i > 0 {
 			out = append(out, ',')
