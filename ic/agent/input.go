@@ -17,6 +17,7 @@ type table[T row] struct {
 	rows  map[string]T
 	key   func(T) string      // what named finds rows by; "" for none
 	byKey map[string][]string // identities, in order
+	lists func(T) bool        // which rows all has; nil: every one
 	all   *incr.Collection[string]
 }
 
@@ -25,9 +26,19 @@ var allRows incr.Hash
 
 func newTable[T row](e *incr.Engine, name string, key func(T) string) *table[T] {
 	t := &table[T]{name: name, e: e, rows: make(map[string]T), key: key, byKey: make(map[string][]string)}
-	t.all = incr.NewCollection(e, name, func(incr.Hash) iter.Seq[string] { return maps.Keys(t.rows) })
+	t.all = incr.NewCollection(e, name, func(incr.Hash) iter.Seq[string] {
+		return func(yield func(string) bool) {
+			for uuid, r := range t.rows {
+				if t.listed(r) && !yield(uuid) {
+					return
+				}
+			}
+		}
+	})
 	return t
 }
+
+func (t *table[T]) listed(r T) bool { return t.lists == nil || t.lists(r) }
 
 func (t *table[T]) cell(uuid string) incr.Cell { return incr.CellOf(t.name, uuid) }
 
@@ -41,8 +52,8 @@ func (t *table[T]) set(uuid string, now T, there bool) {
 	} else {
 		delete(t.rows, uuid)
 	}
-	if was != there {
-		t.all.Change(allRows, uuid, there)
+	if before, after := was && t.listed(old), there && t.listed(now); before != after {
+		t.all.Change(allRows, uuid, after)
 	}
 	t.e.Touch(t.cell(uuid))
 	if t.key == nil {
@@ -153,6 +164,9 @@ const (
 	keyZoneRow   = "govn-ic-row"  // likewise: its row in Availability_Zone
 )
 
+// learned tells whether a route was learned from another zone.
+func (r *nbRoute) learned() bool { return r.ExternalIDs[keyLearned] != "" }
+
 // input is all that the agent knows.
 type input struct {
 	e       *incr.Engine
@@ -187,7 +201,7 @@ type input struct {
 }
 
 func newInput(e *incr.Engine) *input {
-	return &input{
+	in := &input{
 		e:       e,
 		ls:      newTable(e, "nb-switch", func(r *nbSwitch) string { return r.OtherConfig[keyTransit] }),
 		lsp:     newTable(e, "nb-port", func(r *nbPort) string { return r.Name }),
@@ -210,6 +224,8 @@ func newInput(e *incr.Engine) *input {
 		routerOf: newHolders(e, "router-of-port"), routeAt: newHolders(e, "router-of-route"),
 		keys: make(map[string]map[int]int), contenders: make(map[incr.Cell][]contender),
 	}
+	in.route.lists = func(r *nbRoute) bool { return !r.learned() } // of those nothing follows
+	return in
 }
 
 // set takes in what changed of a row; now is nil where it is gone.

@@ -93,6 +93,49 @@ func refs(uuids ...string) ovsdb.OvsSet {
 	return out
 }
 
+// united are operations with one in the place of those that give a row references
+// in one column, or take them: a router that learns 256 routes changes once.
+func united(ops []ovsdb.Operation) []ovsdb.Operation {
+	type column struct {
+		table, uuid, name string
+		mutator           ovsdb.Mutator
+	}
+	type element struct {
+		column
+		ref any
+	}
+	sets, has := make(map[column][]any), make(map[element]bool)
+	var order []column
+	rest := ops[:0]
+	for _, op := range ops {
+		if op.Op != ovsdb.OperationMutate || len(op.Where) != 1 || len(op.Mutations) != 1 {
+			rest = append(rest, op)
+			continue
+		}
+		m := op.Mutations[0]
+		row, one := op.Where[0].Value.(ovsdb.UUID)
+		set, ok := m.Value.(ovsdb.OvsSet)
+		if !one || !ok || slices.ContainsFunc(set.GoSet, func(e any) bool { _, ref := e.(ovsdb.UUID); return !ref }) {
+			rest = append(rest, op)
+			continue
+		}
+		key := column{op.Table, row.GoUUID, m.Column, m.Mutator}
+		if _, there := sets[key]; !there {
+			order = append(order, key)
+		}
+		for _, ref := range set.GoSet {
+			if !has[element{key, ref}] {
+				has[element{key, ref}] = true
+				sets[key] = append(sets[key], ref)
+			}
+		}
+	}
+	for _, key := range order { // after the rows that they refer to
+		rest = append(rest, mutate(key.table, id(key.uuid), key.name, key.mutator, ovsdb.OvsSet{GoSet: sets[key]}))
+	}
+	return rest
+}
+
 // name is a new name for a row that is inserted.
 func (w *writer) name() string {
 	w.names++

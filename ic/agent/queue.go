@@ -10,9 +10,13 @@ import (
 // that it is done to, however many there are.
 type queue struct {
 	items map[item]due
+	most  int           // that there were since there was none
 	due   [kinds][]item // may have items that are due no more
 	wait  waiting       // likewise
 }
+
+// manyItems is how many leave a map with memory that is worth giving back.
+const manyItems = 1000
 
 // due is when an item is to be written, zero: now; and since when that has been
 // known.
@@ -45,7 +49,12 @@ func (q *queue) later(it item, at, since time.Time) {
 	heap.Push(&q.wait, waits{it, at})
 }
 
-func (q *queue) remove(it item) { delete(q.items, it) }
+func (q *queue) remove(it item) {
+	q.most = max(q.most, len(q.items))
+	if delete(q.items, it); len(q.items) == 0 && q.most > manyItems {
+		q.items, q.most = make(map[item]due), 0 // a map keeps the memory of those that were
+	}
+}
 
 // ripen has those due whose time has come.
 func (q *queue) ripen(now time.Time) {

@@ -213,8 +213,11 @@ func (a *advertising) runPort(c *incr.Ctx, uuid string) error {
 // runRoute notes a static route that was not learned as its router's own.
 func (a *advertising) runRoute(c *incr.Ctx, uuid string) error {
 	r, ok := a.p.in.route.get(c, uuid)
+	if !ok || r.learned() {
+		return nil
+	}
 	router := a.p.in.routeAt.of(c, uuid)
-	if !ok || router == "" || r.ExternalIDs[keyLearned] != "" {
+	if router == "" {
 		return nil
 	}
 	prefix, ok := parsePrefix(r.IPPrefix)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,7 +70,7 @@ type writer struct {
 	names int             // for named UUIDs
 	id    string          // the zone's for ever, in hexadecimal; "" until it has one
 	// learners are the routers that are to have a route, by the route's row.
-	learners map[string]map[string]bool
+	learners map[string][]string
 
 	planned map[string]map[int]bool // keys that the transaction in the making gives
 
@@ -95,7 +96,7 @@ type result struct {
 // newWriter makes a writer; without icsb nothing is written for others.
 func newWriter(in *input, p *program, nb, sb, icsb *replica, log *slog.Logger, wake func()) *writer {
 	w := &writer{
-		in: in, p: p, log: log, wake: wake, dirty: newQueue(), said: make(map[item]string), learners: make(map[string]map[string]bool),
+		in: in, p: p, log: log, wake: wake, dirty: newQueue(), said: make(map[item]string), learners: make(map[string][]string),
 		busy: make(map[*replica]bool), pause: make(map[*replica]time.Time), silent: make(map[*replica]string), alone: make(map[item]bool), publish: func(item) {}, took: func(string, time.Duration) {},
 	}
 	for k := range kinds {
@@ -148,15 +149,14 @@ func (w *writer) wanted() {
 	for _, ch := range w.p.routes.Drain() {
 		w.mark(kindRoute, ch.Key.router, ch.Key.route)
 		routers := w.learners[ch.Key.route]
+		i, there := slices.BinarySearch(routers, ch.Key.router)
 		switch {
-		case ch.New == nil:
-			if delete(routers, ch.Key.router); len(routers) == 0 {
-				delete(w.learners, ch.Key.route)
-			}
-		case routers == nil:
-			w.learners[ch.Key.route] = map[string]bool{ch.Key.router: true}
-		default:
-			routers[ch.Key.router] = true
+		case ch.New != nil && !there:
+			w.learners[ch.Key.route] = slices.Insert(routers, i, ch.Key.router)
+		case ch.New == nil && there && len(routers) == 1:
+			delete(w.learners, ch.Key.route)
+		case ch.New == nil && there:
+			w.learners[ch.Key.route] = slices.Delete(routers, i, i+1)
 		}
 	}
 }
@@ -222,7 +222,7 @@ func (w *writer) sawRoute(r *nbRoute) {
 	if from == "" {
 		return
 	}
-	for router := range w.learners[from] {
+	for _, router := range w.learners[from] {
 		w.mark(kindRoute, router, from)
 	}
 	if router := w.in.routeAt.holder[r.UUID]; router != "" {
@@ -309,6 +309,7 @@ func (w *writer) write(ctx context.Context, from, to kind, now time.Time) {
 	if len(written) == 0 {
 		return
 	}
+	ops = united(ops)
 	w.busy[db] = true
 	w.running.Go(func() {
 		err := db.transact(ctx, ops)
