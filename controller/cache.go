@@ -12,6 +12,7 @@ import (
 
 	pb "google.golang.org/protobuf/proto"
 
+	"govn/pkg/rpc"
 	"govn/proto"
 	"govn/proto/state"
 )
@@ -96,7 +97,7 @@ func readState(r io.Reader) (*state.State, []state.Change, error) {
 			return nil, nil, fmt.Errorf("length of a chunk: %w", err)
 		}
 		n := binary.BigEndian.Uint32(head[:])
-		if n > maxMessage {
+		if n > rpc.MaxMessage {
 			return nil, nil, fmt.Errorf("chunk of %d bytes", n)
 		}
 		buf, err := io.ReadAll(io.LimitReader(r, int64(n)))

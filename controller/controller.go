@@ -103,6 +103,7 @@ type controller struct {
 	wanted         vswitch.Wish         // the last one
 	tunnels        vswitch.Tunnels      // that exist or are to
 	leaving        map[string]bool      // tunnels that go when the flows are in
+	carriers       map[string][]string  // interfaces of a tunnel, in the order in which they came
 	waiting        map[string]time.Time // tunnels and patches without a port yet, until when
 	chassisChanged bool                 // since the tunnels were looked at
 	zones          vswitch.Zones
@@ -183,7 +184,7 @@ func newController(ctx context.Context, o Options) *controller {
 		reported: map[string]*proto.Interface{}, unreported: map[string]bool{}, since: map[string]int64{}, unwritten: map[string]bool{},
 		state: state.New(), failures: map[state.Hash]*proto.Failure{}, barred: map[physical.Owner]barredOwner{},
 		owners: map[flows.Source]physical.Owner{}, badItems: map[string]*proto.Failure{},
-		leaving: map[string]bool{}, waiting: map[string]time.Time{}, serving: map[string]bool{},
+		leaving: map[string]bool{}, waiting: map[string]time.Time{}, carriers: map[string][]string{}, serving: map[string]bool{},
 		placed: map[physical.PortID]physical.Placement{}, do: make(chan func()),
 		gw: newGateways(), gatewayClaims: map[physical.PortID]bool{}, claimed: claimed{}, announcing: map[announceKey]*announcing{},
 		seen: newSeen(), residentsIn: map[uint32]int{}, heardAt: map[physical.NeighbourID]time.Time{}, advertised: map[physical.PortID]*advertising{},
@@ -337,19 +338,11 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 			delete(c.since, name)
 			c.forgetSince(name)
 		}
-		if id := old.PortIDs[vswitch.KeyChassisID]; id != "" && (now == nil || now.PortIDs[vswitch.KeyChassisID] != id) {
-			c.host.SetTunnel(id, 0)
-			if _, wanted := c.tunnels.Get(id); wanted {
-				// It was given up and wished for again before it had gone, or somebody
-				// else removed it: no revision is installed until it is back.
-				c.waiting[id] = time.Now().Add(tunnelPatience)
-			}
-		}
 		if ln := patchOf(old); ln != "" && (now == nil || patchOf(now) != ln) {
 			c.host.SetPatch(ln, 0)
 		}
 	}
-	if old != nil && old.PortIDs[vswitch.KeyChassisID] != "" || now != nil && now.PortIDs[vswitch.KeyChassisID] != "" {
+	if tunnelOf(old) != "" || tunnelOf(now) != "" {
 		c.betweenChanged = true
 		c.watchTunnel(name, now)
 	}
@@ -357,9 +350,11 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 	c.activated(name, old, now)
 	if now == nil {
 		delete(c.ifaces, name)
+		c.carry(name, old, nil)
 		return
 	}
 	c.ifaces[name] = now
+	c.carry(name, old, now)
 	ofport := 0
 	if now.Usable() {
 		ofport = now.OFPort
@@ -377,15 +372,6 @@ func (c *controller) setInterface(name string, now *vswitch.Interface) {
 			c.forgetSince(name)
 		}
 		c.host.SetInterface(id, name, ofport)
-	}
-	if id := now.PortIDs[vswitch.KeyChassisID]; id != "" {
-		c.host.SetTunnel(id, ofport)
-		if now.OFPort != 0 {
-			delete(c.waiting, id)
-		}
-		if now.OFPort < 0 && (old == nil || old.OFPort >= 0) {
-			c.log.Warn("Open vSwitch cannot make a tunnel", "tunnel", name, "to", id, "err", now.Error)
-		}
 	}
 	if ln := patchOf(now); ln != "" {
 		c.host.SetPatch(ln, ofport)

@@ -6,17 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
 	"govn/controller/vswitch"
 	"govn/pkg/certs"
+	"govn/pkg/rpc"
 	"govn/proto"
 )
 
@@ -24,9 +22,7 @@ import (
 const (
 	streamRetryFirst = 100 * time.Millisecond
 	streamRetryMax   = 2 * time.Second
-	streamDial       = 5 * time.Second
 	streamProbe      = 10 * time.Second // of silence, then as long for an answer
-	maxMessage       = 64 << 20         // bytes of one message from northd
 	inboxLength      = 16               // chunks not looked at yet; northd is held back behind them
 )
 
@@ -216,27 +212,8 @@ func (s *stream) tell(ctx context.Context, h heard) bool {
 
 // session is one Attach call. welcomed tells whether northd accepted.
 func (s *stream) session(ctx context.Context, remote string, session uint64) (welcomed bool, err error) {
-	network, address, err := vswitch.ParseRemote(remote)
-	if err != nil {
-		return false, err
-	}
-	transport := insecure.NewCredentials()
-	if network == "ssl" {
-		config, err := s.keys.ClientConfig(address)
-		if err != nil {
-			return false, err
-		}
-		network, transport = "tcp", credentials.NewTLS(config)
-	}
-	conn, err := grpc.NewClient("passthrough:///"+address,
-		grpc.WithTransportCredentials(transport),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			d := net.Dialer{Timeout: streamDial}
-			return d.DialContext(ctx, network, address)
-		}),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: streamProbe, Timeout: streamProbe}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
-	)
+	conn, err := rpc.Dial(vswitch.FirstRemote(remote), s.keys,
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: streamProbe, Timeout: streamProbe}))
 	if err != nil {
 		return false, err
 	}

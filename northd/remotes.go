@@ -3,8 +3,6 @@ package northd
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -13,6 +11,7 @@ import (
 	"govn/pkg/certs"
 	"govn/pkg/ovsdb"
 	dbcontrol "govn/pkg/ovsdb/control"
+	"govn/pkg/rpc"
 )
 
 // remotesOf are the remotes of a database: those of the flags, and those of its
@@ -61,21 +60,21 @@ func (d *daemon) listen() (s serving, err error) {
 	d.fabric.Register(plain)
 	d.rpc = append(d.rpc, plain)
 	for _, remote := range d.o.FabricListen {
-		rpc := plain
+		srv := plain
 		if strings.HasPrefix(remote, "ssl:") {
 			if secure == nil {
 				if secure, err = d.secureRPC(); err != nil {
 					return s, fmt.Errorf("listening on %q: %w", remote, err)
 				}
 			}
-			rpc = secure
+			srv = secure
 		}
-		l, err := listenFabric(remote)
+		l, err := rpc.Listen(remote)
 		if err != nil {
 			return s, fmt.Errorf("listening on %q: %w", remote, err)
 		}
 		s.close = append(s.close, func() { l.Close() })
-		s.serve = append(s.serve, func(context.Context) error { return rpc.Serve(d.fabric.Listener(l)) })
+		s.serve = append(s.serve, func(context.Context) error { return srv.Serve(d.fabric.Listener(l)) })
 	}
 	return s, nil
 }
@@ -87,22 +86,8 @@ func (d *daemon) secureRPC() (*grpc.Server, error) {
 		return nil, err
 	}
 	config := keys.ServerConfig("h2")
-	rpc := grpc.NewServer(append(d.fabric.ServerOptions(), grpc.Creds(credentials.NewTLS(config)))...)
-	d.fabric.Register(rpc)
-	d.rpc = append(d.rpc, rpc)
-	return rpc, nil
-}
-
-func listenFabric(remote string) (net.Listener, error) {
-	kind, rest, _ := strings.Cut(remote, ":")
-	switch kind {
-	case "tcp", "ssl":
-		return net.Listen("tcp", rest)
-	case "unix":
-		if err := os.Remove(rest); err != nil && !os.IsNotExist(err) {
-			return nil, err
-		}
-		return net.Listen("unix", rest)
-	}
-	return nil, fmt.Errorf("want tcp:IP:PORT, ssl:IP:PORT or unix:PATH")
+	srv := grpc.NewServer(append(d.fabric.ServerOptions(), grpc.Creds(credentials.NewTLS(config)))...)
+	d.fabric.Register(srv)
+	d.rpc = append(d.rpc, srv)
+	return srv, nil
 }

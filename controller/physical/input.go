@@ -320,6 +320,9 @@ func (h *Host) SetTunnel(id string, ofport int) {
 	h.e.Touch(cellTunnel(id))
 }
 
+// TunnelPort is the OpenFlow port of a tunnel as SetTunnel told it.
+func (h *Host) TunnelPort(id string) int { return h.in.tunnels[id] }
+
 // SetPatch tells the OpenFlow port of the patch port of a localnet port; 0:
 // there is none.
 func (h *Host) SetPatch(port string, ofport int) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"govn/pkg/abi"
+	"govn/pkg/rpc"
 )
 
 // Config is what Open_vSwitch:external_ids tells a chassis
@@ -33,7 +34,7 @@ func (c *Config) Equal(d *Config) bool {
 
 // Complete tells whether a chassis can connect with it.
 func (c *Config) Complete() bool {
-	_, _, err := ParseRemote(c.Remote)
+	_, _, err := rpc.Parse(FirstRemote(c.Remote))
 	return c.SystemID != "" && err == nil && len(c.EncapIPs) > 0
 }
 
@@ -82,7 +83,7 @@ func ParseConfig(ids map[string]string, ifaceTypes []string) (cfg *Config, probl
 		}
 	}
 	if c.Remote != "" {
-		if _, _, err := ParseRemote(c.Remote); err != nil {
+		if _, _, err := rpc.Parse(FirstRemote(c.Remote)); err != nil {
 			problems = append(problems, "external_ids:ovn-remote: "+err.Error())
 		}
 	}
@@ -141,17 +142,8 @@ func parseMappings(s string, problems []string) (map[string]string, []string) {
 	return m, problems
 }
 
-// ParseRemote takes a remote apart into its kind ("tcp", "ssl" or "unix") and
-// address.
-// Of a list, the first one is used.
-func ParseRemote(remote string) (kind, address string, err error) {
+// FirstRemote is the one that is used of ovn-remote, which may be a list.
+func FirstRemote(remote string) string {
 	remote, _, _ = strings.Cut(remote, ",")
-	scheme, rest, ok := strings.Cut(strings.TrimSpace(remote), ":")
-	switch {
-	case ok && scheme == "unix" && rest != "":
-		return "unix", rest, nil
-	case ok && (scheme == "tcp" || scheme == "ssl") && strings.Contains(rest, ":"):
-		return scheme, rest, nil
-	}
-	return "", "", fmt.Errorf("%q is not tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH", remote)
+	return strings.TrimSpace(remote)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -12,6 +11,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"govn/pkg/certs"
+	"govn/pkg/rpc"
 )
 
 // fabric is what listens for the streams of zones.
@@ -31,7 +31,7 @@ func (c *Centre) listen(remotes []string, files certs.Files) (f *fabric, err err
 		}
 	}()
 	for _, remote := range remotes {
-		rpc := f.plain
+		srv := f.plain
 		if strings.HasPrefix(remote, "ssl:") {
 			if f.secure == nil {
 				keys := certs.NewLoader(files, c.log)
@@ -41,30 +41,16 @@ func (c *Centre) listen(remotes []string, files certs.Files) (f *fabric, err err
 				f.secure = grpc.NewServer(append(c.ServerOptions(), grpc.Creds(credentials.NewTLS(keys.ServerConfig("h2"))))...)
 				c.Register(f.secure)
 			}
-			rpc = f.secure
+			srv = f.secure
 		}
-		l, err := listenRemote(remote)
+		l, err := rpc.Listen(remote)
 		if err != nil {
 			return nil, fmt.Errorf("listening on %q: %w", remote, err)
 		}
-		f.listeners, f.by = append(f.listeners, l), append(f.by, rpc)
+		f.listeners, f.by = append(f.listeners, l), append(f.by, srv)
 		c.log.Info("listening for zones", "remote", remote, "addr", l.Addr().String())
 	}
 	return f, nil
-}
-
-func listenRemote(remote string) (net.Listener, error) {
-	kind, rest, _ := strings.Cut(remote, ":")
-	switch kind {
-	case "tcp", "ssl":
-		return net.Listen("tcp", rest)
-	case "unix":
-		if err := os.Remove(rest); err != nil && !os.IsNotExist(err) {
-			return nil, err
-		}
-		return net.Listen("unix", rest)
-	}
-	return nil, fmt.Errorf("want tcp:IP:PORT, ssl:IP:PORT or unix:PATH")
 }
 
 // run serves until ctx ends.
