@@ -42,7 +42,7 @@ func init() {
 	add("Logical_Router", "options", "the router is one without it", "dnat_force_snat_ip", "lb_force_snat_ip", "snat-ct-zone")
 	add("Logical_Router_Port", "options", "the port is one without it", "prefix_delegation", "prefix")
 	add("NB_Global", "options", "the zone is one without it", "always_tunnel", "controller_event", "debug_drop_collector_set", "debug_drop_domain_id",
-		"default_acl_drop", "ic-route-adv", "ic-route-adv-default", "ic-route-blacklist", "ic-route-learn", "ic-route-learn-default")
+		"default_acl_drop")
 }
 
 // idle are documented keys that ask for nothing of govn: how ovn-northd does its
