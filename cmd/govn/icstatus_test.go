@@ -102,7 +102,7 @@ func TestICStatusErrors(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
 		{"status", "govn ic status: govn-ic-agent is not running here: "},
 		{"conflicts", "; --ic FABRIC asks the centre\n"},
-		{"status --ic 192.0.2.1:6648", `govn ic status: the interconnection's service is at "192.0.2.1:6648", not tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH`},
+		{"status --ic 192.0.2.1:6648", `govn ic status: the interconnection's service: "192.0.2.1:6648" is not tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH`},
 		{"status --ic unix:/nonexistent/fabric", "govn ic status: unix:/nonexistent/fabric: dial unix /nonexistent/fabric: connect: no such file or directory\n"},
 		{"status --ic ssl:127.0.0.1:1", "govn ic status: ssl:127.0.0.1:1: TLS is not configured: no private key"},
 		{"status --ic " + serveCentre(t, nil), " does not tell: it is no centre, or an older one"},
