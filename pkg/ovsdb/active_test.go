@@ -51,6 +51,7 @@ func (p *peers) accept() *client {
 // TestActiveRemote: the server connects to its client, serves it, tells of it, and
 // connects again.
 func TestActiveRemote(t *testing.T) {
+	t.Parallel()
 	southbounds(t, func(t *testing.T, s *served) {
 		p := listenPeers(t, "127.0.0.1:0")
 		target := "tcp:" + p.l.Addr().String()
@@ -116,6 +117,7 @@ func TestActiveRemote(t *testing.T) {
 // TestActiveTLS: both sides verify each other when the server connects, and a role
 // holds there too.
 func TestActiveTLS(t *testing.T) {
+	t.Parallel()
 	ca, evil := certstest.NewAuthority(t, "ca"), certstest.NewAuthority(t, "evil")
 	southbounds(t, func(t *testing.T, s *served) {
 		p := listenPeers(t, "127.0.0.1:0")

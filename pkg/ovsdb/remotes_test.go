@@ -224,6 +224,7 @@ func (c *client) ended(within time.Duration) {
 // TestConnectionRows: listeners come and go with their rows, and what did not
 // change keeps its connections.
 func TestConnectionRows(t *testing.T) {
+	t.Parallel()
 	southbounds(t, func(t *testing.T, s *served) {
 		const v4, v6, far = "ptcp:0:127.0.0.1", "ptcp:0:[::1]", "ptcp:0"
 		s.sbctl("--inactivity-probe=0", "set-connection", v4)
@@ -290,6 +291,7 @@ func TestConnectionRows(t *testing.T) {
 // TestTLS: certificates of the SSL table, stock ovn-sbctl as the client, and
 // peers that may not come in.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	ca, evil := certstest.NewAuthority(t, "ca"), certstest.NewAuthority(t, "evil")
 	southbounds(t, func(t *testing.T, s *served) {
 		const target = "pssl:0:127.0.0.1"

@@ -3,6 +3,7 @@ package ovsdb
 import (
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,6 +26,10 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("OVSDB_TEST_CONVERTER"); dir != "" {
 		converterMain(dir)
 		return
+	}
+	// Parallel tests wait: for probes, backoff, and leases of real programs.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }

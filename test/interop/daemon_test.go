@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,10 @@ const asProgram = "INTEROP_PROGRAM"
 func TestMain(m *testing.M) {
 	if name := os.Getenv(asProgram); name != "" {
 		os.Exit(programs()[name].Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	}
+	// Parallel tests wait: for probes, backoff, and leases of real programs.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

@@ -352,6 +352,7 @@ func (w *icWorld) step(text string) {
 // ovn-ic daemons, the other by agents of govn: after each, what the agents are
 // responsible for is the same.
 func TestAgentBesideStock(t *testing.T) {
+	t.Parallel()
 	stock, ours := newICWorld(t), newICWorld(t)
 	stock.join(true)
 	ours.join(false)

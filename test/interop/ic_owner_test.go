@@ -74,6 +74,7 @@ func (w *icWorld) ovnIC(t *testing.T, zone, icnb, icsb string) (stop func()) {
 // TestStockZonesAtCentre: stock zones by tcp are joined as by stock databases, each
 // owns its rows, and is a lease.
 func TestStockZonesAtCentre(t *testing.T) {
+	t.Parallel()
 	const lease = 4 * time.Second
 	w := newICWorld(t)
 	icnb, icsb := w.centre(t, lease)

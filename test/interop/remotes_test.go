@@ -158,6 +158,7 @@ func TestControllerRole(t *testing.T) {
 // TestConnectionsOfNorthd: rows in both databases, keys from the SSL table and from
 // flags, a role for chassis, and nothing of that wakes the compiler.
 func TestConnectionsOfNorthd(t *testing.T) {
+	t.Parallel()
 	ca := certstest.NewAuthority(t, "ca")
 	r := runOurs(t, certs.Files{})
 	server, admin, hv1 := ca.Issue("northd"), ca.Issue("admin"), ca.Issue("hv1")
