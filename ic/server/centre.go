@@ -76,6 +76,7 @@ type Centre struct {
 	metrics *metrics
 	columns *columns
 	store   *ovsdb.Store
+	born    time.Time
 	sub     *ovsdb.Subscription
 	hub     *hub
 	zones   *registry
@@ -95,7 +96,7 @@ type Centre struct {
 // it.
 func newCentre(ctx context.Context, store *ovsdb.Store, columns *columns, o CentreOptions) *Centre {
 	o = o.withDefaults()
-	c := &Centre{o: o, log: o.Logger, columns: columns, store: store, hub: newHub(columns), zones: newRegistry()}
+	c := &Centre{o: o, log: o.Logger, columns: columns, store: store, born: time.Now(), hub: newHub(columns), zones: newRegistry()}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.metrics = newMetrics(o.Registry, c)
 	sn, sub := store.SubscribeSnapshot()

@@ -104,14 +104,13 @@ func (c *Centre) change(ch *ovsdb.Change, r *round) {
 	case t.datapath.table:
 		c.changeDatapath(ch, r)
 	case t.zone.table:
-		name := ""
+		name, id := "", h.idOf(ch.UUID)
 		if ch.New != nil {
 			name = ch.New.Str(t.zone.name)
+		} else if c.forgetZone(ch.UUID, r) {
+			id = ""
 		}
-		c.setZone(ch.UUID, name, h.idOf(ch.UUID), ch.New != nil, r)
-		if ch.New == nil {
-			c.forgetZone(ch.UUID, r)
-		}
+		c.setZone(ch.UUID, name, id, ch.New != nil, r)
 	case t.gateway.table:
 		c.setOwned(ch, key{kindGateway, ch.UUID}, c.newGateway(ch.New), r)
 	case t.encap.table:
@@ -175,16 +174,16 @@ func (c *Centre) changeRecord(ch *ovsdb.Change, r *round) {
 }
 
 // forgetZone takes in that the row of a zone was deleted. While somebody speaks for
-// the zone it is made again; otherwise nothing is left of it.
-func (c *Centre) forgetZone(row ovsdb.UUID, r *round) {
+// the zone it is made again; otherwise nothing is left of it: gone.
+func (c *Centre) forgetZone(row ovsdb.UUID, r *round) (gone bool) {
 	st, gone := c.zones.forget(row)
 	if st != nil {
 		st.doubt("", true)
 	}
 	if gone {
-		delete(c.hub.zones, row)
 		r.unrecorded = append(r.unrecorded, row)
 	}
+	return gone
 }
 
 // setZone makes a zone what it is now, which may be on lists.
@@ -198,7 +197,7 @@ func (c *Centre) setZone(row ovsdb.UUID, name, id string, there bool, r *round) 
 	now := &zone{row: row, name: name, id: id}
 	var listed []*transit
 	for _, t := range h.switches {
-		if t.access.names(old.name, old.id) != t.access.names(name, id) {
+		if t.access.about(old.name, old.id) != t.access.about(name, id) {
 			listed = append(listed, t)
 		}
 	}
@@ -235,22 +234,10 @@ func (c *Centre) changeSwitch(ch *ovsdb.Change, r *round) {
 	}
 	if ch.New != nil {
 		name, now := ch.New.Str(t.name), accessOf(ch.New.Map(t.otherConfig))
-		if old := h.transit(name); old.row != ch.UUID || old.access.listed != now.listed || !mapsEqual(old.access.zones, now.zones) {
+		if old := h.transit(name); old.row != ch.UUID || !old.access.equal(now) {
 			c.setSwitch(name, ch.UUID, now, r)
 		}
 	}
-}
-
-func mapsEqual(a, b map[string]bool) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for k := range a {
-		if !b[k] {
-			return false
-		}
-	}
-	return true
 }
 
 func (c *Centre) setSwitch(name string, row ovsdb.UUID, a access, r *round) {

@@ -22,11 +22,18 @@ func (r *registry) end(z *joined, o *CentreOptions) (time.Time, bool) {
 	case !z.leased() || z.lapsed, z.id == "" && (o.NoStockLease || o.NoOwnership):
 		return time.Time{}, false
 	case z.stream != nil:
-		return time.Unix(0, z.stream.heard.Load()).Add(o.Lease), true
+		return later(z.stream.lastHeard(), r.trusted).Add(o.Lease), true
 	case len(z.writers) > 0:
 		return time.Time{}, false
 	}
-	return z.lostAt.Add(o.Lease), true
+	return later(z.lostAt, r.trusted).Add(o.Lease), true
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // expire takes out the zones whose lease has ended, and tells when the next one
@@ -56,19 +63,46 @@ func (r *registry) expire(now time.Time, o *CentreOptions) (over []*joined, next
 	return over, next
 }
 
+// looks is how often in a lease somebody looks whether the centre itself stood
+// still, and pause the part of a lease that is too long between two looks.
+const (
+	looks = 8
+	pause = 2
+)
+
+// awake gives every zone a whole lease where the centre stood still, as in a
+// virtual machine that is moved: what zones said meanwhile is not read yet.
+func (r *registry) awake(last, now time.Time, lease time.Duration) (paused bool) {
+	if now.Sub(last) <= lease/pause {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trusted = now
+	return true
+}
+
 // keepLeases takes the routes of zones that nobody speaks for, until ctx ends.
 func (c *Centre) keepLeases(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	look := time.NewTicker(c.o.Lease / looks)
+	defer look.Stop()
+	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-c.zones.wake:
 		case <-timer.C:
+		case <-look.C:
 		}
+		now := time.Now()
+		if c.zones.awake(last, now, c.o.Lease) {
+			c.log.Warn("the centre stood still; every zone has a whole lease from now on", "for", now.Sub(last), "lease", c.o.Lease)
+		}
+		last = now
 		c.saveRecords(ctx)
-		over, next := c.zones.expire(time.Now(), &c.o)
+		over, next := c.zones.expire(now, &c.o)
 		for _, z := range over {
 			c.lapse(ctx, z)
 		}

@@ -190,3 +190,51 @@ func TestNoStockLease(t *testing.T) {
 		t.Error("it does not expire")
 	}
 }
+
+// TestLeaseWithoutClock: leases are counted by a clock that nobody sets.
+func TestLeaseWithoutClock(t *testing.T) {
+	b := testBed(t, CentreOptions{})
+	f := newFake(t, 1).connect(b)
+	f.await("welcome", func() bool { return f.welcome != nil })
+	look := func(when string) {
+		t.Helper()
+		b.zones.mu.Lock()
+		defer b.zones.mu.Unlock()
+		for _, z := range b.zones.zones {
+			at, ok := b.zones.end(z, &b.o)
+			if !ok || !strings.Contains(at.String(), " m=") {
+				t.Errorf("%s: the lease ends %v, %t, by the clock of the wall", when, at, ok)
+			}
+		}
+	}
+	look("connected")
+	f.disconnect()
+	eventually(t, "end of the stream", func() bool { return b.zones.alive() == 0 })
+	look("lost")
+	b.restart()
+	look("restarted")
+}
+
+// TestPausedCentre: while the centre stood still nobody's lease ended.
+func TestPausedCentre(t *testing.T) {
+	const lease = 15 * time.Second
+	born := time.Now()
+	at := func(seconds int) time.Time { return born.Add(time.Duration(seconds) * time.Second) }
+	r, o := newRegistry(), CentreOptions{Lease: lease}
+	z := &joined{id: "1", lostAt: at(0), stream: &stream{centre: &Centre{born: born}, done: make(chan struct{})}}
+	gone := &joined{id: "2", lostAt: at(0)}
+	r.zones[ovsdb.NewUUID()], r.zones[ovsdb.NewUUID()] = z, gone
+	if r.awake(at(0), at(7), lease) {
+		t.Error("7 s are a pause")
+	}
+	if !r.awake(at(7), at(60), lease) {
+		t.Error("53 s are no pause")
+	}
+	if over, next := r.expire(at(60), &o); len(over) != 0 || !next.Equal(at(75)) {
+		t.Errorf("after a pause %d leases are over, the next one at %v", len(over), next)
+	}
+	z.stream.heard.Store(int64(61 * time.Second))
+	if over, next := r.expire(at(75), &o); len(over) != 1 || over[0] != gone || !next.Equal(at(76)) {
+		t.Errorf("a lease later %v are over, the next one at %v", over, next)
+	}
+}

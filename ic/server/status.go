@@ -71,21 +71,16 @@ func (h *hub) switchStatus(it *item) *ic.SwitchStatus {
 		}
 	}
 	s.Joined = slices.Sorted(maps.Keys(names))
-	s.Closed = h.strict && !t.access.listed || t.access.listed && len(t.access.zones) == 0
-	clear(names)
+	s.Closed = h.strict && !t.access.listed || t.access.listed && len(t.access.names)+len(t.access.ids) == 0
+	names = maps.Clone(t.access.names)
+	unknown := maps.Clone(t.access.ids)
 	for _, z := range h.zones {
-		if t.access.names(z.name, z.id) {
+		if unknown[z.id] {
 			names[z.name] = true
+			delete(unknown, z.id)
 		}
 	}
-	for word := range t.access.zones {
-		known := slices.ContainsFunc(slices.Collect(maps.Values(h.zones)), func(z *zone) bool {
-			return word == z.name || z.id != "" && strings.ReplaceAll(word, "-", "") == z.id
-		})
-		if !known {
-			names[word] = true
-		}
-	}
+	maps.Copy(names, unknown)
 	s.Allowed = slices.Sorted(maps.Keys(names))
 	return s
 }

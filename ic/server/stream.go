@@ -45,7 +45,7 @@ type stream struct {
 	whole bool         // everything is to be sent
 	dirty map[key]bool // items to be sent; whether the zone knows of one
 
-	heard   atomic.Int64 // unix nanoseconds of the last message
+	heard   atomic.Int64 // nanoseconds of the centre's life at the last message
 	sending atomic.Int64 // unix nanoseconds since when a message is being sent; 0: none is
 
 	outbox outbox
@@ -73,6 +73,10 @@ func (st *stream) signal() {
 	default:
 	}
 }
+
+// lastHeard is when the zone said something. Nobody who sets the clock changes how
+// long ago that is.
+func (st *stream) lastHeard() time.Time { return st.centre.born.Add(time.Duration(st.heard.Load())) }
 
 // Join is the handler of a zone's stream.
 func (c *Centre) Join(g grpc.BidiStreamingServer[ic.FromZone, ic.ToZone]) error {
@@ -221,7 +225,7 @@ func (st *stream) receive(first chan<- *ic.FromZone) {
 	for n := 0; ; n++ {
 		m, err := st.grpc.Recv()
 		if err == nil {
-			st.heard.Store(time.Now().UnixNano())
+			st.heard.Store(int64(time.Since(st.centre.born)))
 			if n == 0 {
 				first <- m
 				select {

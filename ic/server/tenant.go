@@ -1,8 +1,10 @@
 package server
 
 import (
+	"maps"
 	"strings"
 
+	"govn/pkg/interconnect"
 	"govn/pkg/ovsdb"
 )
 
@@ -18,21 +20,20 @@ const (
 // access is who may join a transit switch.
 type access struct {
 	listed bool            // by ZonesKey
-	zones  map[string]bool // names, and ids as 32 hexadecimal digits
+	names  map[string]bool // of zones
+	ids    map[string]bool // 32 hexadecimal digits; never a name, which anybody can take
 }
 
 // accessOf reads Transit_Switch:other_config.
 func accessOf(config ovsdb.Map) access {
 	v, listed := config.Get(ZonesKey)
 	text, _ := v.(string)
-	a := access{listed: listed}
-	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' }) {
-		if a.zones == nil {
-			a.zones = make(map[string]bool)
-		}
-		a.zones[word] = true
-		if id := strings.ToLower(strings.ReplaceAll(word, "-", "")); len(id) == 32 && strings.Trim(id, "0123456789abcdef") == "" {
-			a.zones[id] = true
+	a := access{listed: listed, names: make(map[string]bool), ids: make(map[string]bool)}
+	for _, word := range interconnect.ZoneList(text) {
+		if interconnect.IsZoneID(word) {
+			a.ids[strings.ToLower(strings.ReplaceAll(word, "-", ""))] = true
+		} else {
+			a.names[word] = true
 		}
 	}
 	return a
@@ -44,12 +45,16 @@ func (a access) allows(strict bool, name, id string) bool {
 	if !a.listed {
 		return !strict
 	}
-	return name != "" && a.zones[name] || id != "" && a.zones[id]
+	return a.names[name] || a.ids[id]
 }
 
-// names tells whether the list is about a zone.
-func (a access) names(name, id string) bool {
+// about tells whether the list names a zone.
+func (a access) about(name, id string) bool {
 	return a.listed && a.allows(false, name, id)
+}
+
+func (a access) equal(o access) bool {
+	return a.listed == o.listed && maps.Equal(a.names, o.names) && maps.Equal(a.ids, o.ids)
 }
 
 // strictOf reads IC_NB_Global.

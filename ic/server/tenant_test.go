@@ -1,12 +1,17 @@
 package server
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"govn/pkg/ovsdb"
 	"govn/proto/ic"
 )
 
@@ -121,4 +126,103 @@ func TestRename(t *testing.T) {
 	if status.Code(west.ended) != codes.Aborted {
 		t.Errorf("ended with %v", west.ended)
 	}
+}
+
+// TestNameLikeAnID: who takes another zone's id for a name is not that zone.
+func TestNameLikeAnID(t *testing.T) {
+	b := testBed(t, CentreOptions{})
+	b.addSwitch("ts1", "aa010000-0000-0000-0000-000000000000, AA030000000000000000000000000000")
+	east, rogue := newFake(t, 1).connect(b), newFake(t, 2)
+	defer east.disconnect()
+	rogue.name = "aa010000000000000000000000000000"
+	rogue.connect(b)
+	defer rogue.disconnect()
+	east.knows("switch ts1")
+	if refused := rogue.publish(&ic.Publish{Whole: true, Routes: []*ic.Route{routeTo("10.1.0.0/16", "ts1")}}); len(refused) != 1 {
+		t.Errorf("refused %v", refused)
+	}
+	rogue.knows("zone " + rogue.name)
+	rogue.forgets("switch")
+	rogue.send(&ic.FromZone{Msg: &ic.FromZone_Rename{Rename: &ic.Rename{Name: "aa030000-0000-0000-0000-000000000000"}}})
+	rogue.knows("zone aa030000-")
+	rogue.forgets("switch")
+	s, err := b.Status(t.Context(), nil)
+	if err != nil || strings.Join(s.Switches[0].Allowed, " ") != "aa030000000000000000000000000000 zone1" {
+		t.Errorf("%v, %v", s, err)
+	}
+}
+
+// TestDeletedZone: what the operator deletes of a zone that has gone, row by row or
+// at once, nobody is left with.
+func TestDeletedZone(t *testing.T) {
+	for _, list := range []string{"-", "zone1,zone2", "aa010000000000000000000000000000,zone2"} {
+		for _, strict := range []bool{false, true} {
+			t.Run(fmt.Sprint(list, strict), func(t *testing.T) {
+				b := testBed(t, CentreOptions{})
+				b.strict(strict)
+				b.addSwitch("ts1", list)
+				b.addSwitch("ts2", "zone1,zone2")
+				east, west := newFake(t, 1).connect(b), newFake(t, 2).connect(b)
+				defer west.disconnect()
+				east.publish(&ic.Publish{Whole: true, Gateways: []*ic.Gateway{gatewayNamed("gw1", "203.0.113.1")},
+					Ports: []*ic.Port{portOn("p1", "ts1"), portOn("p2", "ts2")}, Routes: []*ic.Route{routeTo("10.1.0.0/16", "ts1"), routeTo("10.1.0.0/16", "ts2")}})
+				west.knows("route ts2,,10.1.0.0/16")
+				west.knows("gateway gw1")
+				east.disconnect()
+				eventually(t, "end of the stream", func() bool { return b.metric("govn_ic_zones_alive") == 1 })
+				b.write(b.columns.sb, func(tx *ovsdb.Txn) {
+					c := b.columns
+					row := tx.Lookup(c.zone.table, byName, "zone1").UUID()
+					for _, col := range []*ovsdb.ColumnSchema{c.route.zone, c.port.zone, c.gateway.zone} {
+						table := map[*ovsdb.ColumnSchema]*ovsdb.TableSchema{c.route.zone: c.route.table, c.port.zone: c.port.table, c.gateway.zone: c.gateway.table}[col]
+						for _, u := range slices.Collect(tx.Referrers(col, row)) {
+							tx.Delete(table, u)
+						}
+					}
+					tx.Delete(c.zone.table, row)
+				})
+				for _, what := range []string{"zone zone1", "route", "port", "gateway"} {
+					west.forgets(what)
+				}
+				if n := b.store.Snapshot().Len(b.columns.record.table); n != 1 {
+					eventually(t, "end of the record", func() bool { return b.store.Snapshot().Len(b.columns.record.table) == 1 })
+				}
+			})
+		}
+	}
+}
+
+// TestRefusedName: a zone that comes with another one's name keeps its lease.
+func TestRefusedName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, CentreOptions{Lease: 15 * time.Second})
+		defer b.close()
+		b.addSwitch("ts1", "-")
+		east, west := newFake(t, 1).connect(b), newFake(t, 2).connect(b)
+		defer west.disconnect()
+		east.publish(&ic.Publish{Whole: true, Routes: []*ic.Route{routeTo("10.1.0.0/16", "ts1")}})
+		west.knows("route ts1,,10.1.0.0/16")
+		twin := newFake(t, 1)
+		for range 20 {
+			time.Sleep(time.Second)
+			beat(east, 1)
+			beat(west, 1)
+		}
+		twin.name = "zone2"
+		twin.connect(b)
+		twin.await("end", func() bool { return twin.ended != nil })
+		if status.Code(twin.ended) != codes.AlreadyExists {
+			t.Errorf("ended with %v", twin.ended)
+		}
+		twin.disconnect()
+		synctest.Wait()
+		if west.mu.Lock(); !west.has("route ts1,,10.1.0.0/16") || east.ended != nil {
+			t.Errorf("east ended with %v; west knows\n%s", east.ended, strings.Join(west.lines(), "\n"))
+		}
+		west.mu.Unlock()
+		east.disconnect()
+		if n := len(b.zones.zones); n != 2 {
+			t.Errorf("%d zones are known", n)
+		}
+	})
 }

@@ -93,6 +93,7 @@ type registry struct {
 	clients map[*ovsdb.Client]*client
 	unsaved map[*joined]bool // zones of OVN whose record is to be stored
 	wake    chan struct{}    // holds one token when a lease may end earlier
+	trusted time.Time        // no lease is counted from before
 }
 
 func newRegistry() *registry {
@@ -145,10 +146,11 @@ func (r *registry) refuse(zone ovsdb.UUID) {
 func (r *registry) claim(c *columns, sn *ovsdb.Snapshot, st *stream, name string) (z *joined, old *stream, undo func(), err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	az := sn.Lookup(c.zone.table, byName, name)
 	z = r.byID[st.id]
 	if z == nil {
 		row := ovsdb.NewUUID()
-		if az := sn.Lookup(c.zone.table, byName, name); az != nil {
+		if az != nil {
 			row = az.UUID()
 		}
 		if z = r.zones[row]; z == nil {
@@ -160,19 +162,27 @@ func (r *registry) claim(c *columns, sn *ovsdb.Snapshot, st *stream, name string
 		return nil, nil, nil, status.Errorf(codes.AlreadyExists, "the name %q is that of another zone", name)
 	case z.cert != "" && z.cert != st.who.cert:
 		return nil, nil, nil, status.Errorf(codes.PermissionDenied, "zone %q is bound to the certificate of %q", name, z.cert)
+	case az != nil && az.UUID() != z.row:
+		return nil, nil, nil, status.Errorf(codes.AlreadyExists, "the name %q is that of another zone", name)
 	case len(z.writers) > 0:
 		return nil, nil, nil, status.Errorf(codes.AlreadyExists, "zone %q is written by an OVSDB client at %s", name, z.addr)
 	case z.stream != nil && z.cert == "" && !st.who.local && z.stream.who.addr != st.who.addr:
 		return nil, nil, nil, status.Errorf(codes.AlreadyExists, "zone %q has a stream from %s", name, z.stream.who.addr)
 	}
-	before := *z
+	before, known := *z, r.zones[z.row] != nil
 	undo = func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if z.stream == st {
-			z.id, z.cert, z.addr, z.stream, z.lapsed = before.id, before.cert, before.addr, nil, before.lapsed
+			z.id, z.cert, z.addr, z.stream, z.lapsed, z.lostAt = before.id, before.cert, before.addr, nil, before.lapsed, before.lostAt
+			if old != nil { // it has been ended
+				z.lostAt = old.lastHeard()
+			}
 			if before.id == "" {
 				delete(r.byID, st.id)
+			}
+			if !known {
+				delete(r.zones, z.row)
 			}
 		}
 	}
@@ -294,7 +304,7 @@ func (c *Centre) leave(st *stream) {
 	r := c.zones
 	r.mu.Lock()
 	if z := r.zones[st.zone]; z != nil && z.stream == st {
-		z.stream, z.lostAt = nil, time.Unix(0, st.heard.Load())
+		z.stream, z.lostAt = nil, st.lastHeard()
 	}
 	r.signal()
 	r.mu.Unlock()
