@@ -85,12 +85,14 @@ func (f *icViewFlags) prepare() error {
 
 func newICStatusCommand() *cobra.Command {
 	f := &icViewFlags{}
+	routes := false
 	c := &cobra.Command{
 		Use:   "status [SWITCH]",
 		Short: "Show the links of this zone to others, or how all zones are joined",
 		Long: `Show the links of this zone to others: its connections, and for each transit
-switch the key, gateways with their tunnels by BFD, ports, the routes that others
-are told and those that they tell, and why one is not. With SWITCH, of that one.
+switch the key, gateways with their tunnels by BFD, ports, how many routes others
+are told and how many of theirs are used, and why others are not. With SWITCH, of
+that one; with --routes each route by itself.
 
 With --ic the centre tells of all zones: which are alive, who owns them, what they
 have, what was refused to them; of transit switches, who may join and who has; and
@@ -105,7 +107,8 @@ The exit status is 0 if all is well, 1 if nobody could be asked, 2 if there are
 problems.`,
 		Example: `  govn ic status
   govn ic status ts1
-  govn ic status -o json | jq -r '.links[].in[] | select(.status != "used") | [.prefix, .zone, .status] | @tsv'
+  govn ic status --routes ts1
+  govn ic status --routes -o json | jq -r '.links[].in[] | select(.status != "used") | [.prefix, .zone, .status] | @tsv'
   govn ic status --ic tcp:192.0.2.1:6648`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -113,11 +116,17 @@ problems.`,
 				return err
 			}
 			if f.centre != "" {
+				if routes {
+					return errRoutes
+				}
 				s, err := f.askCentre(c, args)
 				if err != nil {
 					return err
 				}
 				return f.print(c, s, len(s.Problems))
+			}
+			if routes {
+				args = append([]string{"--routes"}, args...)
 			}
 			s := &agent.Status{}
 			if err := f.askAgent(c, s, "ic/status", args); err != nil {
@@ -127,8 +136,12 @@ problems.`,
 		},
 	}
 	f.add(c)
+	c.Flags().BoolVar(&routes, "routes", false, "list every route, refusal and conflict, not how many there are")
 	return c
 }
+
+// errRoutes is returned where the centre is asked for every route.
+var errRoutes = errors.New("--routes: the centre counts routes; \"govn ic-sbctl list Route\" lists them")
 
 func newICConflictsCommand() *cobra.Command {
 	f := &icViewFlags{}

@@ -107,6 +107,7 @@ func TestICStatusErrors(t *testing.T) {
 		{"status --ic ssl:127.0.0.1:1", "govn ic status: ssl:127.0.0.1:1: TLS is not configured: no private key"},
 		{"status --ic " + serveCentre(t, nil), " does not tell: it is no centre, or an older one"},
 		{"status --ic " + serveCentre(t, &centreDouble{reply: &ic.StatusReply{}}) + " ts9", `govn ic status: there is no transit switch "ts9"`},
+		{"status --routes --ic unix:/nonexistent/fabric", "govn ic status: --routes: the centre counts routes"},
 		{"status -o xml", `govn ic status: unknown format "xml": want table, json or yaml`},
 		{"conflicts -f xml", `unknown format "xml"`},
 	} {

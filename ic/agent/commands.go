@@ -12,33 +12,49 @@ import (
 	"govn/proto/control"
 )
 
+// routesArg is the argument of ic/status that asks for every route.
+const routesArg = "--routes"
+
 // commands registers what the control socket answers.
 func (a *agent) commands(handle func(name, usage string, min, max int, fn Command)) {
 	if handle == nil {
 		return
 	}
-	answer := func(name string, of func(*Status) control.Answer) {
-		handle(name, "[--format=text|json|yaml] [SWITCH]", 0, 2, func(ctx context.Context, args []string) (string, error) {
+	answer := func(name, usage string, most int, of func(s *Status, everything bool) control.Answer) {
+		handle(name, "[--format=text|json|yaml] "+usage, 0, most, func(ctx context.Context, args []string) (string, error) {
 			format, rest, err := control.TakeFormat(args)
 			if err != nil {
 				return "", err
+			}
+			everything := most > 2 && len(rest) > 0 && rest[0] == routesArg
+			if everything {
+				rest = rest[1:]
+			}
+			if len(rest) > 1 {
+				return "", fmt.Errorf("%q: want %s", args, usage)
 			}
 			var s *Status
 			if err := a.call(ctx, func() { s = a.status() }); err != nil {
 				return "", err
 			}
+			s.arrange()
 			if len(rest) > 0 {
 				s.Links = slices.DeleteFunc(s.Links, func(l Link) bool { return l.Switch != rest[0] })
 				if len(s.Links) == 0 {
 					return "", fmt.Errorf("there is no transit switch %q", rest[0])
 				}
 			}
-			s.Problems = s.findProblems()
-			return control.String(format, of(s))
+			return control.String(format, of(s, everything))
 		})
 	}
-	answer("ic/status", func(s *Status) control.Answer { return s })
-	answer("ic/conflicts", func(s *Status) control.Answer { return s.conflicts() })
+	answer("ic/status", "["+routesArg+"] [SWITCH]", 3, func(s *Status, everything bool) control.Answer {
+		s.finish(everything)
+		return s
+	})
+	answer("ic/conflicts", "[SWITCH]", 2, func(s *Status, _ bool) control.Answer {
+		s.finish(true)
+		return s.conflicts()
+	})
 	handle("connection-status", "", 0, 0, func(context.Context, []string) (string, error) {
 		for _, r := range a.replicas {
 			if !r.snapshot().Connected {
@@ -185,6 +201,15 @@ func (l *Link) writeText(b *strings.Builder) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if len(l.Out)+len(l.In) == 0 {
+		head(len(l.Routes), "ROUTES", "COUNT\tROUTER\tZONE\tSTATUS")
+		for _, c := range l.Routes {
+			fmt.Fprintf(t, "  %s\t%d\t%s\t%s\t%s\n", c.Direction, c.Count, orNone(c.Router), c.Zone, c.Status.text(becomes[c.Direction], c.Detail))
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
 	routes := func(title, used string, list []Route) error {
 		head(len(list), title, "ROUTER\tVIA\tTABLE\tORIGIN\tZONE\tSTATUS")
 		for _, r := range list {
@@ -199,16 +224,27 @@ func (l *Link) writeText(b *strings.Builder) error {
 		}
 		return t.Flush()
 	}
-	if err := routes("ROUTE OUT", "told", l.Out); err != nil {
+	if err := routes("ROUTE OUT", becomes[directionOut], l.Out); err != nil {
 		return err
 	}
-	if err := routes("ROUTE IN", "used", l.In); err != nil {
+	if err := routes("ROUTE IN", becomes[directionIn], l.In); err != nil {
 		return err
 	}
 	for _, c := range l.Conflicts {
 		if c.Kind != "same" { // that is a problem
-			fmt.Fprintf(b, "  overlap: router %q: %s\n", c.Router, c)
+			fmt.Fprintf(b, "  overlap: router %q: %s%s\n", c.Router, c, andMore(c.More, "govn ic conflicts"))
 		}
 	}
 	return nil
+}
+
+// becomes is what becomes of a route if nothing is against it.
+var becomes = map[string]string{directionOut: "told", directionIn: "used"}
+
+// andMore tells of those that are left out, and what lists them.
+func andMore(n int, command string) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; and %d more (%s)", n, command)
 }

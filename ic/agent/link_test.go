@@ -138,7 +138,7 @@ func (s *site) agentWith(zone string, o Options) (stop func(), status func() *St
 	})
 	return stop, func() *Status {
 		s.t.Helper()
-		text, err := commands["ic/status"](s.t.Context(), []string{"--format=json"})
+		text, err := commands["ic/status"](s.t.Context(), []string{"--format=json", routesArg})
 		st := &Status{}
 		if err == nil {
 			err = json.Unmarshal([]byte(text), st)

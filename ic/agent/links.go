@@ -2,14 +2,13 @@ package agent
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 )
 
-// status is what the agent knows of its links. It is called between two steps.
+// status is what the agent knows of its links, all of it and in no order: what
+// finish is for. It is called between two steps, so it is quick.
 func (a *agent) status() *Status {
 	in := a.in
 	s := &Status{Zone: in.name(), ID: in.externalID(keyZoneID), Strict: in.strict || in.options[optionStrict] == "true"}
@@ -22,7 +21,6 @@ func (a *agent) status() *Status {
 		c := a.centre.snapshot()
 		s.Centre = &c
 		s.Refusals = slices.Collect(maps.Values(a.pub.refused))
-		slices.SortFunc(s.Refusals, func(x, y Refusal) int { return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Name, y.Name)) })
 	}
 	links := make(map[string]*link)
 	for _, ts := range in.ts.rows {
@@ -60,7 +58,7 @@ func (a *agent) status() *Status {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(links)) {
-		s.Links = append(s.Links, links[name].finish())
+		s.Links = append(s.Links, links[name].collect())
 	}
 	return s
 }
@@ -90,29 +88,13 @@ type link struct {
 	routes []*icRoute
 }
 
-func (l *link) finish() Link {
+func (l *link) collect() Link {
 	l.ports()
 	l.gateways()
 	for _, r := range l.routes {
 		l.route(r)
 	}
-	order := func(x, y Route) int {
-		return cmp.Or(cmp.Compare(x.Table, y.Table), comparePrefix(x.Prefix, y.Prefix), cmp.Compare(x.Router, y.Router),
-			cmp.Compare(x.Zone, y.Zone), cmp.Compare(x.Nexthop, y.Nexthop))
-	}
-	slices.SortFunc(l.Out, order)
-	slices.SortFunc(l.In, order)
-	l.conflicts()
 	return l.Link
-}
-
-func comparePrefix(x, y string) int {
-	a, okA := parsePrefix(x)
-	b, okB := parsePrefix(y)
-	if !okA || !okB {
-		return cmp.Compare(x, y)
-	}
-	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
 }
 
 func (l *link) ports() {
@@ -192,53 +174,6 @@ func (l *link) route(r *icRoute) {
 	}
 }
 
-// conflicts finds prefixes that several zones have, and those within another's.
-func (l *link) conflicts() {
-	type had struct {
-		prefix netip.Prefix
-		Route
-	}
-	of := make(map[[2]string][]had) // by router and table
-	for _, r := range l.In {
-		if p, ok := parsePrefix(r.Prefix); ok && (r.Status == Used || r.Status == Contested) {
-			key := [2]string{r.Router, r.Table}
-			of[key] = append(of[key], had{p.Masked(), r})
-		}
-	}
-	for _, list := range of {
-		// Within an address family, a prefix comes behind all that it lies in.
-		slices.SortStableFunc(list, func(x, y had) int {
-			return cmp.Or(x.prefix.Addr().Compare(y.prefix.Addr()), cmp.Compare(x.prefix.Bits(), y.prefix.Bits()), cmp.Compare(x.Status, y.Status))
-		})
-		var around []had
-		for _, r := range list {
-			for len(around) > 0 && !around[len(around)-1].prefix.Overlaps(r.prefix) {
-				around = around[:len(around)-1]
-			}
-			for _, o := range around {
-				kind := "within"
-				switch {
-				case o.Zone == r.Zone || o.Status == Contested || o.prefix.Bits() == 0 && r.prefix.Bits() > 0:
-					continue
-				case o.prefix == r.prefix && r.Status == Contested:
-					kind = "same"
-				case o.prefix == r.prefix:
-					kind = "ecmp"
-				case r.Status == Contested:
-					continue
-				}
-				l.Conflicts = append(l.Conflicts, Conflict{Table: r.Table, Prefix: o.Prefix, Zone: o.Zone, OtherPrefix: r.Prefix, OtherZone: r.Zone,
-					Router: r.Router, Kind: kind})
-			}
-			around = append(around, r)
-		}
-	}
-	slices.SortFunc(l.Conflicts, func(x, y Conflict) int {
-		return cmp.Or(cmp.Compare(x.Table, y.Table), comparePrefix(x.Prefix, y.Prefix), comparePrefix(x.OtherPrefix, y.OtherPrefix),
-			cmp.Compare(x.Router, y.Router), cmp.Compare(x.OtherZone, y.OtherZone))
-	})
-}
-
 // routerName is the name of a router.
 func (a *agent) routerName(uuid string) string {
 	if r := a.in.lr.rows[uuid]; r != nil {
@@ -286,15 +221,4 @@ func (a *agent) unused() {
 		}
 	}
 	a.m.sizes(a)
-}
-
-// String is a conflict in a line.
-func (c Conflict) String() string {
-	switch c.Kind {
-	case "same":
-		return fmt.Sprintf("%s of %s is used, that of %s is not", c.Prefix, c.Zone, c.OtherZone)
-	case "ecmp":
-		return fmt.Sprintf("%s of %s and that of %s are both used", c.Prefix, c.Zone, c.OtherZone)
-	}
-	return fmt.Sprintf("%s of %s is within %s of %s: both are used", c.OtherPrefix, c.OtherZone, c.Prefix, c.Zone)
 }

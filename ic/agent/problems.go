@@ -33,8 +33,8 @@ func (s *Status) findProblems() (list []string) {
 	if s.Zone == "" {
 		add("the zone has no name: set NB_Global . name=NAME")
 	}
-	for _, r := range s.Refusals {
-		add("the centre refuses %s %q: %s", r.Kind, r.Name, r.Reason)
+	for _, r := range firstRefusals(s.Refusals) {
+		add("the centre refuses %s %q: %s%s", r.Kind, r.Name, r.Reason, andMore(r.More, "govn ic status --routes"))
 	}
 	for i := range s.Links {
 		s.Links[i].findProblems(func(format string, args ...any) { add(s.Links[i].Switch+": "+format, args...) })
@@ -70,40 +70,54 @@ func (l *Link) findProblems(add func(format string, args ...any)) {
 			}
 		}
 	}
-	for _, c := range l.Conflicts {
+	for _, c := range firstConflicts(l.Conflicts) {
 		if c.Kind == "same" {
-			add("conflict: router %q: %s", c.Router, c)
+			add("conflict: router %q: %s%s", c.Router, c, andMore(c.More, "govn ic conflicts"))
 		}
 	}
-	for _, r := range l.Out {
+	for _, r := range firstRoutes(l.Out) {
+		add("%s of router %q is not told: %s%s", r.Prefix, r.Router, r.Status.why(r.Detail), andMore(r.more, "govn ic status --routes"))
+	}
+	for _, r := range firstRoutes(l.In) {
+		add("%s of zone %q is not used by router %q: %s%s", r.Prefix, r.Zone, r.Router, r.Status.why(r.Detail), andMore(r.more, "govn ic status --routes"))
+	}
+}
+
+// notUsed is a route whose reason nobody decided, and how many more there are like
+// it.
+type notUsed struct {
+	Route
+	more int
+}
+
+// firstRoutes are the first one of each router, zone and reason in worth.
+func firstRoutes(routes []Route) []notUsed {
+	var list []notUsed
+	for _, r := range routes {
 		if slices.Contains(worth, r.Status) {
-			add("%s of router %q is not told: %s", r.Prefix, r.Router, r.Status.why(r.Detail))
+			list = append(list, notUsed{Route: r})
 		}
 	}
-	for _, r := range l.In {
-		if slices.Contains(worth, r.Status) {
-			add("%s of zone %q is not used by router %q: %s", r.Prefix, r.Zone, r.Router, r.Status.why(r.Detail))
-		}
-	}
+	return firsts(list, func(r notUsed) RouteCount { return RouteCount{Router: r.Router, Zone: r.Zone, Status: r.Status} },
+		func(r *notUsed, n int) { r.more = n })
 }
 
 // summary counts what the link has.
 func (l *Link) summary() string {
-	used := func(list []Route) (n int) {
-		for _, r := range list {
-			if r.Status == Used {
-				n++
+	count := func(direction string, used bool) (n int) {
+		for _, c := range l.Routes {
+			if c.Direction == direction && (c.Status == Used) == used {
+				n += c.Count
 			}
 		}
 		return n
 	}
-	out, in := used(l.Out), used(l.In)
-	s := fmt.Sprintf("%s, %s; routes: %d told", counted(len(l.Gateways), "gateway"), counted(len(l.Ports), "port"), out)
-	if n := len(l.Out) - out; n > 0 {
+	s := fmt.Sprintf("%s, %s; routes: %d told", counted(len(l.Gateways), "gateway"), counted(len(l.Ports), "port"), count(directionOut, true))
+	if n := count(directionOut, false); n > 0 {
 		s += fmt.Sprintf(", %d kept back", n)
 	}
-	s += fmt.Sprintf("; %d used", in)
-	if n := len(l.In) - in; n > 0 {
+	s += fmt.Sprintf("; %d used", count(directionIn, true))
+	if n := count(directionIn, false); n > 0 {
 		s += fmt.Sprintf(", %d not", n)
 	}
 	return s

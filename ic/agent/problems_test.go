@@ -40,9 +40,10 @@ func linked() *Status {
 	}
 }
 
-func text(t *testing.T, s *Status) string {
+func text(t *testing.T, s *Status, everything bool) string {
 	t.Helper()
-	s.Problems = s.findProblems()
+	s.arrange()
+	s.finish(everything)
 	out, err := control.String(control.Text, s)
 	if err != nil {
 		t.Fatal(err)
@@ -50,9 +51,10 @@ func text(t *testing.T, s *Status) string {
 	return out
 }
 
-// What options and filters keep back is no problem.
+// What options and filters keep back is no problem. Routes are counted, unless they
+// are asked for.
 func TestStatusText(t *testing.T) {
-	const want = `zone "east"  id 0123456789abcdef0123456789abcdef
+	const head = `zone "east"  id 0123456789abcdef0123456789abcdef
   centre             tcp:192.0.2.1:6648  connected since 2026-11-21 23:15:00  lease 15s
   OVN_Northbound     unix:/nb  connected since 2026-11-21 23:15:00
   OVN_Southbound     unix:/sb  connected
@@ -64,17 +66,24 @@ ts1  key 16711682 (0xff0002)  2 gateways, 2 ports; routes: 1 told, 1 kept back; 
   PORT      ZONE        KEY  GATEWAY  ADDRESS                             ROUTER
   ts1-east  east (own)  1    gw_east  0a:00:00:00:ff:01 169.254.100.1/24  router_east
   ts1-west  west        2    gw_west  0a:00:00:00:ff:02 169.254.100.2/24  -
-  ROUTE OUT       ROUTER       VIA            TABLE  ORIGIN     ZONE  STATUS
+`
+	const counted = `  ROUTES  COUNT  ROUTER       ZONE  STATUS
+  out     1      router_east  east  told
+  out     1      router_east  east  not told: a default route, and ic-route-adv-default is not true
+  in      1      router_east  west  used
+  in      1      router_east  west  not used: denied by ic-route-denylist
+`
+	const listed = `  ROUTE OUT       ROUTER       VIA            TABLE  ORIGIN     ZONE  STATUS
   0.0.0.0/0       router_east  -              -      static     east  not told: a default route, and ic-route-adv-default is not true
   192.168.1.0/24  router_east  169.254.100.1  -      connected  east  told
   ROUTE IN        ROUTER       VIA            TABLE  ORIGIN     ZONE  STATUS
   10.2.0.0/16     router_east  169.254.100.2  -      static     west  not used: denied by ic-route-denylist
   192.168.2.0/24  router_east  169.254.100.2  -      connected  west  used  tag t1
-
-no problems
 `
-	if diff := cmp.Diff(want, text(t, linked())); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+	for want, everything := range map[string]bool{head + counted + "\nno problems\n": false, head + listed + "\nno problems\n": true} {
+		if diff := cmp.Diff(want, text(t, linked(), everything)); diff != "" {
+			t.Errorf("everything %v: -want +got:\n%s", everything, diff)
+		}
 	}
 }
 
@@ -114,7 +123,7 @@ func TestProblems(t *testing.T) {
 	} {
 		s := linked()
 		tt.change(s, &s.Links[0])
-		out := text(t, s)
+		out := text(t, s, false)
 		if tt.want == "" {
 			if len(s.Problems) != 0 || !strings.HasSuffix(out, "\n\nno problems\n") {
 				t.Errorf("%q", s.Problems)
@@ -130,7 +139,8 @@ func TestProblems(t *testing.T) {
 // What is printed as JSON reads back, reasons by name.
 func TestStatusJSON(t *testing.T) {
 	s := linked()
-	s.Problems = s.findProblems()
+	s.arrange()
+	s.finish(true)
 	out, err := control.String(control.JSON, s)
 	if err != nil || !strings.Contains(out, `"status": "default-route"`) {
 		t.Fatalf("%v\n%s", err, out)

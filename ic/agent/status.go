@@ -11,7 +11,9 @@ type Status struct {
 	Centre    *Centre    `json:"centre,omitempty"` // absent where databases of the interconnection are used
 	Databases []Database `json:"databases"`
 	Links     []Link     `json:"links"`
-	Refusals  []Refusal  `json:"refusals,omitempty"`
+	// Refusals are what the centre does not take: one of each kind and reason, all
+	// with --routes.
+	Refusals []Refusal `json:"refusals,omitempty"`
 	// Problems are what is not as it should be, a line each.
 	Problems []string `json:"problems,omitempty"`
 }
@@ -39,13 +41,32 @@ type Database struct {
 
 // Link is a transit switch.
 type Link struct {
-	Switch    string     `json:"switch"`
-	Key       int        `json:"key"` // of the datapath, on the wire the VNI; 0: none yet
-	Gateways  []Gateway  `json:"gateways"`
-	Ports     []Port     `json:"ports"`
-	Out       []Route    `json:"out"` // what others are told
-	In        []Route    `json:"in"`  // what others tell
+	Switch   string       `json:"switch"`
+	Key      int          `json:"key"` // of the datapath, on the wire the VNI; 0: none yet
+	Gateways []Gateway    `json:"gateways"`
+	Ports    []Port       `json:"ports"`
+	Routes   []RouteCount `json:"routes"`        // what becomes of them
+	Out      []Route      `json:"out,omitempty"` // what others are told; with --routes only
+	In       []Route      `json:"in,omitempty"`  // what others tell; with --routes only
+	// Conflicts are one of each router, kind and zone whose route is used, all with
+	// --routes.
 	Conflicts []Conflict `json:"conflicts,omitempty"`
+}
+
+// Directions of routes.
+const (
+	directionOut = "out" // told to others
+	directionIn  = "in"  // told by others
+)
+
+// RouteCount is how many routes of a zone one thing becomes of, at a router.
+type RouteCount struct {
+	Direction string `json:"direction"` // out, in
+	Router    string `json:"router"`    // of this zone
+	Zone      string `json:"zone"`      // whose they are
+	Status    Reason `json:"status"`
+	Detail    string `json:"detail,omitempty"` // which list, which zone
+	Count     int    `json:"count"`
 }
 
 // Gateway is a chassis that hosts ports of the link.
@@ -95,11 +116,13 @@ type Route struct {
 type Conflict struct {
 	Table       string `json:"table,omitempty"`
 	Prefix      string `json:"prefix"`
-	Zone        string `json:"zone"` // whose route is used
+	Zone        string `json:"zone"`                  // whose route is used
+	ZoneSwitch  string `json:"zone_switch,omitempty"` // by which it comes, where that is another link
 	OtherPrefix string `json:"other_prefix"`
 	OtherZone   string `json:"other_zone"`
 	Router      string `json:"router"`
-	Kind        string `json:"kind"` // same: one is used; ecmp: both are; within: both, by the longest prefix
+	Kind        string `json:"kind"`           // same: one is used; ecmp: both are; within: both, by the longest prefix
+	More        int    `json:"more,omitempty"` // like it that are left out
 }
 
 // Refusal is something that the centre does not take.
@@ -108,4 +131,5 @@ type Refusal struct {
 	Name   string    `json:"name"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
+	More   int       `json:"more,omitempty"` // like it that are left out
 }
