@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"govn/controller/physical"
+	"govn/controller/punt"
 	"govn/pkg/abi"
 	"govn/proto"
 	"govn/proto/control"
@@ -98,7 +99,7 @@ func (c *controller) status() *control.Host {
 	counters := c.punts.Counters()
 	for _, op := range sortedKeys(counters) {
 		n := counters[op]
-		h.Punts = append(h.Punts, control.Punt{Opcode: op, Taken: n.Taken, Limited: n.Limited, Malformed: n.Malformed})
+		h.Punts = append(h.Punts, control.Punt{Opcode: op, Cause: punt.Cause(op), Taken: n.Taken, Limited: n.Limited, Malformed: n.Malformed})
 	}
 	h.Gateways, h.BFD = c.gatewayViews()
 	for _, f := range c.failed() {

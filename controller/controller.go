@@ -20,6 +20,7 @@ import (
 	"govn/controller/vswitch"
 	"govn/pkg/abi"
 	"govn/pkg/certs"
+	"govn/pkg/ovsdb"
 	"govn/proto"
 	"govn/proto/state"
 )
@@ -143,6 +144,9 @@ func (s source) String() string { return [...]string{"none", "cache", "northd"}[
 func Run(ctx context.Context, o Options) error {
 	if o.OVS == "" {
 		return errors.New("controller: no remote of the Open_vSwitch database")
+	}
+	if err := ovsdb.CheckRemote(o.OVS); err != nil {
+		return fmt.Errorf("the Open_vSwitch database: %w", err)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -73,6 +73,7 @@ func (d *daemon) listen() (s serving, err error) {
 		if err != nil {
 			return s, fmt.Errorf("listening on %q: %w", remote, err)
 		}
+		d.o.Logger.Info("listening for chassis", "remote", remote, "addr", l.Addr().String())
 		s.close = append(s.close, func() { l.Close() })
 		s.serve = append(s.serve, func(context.Context) error { return srv.Serve(d.fabric.Listener(l)) })
 	}

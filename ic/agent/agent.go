@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"govn/pkg/certs"
 	"govn/pkg/incr"
+	"govn/pkg/ovsdb"
 )
 
 // Options are the options of Run.
@@ -38,7 +40,7 @@ type Options struct {
 // Command answers a command of the control socket.
 type Command func(ctx context.Context, args []string) (string, error)
 
-// check finds what is missing.
+// check finds what is missing, and databases that are none.
 func (o *Options) check() error {
 	switch {
 	case o.NB == "" || o.SB == "":
@@ -47,6 +49,14 @@ func (o *Options) check() error {
 		return ErrBoth
 	case o.IC == "" && (o.ICNB == "" || o.ICSB == ""):
 		return errors.New("neither the service nor the two databases of the interconnection are given")
+	}
+	for _, db := range []struct{ name, remote string }{{"OVN_Northbound", o.NB}, {"OVN_Southbound", o.SB}, {"OVN_IC_Northbound", o.ICNB}, {"OVN_IC_Southbound", o.ICSB}} {
+		if db.remote == "" {
+			continue // the service is used
+		}
+		if err := ovsdb.CheckRemote(db.remote); err != nil {
+			return fmt.Errorf("%s: %w", db.name, err)
+		}
 	}
 	return nil
 }

@@ -6,15 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"govn/pkg/unixsocket"
 )
 
 const (
@@ -44,33 +44,17 @@ type ctl struct {
 	closing  bool
 }
 
-// removeStale removes a socket that nobody listens on any more.
-func removeStale(path string) error {
-	fi, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// listenUnix opens a socket that no other daemon may have.
+func listenUnix(path string) (*net.UnixListener, error) {
+	l, err := unixsocket.Listen(path)
+	if errors.Is(err, unixsocket.ErrInUse) {
+		return nil, fmt.Errorf("%q: %w", path, ErrRunning)
 	}
-	if err != nil {
-		return err
-	}
-	if fi.Mode()&fs.ModeSocket == 0 {
-		return fmt.Errorf("%q is there and is no socket", path)
-	}
-	if c, err := net.Dial("unix", path); err == nil {
-		c.Close()
-		return fmt.Errorf("%q: %w", path, ErrRunning)
-	}
-	return os.Remove(path)
+	return l, err
 }
 
 func listenCtl(path string, lg *slog.Logger) (*ctl, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("unixctl: %w", err)
-	}
-	if err := removeStale(path); err != nil {
-		return nil, fmt.Errorf("unixctl: %w", err)
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	l, err := listenUnix(path)
 	if err != nil {
 		return nil, fmt.Errorf("unixctl: %w", err)
 	}

@@ -22,14 +22,13 @@ type metrics struct {
 
 // serveMetrics serves the registry at /metrics of HOST:PORT or unix:PATH.
 func serveMetrics(listen string, reg *prometheus.Registry, lg *slog.Logger) (*metrics, error) {
-	network, addr := "tcp", listen
+	var l net.Listener
+	var err error
 	if path, ok := strings.CutPrefix(listen, "unix:"); ok {
-		network, addr = "unix", path
-		if err := removeStale(path); err != nil {
-			return nil, fmt.Errorf("metrics: %w", err)
-		}
+		l, err = listenUnix(path)
+	} else {
+		l, err = net.Listen("tcp", listen)
 	}
-	l, err := net.Listen(network, addr)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}

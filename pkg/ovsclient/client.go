@@ -2,6 +2,7 @@ package ovsclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -19,6 +20,7 @@ const (
 	connectTimeout = 5 * time.Second
 	retryFirst     = 50 * time.Millisecond
 	retryMax       = 2 * time.Second
+	repeat         = time.Minute // before the log says again why a server cannot be reached
 )
 
 // Options say what is followed. All but Guard and Events are required.
@@ -36,9 +38,13 @@ type Options struct {
 }
 
 // Keep connects, and again when a connection has ended, until ctx ends. It returns
-// nil then.
+// nil then, and an error at once if the remote is none.
 func Keep(ctx context.Context, o Options) error {
+	if err := ovsdb.CheckRemote(o.Remote); err != nil {
+		return err
+	}
 	delay := retryFirst
+	var c complaints
 	for {
 		began := time.Now()
 		err := o.session(ctx)
@@ -48,7 +54,8 @@ func Keep(ctx context.Context, o Options) error {
 		if time.Since(began) > retryMax {
 			delay = retryFirst
 		}
-		o.Logger.Warn("connection to a database lost", "db", o.Database, "remote", o.Remote, "err", err, "retry", delay)
+		level, message := c.about(err, time.Now())
+		o.Logger.Log(ctx, level, message, "db", o.Database, "remote", o.Remote, "err", err, "retry", delay)
 		t := time.NewTimer(delay)
 		select {
 		case <-ctx.Done():
@@ -58,6 +65,32 @@ func Keep(ctx context.Context, o Options) error {
 		}
 		delay = min(2*delay, retryMax)
 	}
+}
+
+// errUnreachable is what became of an attempt that found no server.
+type errUnreachable struct{ error }
+
+func (e errUnreachable) Unwrap() error { return e.error }
+
+// complaints keeps the log from saying the same every two seconds while a server is
+// away.
+type complaints struct {
+	text string // the last that was told
+	at   time.Time
+}
+
+// about is how the log tells the end of a session.
+func (c *complaints) about(err error, now time.Time) (slog.Level, string) {
+	if unreachable := (errUnreachable{}); !errors.As(err, &unreachable) {
+		*c = complaints{}
+		return slog.LevelWarn, "connection to a database lost"
+	}
+	const message = "a database cannot be reached"
+	if text := err.Error(); text != c.text || now.Sub(c.at) >= repeat {
+		c.text, c.at = text, now
+		return slog.LevelWarn, message
+	}
+	return slog.LevelDebug, message
 }
 
 // session is one connection, from connect to disconnect.
@@ -70,7 +103,7 @@ func (o *Options) session(ctx context.Context) error {
 	defer cancel()
 	guard, err := ovsdb.NewGuard(dial, o.Remote, o.Guard)
 	if err != nil {
-		return err
+		return errUnreachable{err}
 	}
 	defer guard.Close()
 	err = o.follow(ctx, dial, m, guard)

@@ -16,5 +16,6 @@
 // # Debugging
 //
 // Each end of a connection is logged with the reason and the time until the next
-// attempt.
+// attempt. That a server cannot be reached is a warning at first, when the reason
+// is another one, and once a minute; all attempts are there with the level debug.
 package ovsclient

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"govn/pkg/unixsocket"
 )
 
 // defaultPort is that of OVSDB (ovsdb(7), "Connection Methods").
@@ -103,6 +102,25 @@ func cutHost(s string, follows bool) (host, rest string, err error) {
 	return host, rest, nil
 }
 
+// activeAddress reads a connection method by which a client connects.
+func activeAddress(remote string) (Address, error) {
+	a, err := ParseAddress(remote)
+	if err == nil && a.Passive() {
+		err = fmt.Errorf("%w %q: a client connects, by unix:PATH, tcp:HOST[:PORT] or ssl:HOST[:PORT]", ErrAddress, remote)
+	}
+	if err != nil {
+		return Address{}, fmt.Errorf("ovsdb: %w", err)
+	}
+	return a, nil
+}
+
+// CheckRemote tells whether [NewGuard] can connect to a remote, as far as that can
+// be seen from its text. The error wraps [ErrAddress].
+func CheckRemote(remote string) error {
+	_, err := activeAddress(remote)
+	return err
+}
+
 // Passive tells whether the server listens.
 func (a Address) Passive() bool { return strings.HasPrefix(a.Kind, "p") }
 
@@ -132,13 +150,11 @@ func (a Address) listen(dscp int, ours []*net.TCPListener) (net.Listener, error)
 		}
 		return l, err
 	}
-	if err := removeStale(a.Path); err != nil {
+	l, err := unixsocket.Listen(a.Path)
+	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(a.Path), 0o755); err != nil {
-		return nil, err
-	}
-	return net.Listen("unix", a.Path)
+	return l, nil
 }
 
 // listenBeside opens a TCP port that listeners of ours have at other addresses. The
@@ -224,23 +240,4 @@ func ListenRemote(remote string) (net.Listener, error) {
 		return nil, fmt.Errorf("ovsdb: remote %q: %w", remote, err)
 	}
 	return l, nil
-}
-
-// removeStale removes a socket that nobody listens on.
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if info.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("%q exists and is no socket", path)
-	}
-	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		conn.Close()
-		return fmt.Errorf("%q is in use", path)
-	}
-	return os.Remove(path)
 }

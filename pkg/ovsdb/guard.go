@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -103,18 +102,22 @@ type Guard struct {
 // NewGuard connects to the server at remote, unix:PATH, tcp:HOST:PORT or
 // ssl:HOST:PORT. ctx bounds that only; Close must be called.
 func NewGuard(ctx context.Context, remote string, o GuardOptions) (*Guard, error) {
-	kind, address, _ := strings.Cut(remote, ":")
-	if kind != "unix" && kind != "tcp" && kind != "ssl" {
-		return nil, fmt.Errorf("ovsdb: remote %q: unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT is expected", remote)
+	to, err := activeAddress(remote)
+	if err != nil {
+		return nil, err
 	}
-	server, err := dialServer(ctx, kind, address, o.Keys)
+	address := to.Path
+	if !to.Local() {
+		address = to.hostPort()
+	}
+	server, err := dialServer(ctx, to.Kind, address, o.Keys)
 	if err != nil {
 		return nil, fmt.Errorf("ovsdb: remote %q: %w", remote, err)
 	}
 	g := &Guard{o: o.withDefaults(), server: server, done: make(chan struct{})}
 	g.check = newChecker(g.o)
 	near := ""
-	if kind == "unix" {
+	if to.Kind == "unix" {
 		near = filepath.Dir(address)
 	}
 	if err := g.listen(near); err != nil {

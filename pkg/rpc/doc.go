@@ -9,7 +9,8 @@
 //
 //   - A dialer uses the keys of the moment, and asks no proxy and no name service
 //     for configuration: what it is told is where it goes.
-//   - A listener on unix:PATH takes the place of a socket that is there.
+//   - A listener on unix:PATH takes the place of a socket that nobody listens on any
+//     more, and of no other (package unixsocket).
 //
 // # Debugging
 //

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"govn/pkg/certs"
+	"govn/pkg/unixsocket"
 )
 
 // Limits of connections.
@@ -40,7 +40,8 @@ func Parse(remote string) (kind, address string, err error) {
 	return kind, address, nil
 }
 
-// Listen opens the socket of a remote. What "ssl" adds is the server's.
+// Listen opens the socket of a remote. What "ssl" adds is the server's. A unix
+// socket that nobody listens on any more is replaced.
 func Listen(remote string) (net.Listener, error) {
 	kind, address, err := Parse(remote)
 	if err != nil {
@@ -49,10 +50,11 @@ func Listen(remote string) (net.Listener, error) {
 	if kind != "unix" {
 		return net.Listen("tcp", address)
 	}
-	if err := os.Remove(address); err != nil && !errors.Is(err, os.ErrNotExist) {
+	l, err := unixsocket.Listen(address)
+	if err != nil {
 		return nil, err
 	}
-	return net.Listen("unix", address)
+	return l, nil
 }
 
 // Dial makes a connection to a remote; keys are for ssl. Nothing is sent before the

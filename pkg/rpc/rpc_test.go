@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"govn/pkg/rpc"
+	"govn/pkg/unixsocket"
 )
 
 func TestParse(t *testing.T) {
@@ -68,5 +69,19 @@ func TestDial(t *testing.T) {
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestListenBesideAnother: a second server does not take the socket of one that
+// runs.
+func TestListenBesideAnother(t *testing.T) {
+	path := "unix:" + filepath.Join(t.TempDir(), "s")
+	l, err := rpc.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := rpc.Listen(path); !errors.Is(err, unixsocket.ErrInUse) {
+		t.Errorf("error %v, want %v", err, unixsocket.ErrInUse)
 	}
 }

@@ -187,3 +187,23 @@ problems:
 		t.Errorf("%v, got\n%s\nwant\n%s", err, got, want)
 	}
 }
+
+// A chassis lists what came to its controller by name, and leaves out what did not.
+func TestHostPunts(t *testing.T) {
+	var h Host
+	lines := func() string {
+		var b strings.Builder
+		if err := h.WriteText(&b); err != nil {
+			t.Fatal(err)
+		}
+		_, out, _ := strings.Cut(b.String(), "rounds\n")
+		return out
+	}
+	if got := lines(); got != "packets to the controller: -\n" {
+		t.Errorf("without any: %q", got)
+	}
+	h.Punts = []Punt{{Cause: "arp", Taken: 16}, {Cause: "nd_ns"}, {Cause: "put_nd", Taken: 3, Limited: 2, Malformed: 1}}
+	if got, want := lines(), "packets to the controller: arp 16, put_nd 3 (2 over the limit) (1 malformed)\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

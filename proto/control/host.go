@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -52,6 +53,7 @@ type Host struct {
 // Punt counts the packets that flows sent to the controller for one purpose.
 type Punt struct {
 	Opcode    uint16 `json:"opcode"`
+	Cause     string `json:"cause"` // its name, as in govn_punt_packets_total
 	Taken     uint64 `json:"taken"`
 	Limited   uint64 `json:"limited"`
 	Malformed uint64 `json:"malformed"`
@@ -89,11 +91,29 @@ func (h *Host) WriteText(w io.Writer) error {
 	}
 	h.writeWatched(&e)
 	e.printf("engine: %d nodes, %d edges, %d rounds\n", h.Engine.Nodes, h.Engine.Edges, h.Engine.Rounds)
-	for _, p := range h.Punts {
-		e.printf("packets with opcode %d: %d taken, %d over the limit, %d malformed\n", p.Opcode, p.Taken, p.Limited, p.Malformed)
-	}
+	h.writePunts(&e)
 	writeFailures(&e, h.Failures)
 	return e.err
+}
+
+// writePunts writes what came to the controller, for the causes of which something
+// did.
+func (h *Host) writePunts(e *errWriter) {
+	var came []string
+	for _, p := range h.Punts {
+		if p.Taken+p.Limited+p.Malformed == 0 {
+			continue
+		}
+		one := fmt.Sprintf("%s %d", p.Cause, p.Taken)
+		if p.Limited > 0 {
+			one += fmt.Sprintf(" (%d over the limit)", p.Limited)
+		}
+		if p.Malformed > 0 {
+			one += fmt.Sprintf(" (%d malformed)", p.Malformed)
+		}
+		came = append(came, one)
+	}
+	e.printf("packets to the controller: %s\n", dash(strings.Join(came, ", ")))
 }
 
 // writeFailures writes a line for each failure.
