@@ -68,6 +68,9 @@
 // Down ends processes by pid, and only those whose command line names the run
 // directory or that live in one of the lab's namespaces.
 //
+// A program that builds labs for a while, such as a test, does it in [Guarded]: then
+// they go with it, even where it is killed.
+//
 // # Debugging
 //
 // Each node has a folder in the run directory: DIR/hv1/vswitchd.log,

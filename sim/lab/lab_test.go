@@ -15,7 +15,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// labs is the directory for the run directories of all labs of the tests.
+var labs string
+
+func TestMain(m *testing.M) {
+	os.Exit(Guarded("lt", func(dir string) (status int) {
+		if file := os.Getenv(guardedEnv); file != "" {
+			os.Exit(exitStatus(guardedMain(dir, file)))
+		}
+		labs = dir
+		goleak.VerifyTestMain(m, goleak.Cleanup(func(s int) { status = s }))
+		return status
+	}))
+}
 
 // testLab loads a lab file under a name and directory of its own, and makes
 // sure that nothing of it is left.
@@ -25,13 +37,12 @@ func testLab(t *testing.T, path string) *Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "lt")
+	dir, err := os.MkdirTemp(labs, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) }) // last of all
 	l, err := New(cfg, Options{
-		Name: "lt" + strings.TrimPrefix(filepath.Base(dir), "lt"), Control: ControlStock,
+		Name: filepath.Base(labs) + "-" + filepath.Base(dir), Control: ControlStock,
 		Dir: filepath.Join(dir, "run"), Timeout: 30 * time.Second,
 	})
 	if err != nil {

@@ -43,7 +43,9 @@ func (e *CommandError) Unwrap() error {
 
 const maxMessage = 2000 // bytes of a command line or of standard error in a message
 
-// command prepares a program in a namespace ("": the one we are in).
+// command prepares a program in a namespace ("": the one we are in). It does not
+// outlive us: what is half built then shall not go on growing. Daemons that have
+// detached do.
 func command(ctx context.Context, ns string, argv ...string) *exec.Cmd {
 	if ns != "" {
 		argv = append([]string{"ip", "netns", "exec", ns}, argv...)
@@ -51,6 +53,7 @@ func command(ctx context.Context, ns string, argv ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = 3 * time.Second
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	return cmd
 }
 

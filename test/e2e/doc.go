@@ -6,7 +6,8 @@
 //	go test -tags e2e -run Faults ./test/e2e
 //
 // Each test builds labs of its own with sim/lab, in namespaces whose names begin
-// with "e2e", and removes them when it ends. TestMain builds the binary once.
+// with "e2e", and removes them when it ends, Ctrl-C and time limits included (lab.Guarded).
+// TestMain builds the binary once.
 // When a test fails, the ends of the logs of all daemons of its labs are printed
 // first. With -control stock the stories run on stock OVN alone: most hold there
 // too, and one that fails there as well is wrong itself.

@@ -22,8 +22,9 @@ import (
 	"govn/sim/lab"
 )
 
-// govn is the binary under test.
-var govn string
+// govn is the binary under test, labs the directory for the run directories of all
+// labs, which are taken down however the tests end.
+var govn, labs string
 
 // control runs the stories on another control plane: on stock OVN they tell
 // whether a failure is the test's fault.
@@ -42,16 +43,11 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	flag.Parse()
-	os.Exit(func() int {
+	os.Exit(lab.Guarded("e2e", func(dir string) int {
+		labs = dir
 		if *control == string(lab.ControlStock) {
 			return m.Run()
 		}
-		dir, err := os.MkdirTemp("", "e2ebin")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
 		govn = filepath.Join(dir, "govn")
 		build := exec.Command("go", "build", "-o", govn, "govn/cmd/govn")
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
@@ -60,7 +56,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		return m.Run()
-	}())
+	}))
 }
 
 const twoHypervisors = "../../docs/examples/two-hypervisors.yaml"
@@ -81,13 +77,13 @@ func prepare(t *testing.T, cfg *lab.Config, c lab.Control) *lab.Lab {
 	if *control != "" {
 		c = lab.Control(*control)
 	}
-	dir, err := os.MkdirTemp("", "e2e")
+	dir, err := os.MkdirTemp(labs, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) }) // last of all
 	l, err := lab.New(cfg, lab.Options{
-		Name: filepath.Base(dir), Dir: filepath.Join(dir, "r"), Control: c, Govn: govn, Timeout: 30 * time.Second,
+		Name: filepath.Base(labs) + "-" + filepath.Base(dir), Dir: filepath.Join(dir, "r"), Control: c, Govn: govn, Timeout: 30 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,17 @@ import (
 
 var microflows = flag.Int("microflows", 1000, "microflows per topology")
 
+// labs is the directory for the run directories of all labs, which are taken down
+// however the tests end.
+var labs string
+
+func TestMain(m *testing.M) {
+	os.Exit(lab.Guarded("or", func(dir string) int {
+		labs = dir
+		return m.Run()
+	}))
+}
+
 // upDummy brings a topology of testdata up on dummy chassis.
 func upDummy(t *testing.T, file string, control lab.Control) *lab.Lab {
 	t.Helper()
@@ -21,12 +32,12 @@ func upDummy(t *testing.T, file string, control lab.Control) *lab.Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "or")
+	dir, err := os.MkdirTemp(labs, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) }) // last of all
-	l, err := lab.New(cfg, lab.Options{Name: "or" + strings.TrimPrefix(filepath.Base(dir), "or"), Dir: filepath.Join(dir, "run"), Control: control, Timeout: 30 * time.Second})
+	l, err := lab.New(cfg, lab.Options{Name: filepath.Base(labs) + "-" + filepath.Base(dir), Dir: filepath.Join(dir, "run"), Control: control, Timeout: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
