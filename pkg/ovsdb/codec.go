@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/cenkalti/rpc2"
 )
@@ -19,7 +20,7 @@ type request struct {
 	method string
 	params []jsonValue
 	id     jsonValue // null: a notification
-	size   int       // of the message, in bytes
+	weight int64     // how much memory it takes, in bytes
 }
 
 // codec is the rpc2.Codec of a connection. It splits the stream into messages
@@ -48,6 +49,9 @@ type codec struct {
 	within   time.Duration // which a message has to arrive; not positive: whenever
 	begun    time.Time     // when the message of buf began, if it is not all there
 	leave    func()        // the handling of a large message
+	values   int           // of buf, about as many as the part looked at has; never fewer
+	weight   int64         // of the last message, as request has it
+	handling int64         // of held, for the message that is handled
 
 	// The send queue, for what the socket does not take at once.
 	direct   *direct
@@ -71,7 +75,7 @@ var (
 // may be nil.
 func newCodec(conn net.Conn, l Limits, m *meter) *codec {
 	return &codec{
-		conn: conn, limits: jsonLimits{depth: l.MaxDepth, values: l.MaxMessage/16 + 1024}, maxSize: l.MaxMessage,
+		conn: conn, limits: jsonLimits{depth: l.MaxDepth, values: l.MaxMessage/8 + 1024}, maxSize: l.MaxMessage,
 		maxQueue: l.MaxBacklog, within: l.MessageTimeout, wake: make(chan struct{}, 1), direct: newDirect(conn),
 		held: holding{meter: m, ended: make(chan struct{})}, leave: func() {},
 	}
@@ -135,10 +139,12 @@ func (c *codec) charge() {
 }
 
 // message returns the bytes of the next message, which is a JSON object. The one
-// before has been handled.
+// before has been handled. What a connection that was dropped has sent is not
+// looked at any more.
 func (c *codec) message() (string, error) {
-	c.leave()
-	c.leave = func() {}
+	if c.handled(); c.held.over() {
+		return "", net.ErrClosed
+	}
 	for {
 		for ; c.scanned < len(c.buf); c.scanned++ {
 			b := c.buf[c.scanned]
@@ -169,13 +175,17 @@ func (c *codec) message() (string, error) {
 				c.escape = b == '\\'
 			case b == '"':
 				c.inString = true
+			case b == ',', b == ':':
+				c.values++
 			case b == '{', b == '[':
+				c.values++
 				if c.depth++; c.depth > c.limits.depth {
 					return "", fmt.Errorf("%w: %w", errMessage, c.held.meter.exceeded(limitDepth, "nested deeper than %d", c.limits.depth))
 				}
 			case b == '}', b == ']':
 				c.depth--
 				if c.depth == 0 {
+					c.weight = int64(c.scanned) + int64(c.values+1)*int64(unsafe.Sizeof(jsonValue{}))
 					c.leave = c.held.meter.enter(c.scanned)
 					m := string(c.buf[:c.scanned+1])
 					rest := copy(c.buf, c.buf[c.scanned+1:])
@@ -184,11 +194,14 @@ func (c *codec) message() (string, error) {
 					} else {
 						c.buf = c.buf[:rest]
 					}
-					c.scanned, c.depth, c.begun = 0, 0, time.Time{}
+					c.scanned, c.depth, c.values, c.begun = 0, 0, 0, time.Time{}
 					c.charge()
 					return m, nil
 				}
 			}
+		}
+		if c.values > c.limits.values {
+			return "", fmt.Errorf("%w: %w", errMessage, c.held.meter.exceeded(limitMessage, "too many values, more than %d", c.limits.values))
 		}
 		if err := c.fill(); err != nil {
 			if c.depth > 0 && errors.Is(err, io.EOF) {
@@ -197,6 +210,27 @@ func (c *codec) message() (string, error) {
 			return "", err
 		}
 	}
+}
+
+// parse reads the JSON of a message, which is counted as held until it is handled.
+func (c *codec) parse(text string) (v jsonValue, err error) {
+	if c.weight >= smallMessage {
+		c.handling = c.weight
+		if c.held.add(c.handling); c.held.over() {
+			return v, c.why()
+		}
+	}
+	if v, err = parseJSON(text, c.limits); err != nil {
+		err = fmt.Errorf("%w: %w", errMessage, err)
+	}
+	return v, err
+}
+
+// handled ends the handling of a message.
+func (c *codec) handled() {
+	c.leave()
+	c.held.add(-c.handling)
+	c.leave, c.handling = func() {}, 0
 }
 
 // ReadHeader reads the next message. What is no JSON-RPC message ends the
@@ -212,9 +246,9 @@ func (c *codec) ReadHeader(req *rpc2.Request, _ *rpc2.Response) (err error) {
 		if err != nil {
 			return err
 		}
-		v, err := parseJSON(text, c.limits)
+		v, err := c.parse(text)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errMessage, err)
+			return err
 		}
 		id, hasID := v.member("id")
 		method, hasMethod := v.member("method")
@@ -230,7 +264,7 @@ func (c *codec) ReadHeader(req *rpc2.Request, _ *rpc2.Response) (err error) {
 		if method.kind != jsonString || method.text == "" {
 			return fmt.Errorf("%w: \"method\" must be a string", errMessage)
 		}
-		c.current = request{method: method.text, size: len(text)}
+		c.current = request{method: method.text, weight: c.weight}
 		if hasID {
 			c.current.id = *id
 		}

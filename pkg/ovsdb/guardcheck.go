@@ -40,7 +40,7 @@ type monitored struct {
 
 func newChecker(o GuardOptions) *checker {
 	return &checker{
-		o: o, limits: jsonLimits{depth: guardDepth, values: o.MaxMessage/16 + 1024},
+		o: o, limits: jsonLimits{depth: guardDepth, values: o.MaxMessage/8 + 1024},
 		pending: map[uint64]asked{}, schemas: map[string]*DatabaseSchema{}, monitors: map[string]*monitored{},
 	}
 }

@@ -58,6 +58,11 @@ func (p *jsonParser) close(mark int) []jsonValue {
 	if n == 0 {
 		return nil
 	}
+	if n >= 4096 && mark < n/8 { // rather copy the few others than a long list
+		list := p.open[mark:len(p.open):len(p.open)]
+		p.open = slices.Clone(p.open[:mark])
+		return list
+	}
 	if cap(p.slab)-len(p.slab) < n {
 		// About one value in eight bytes of what is left.
 		p.slab = make([]jsonValue, 0, max(n, min((len(p.s)-p.pos)/8+len(p.open)+n, 4096)))

@@ -141,6 +141,10 @@ type meter struct {
 	evict func()
 }
 
+// smallMessage is up to how many bytes what comes of a message's text is not counted
+// while the message is handled.
+const smallMessage = 16 << 10
+
 // largeMessage is from how many bytes on a message is handled beside few others.
 const largeMessage = 256 << 10
 
@@ -298,23 +302,35 @@ func (x *executor) another(t *TableSchema) error {
 	return errorf(ErrResources, "%v", x.held.meter.exceeded(limitRows, "table %q: the transaction writes more than %d rows", t.Name, x.held.meter.limits.MaxRows))
 }
 
-// overflow counts what a transaction has read so far, to be given back when it
-// ends; the connection may have been dropped for it.
-func (x *executor) overflow() error {
-	if x.held == nil || len(x.out) < x.counted+largeMessage {
-		return nil
+// growth counts an answer while it is made.
+type growth struct{ counted int }
+
+// to tells how long the answer is by now, and whether it may grow: the connection
+// may have been dropped for it.
+func (g *growth) to(h *holding, n int) bool {
+	if h == nil || n < g.counted+largeMessage {
+		return true
 	}
-	x.held.add(int64(len(x.out) - x.counted))
-	x.counted = len(x.out)
-	if x.held.over() {
+	h.add(int64(n - g.counted))
+	g.counted = n
+	return !h.over()
+}
+
+// settle gives back what was counted.
+func (g *growth) settle(h *holding) {
+	if h != nil {
+		h.add(-int64(g.counted))
+	}
+	g.counted = 0
+}
+
+// overflow counts what a transaction has read so far, to be given back when it
+// ends.
+func (x *executor) overflow() error {
+	if !x.grown.to(x.held, len(x.out)) {
 		return errorf(ErrResources, "the results are more than the server may hold")
 	}
 	return nil
 }
 
-// settle gives back what overflow has counted.
-func (x *executor) settle() {
-	if x.held != nil {
-		x.held.add(-int64(x.counted))
-	}
-}
+func (x *executor) settle() { x.grown.settle(x.held) }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -65,9 +66,6 @@ func (s *session) dbParam(r *request) (*database, error) {
 	}
 	return db, nil
 }
-
-// weight is about how much memory a request takes while it is kept.
-func (r *request) weight() int64 { return 6 * int64(r.size) }
 
 // exhausted is the error for what goes beyond a limit and is refused.
 func (srv *Server) exhausted(l limit, format string, args ...any) error {
@@ -139,7 +137,7 @@ func (s *session) transact(r *request) ([]byte, error) {
 	if duplicate {
 		return nil, syntaxError(r.array(), "transact: duplicate request ID")
 	}
-	s.attempt(&blocked{id: r.id, tr: tr, since: time.Now(), size: r.weight()})
+	s.attempt(&blocked{id: r.id, tr: tr, since: time.Now(), size: r.weight})
 	return nil, nil
 }
 
@@ -172,7 +170,7 @@ func (s *session) lockParam(r *request) (string, error) {
 	if len(r.params) != 1 || r.params[0].kind != jsonString || !isID(r.params[0].text) {
 		return "", syntaxError(r.array(), r.method+" request params must be <id>")
 	}
-	return r.params[0].text, nil
+	return strings.Clone(r.params[0].text), nil
 }
 
 func (s *session) lock(r *request, steal bool) ([]byte, error) {
@@ -186,6 +184,7 @@ func (s *session) lock(r *request, steal bool) ([]byte, error) {
 	owned, ok := s.srv.locks.acquire(name, s, steal)
 	if ok {
 		s.locked++
+		s.codec.held.add(int64(len(name)))
 	}
 	switch {
 	case !ok:
@@ -205,6 +204,7 @@ func (s *session) unlock(r *request) ([]byte, error) {
 		return nil, syntaxError(r.array(), "unlock: \"unlock\" without \"lock\" or \"steal\"")
 	}
 	s.locked--
+	s.codec.held.add(-int64(len(name)))
 	return []byte("{}"), nil
 }
 
@@ -246,7 +246,7 @@ func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
 		s.mu.Unlock()
 		return nil, s.srv.exhausted(limitMonitors, "monitor %s of database %q: the connection has %d monitors", m.id.short(), db.Schema.Name, n)
 	}
-	m.size = r.weight()
+	m.size = r.weight
 	s.codec.held.add(m.size)
 	s.ids[key] = m
 	s.mu.Unlock()
@@ -290,10 +290,17 @@ func (s *session) startMonitor(m *monitor, id *jsonValue, snapshot *Snapshot, si
 		b = m.catchUp(b, past, snapshot)
 	} else {
 		u := m.begin(b)
+		var grown growth
+		fits := true
 		for _, tm := range m.tables {
-			m.rows(snapshot, tm.table, func(r *Row) { u.initial(tm, r) })
+			m.rows(snapshot, tm.table, func(r *Row) {
+				if fits = fits && grown.to(&s.codec.held, len(u.b)); fits {
+					u.initial(tm, r)
+				}
+			})
 		}
 		b = u.finish()
+		defer grown.settle(&s.codec.held)
 	}
 	if m.kind == monitorV3 {
 		b = append(b, ']')
@@ -353,8 +360,8 @@ func (s *session) monitorChange(r *request) ([]byte, error) {
 	s.store.interest(m, tail, conditions)
 	delete(s.ids, r.params[0].canonical())
 	s.ids[key] = m
-	s.codec.held.add(r.weight() - m.size)
-	m.size = r.weight()
+	s.codec.held.add(r.weight - m.size)
+	m.size = r.weight
 	s.take(step{snapshot.revision, 0, !s.srv.opts.Relaxed, func() {
 		if !slices.Contains(s.monitors, m) { // canceled meanwhile
 			s.reply(&id, nil, syntaxError(&r.params[0], "unknown monitor session"))

@@ -62,7 +62,7 @@ func (x *executor) selectRows(f *fields) error {
 			x.out = append(x.out, ',')
 		}
 		x.out = r.appendColumns(x.out, columns, false)
-		return nil
+		return x.overflow()
 	}
 	if order == nil {
 		err = x.matching(t, where, add)

@@ -111,7 +111,7 @@ func (s *session) run() {
 		return nil
 	})
 	client.Run()
-	s.codec.leave()
+	s.codec.handled()
 	s.codec.Close()
 	s.srv.dismiss(s)
 	cancel()

@@ -101,7 +101,7 @@ type executor struct {
 	virtual map[string][]*Row // by table
 	waited  time.Duration
 	touched int           // rows written so far, each time that one is
-	counted int           // bytes of out that are counted in held
+	grown   growth        // of out
 	timeout time.Duration // least of the waits that block; negative: none
 	effort  effort
 	out     []byte
@@ -157,9 +157,6 @@ func (x *executor) all(commit func() (uint64, error)) outcome {
 		}
 		mark := len(x.out)
 		err := x.operation(&x.ops[i])
-		if err == nil {
-			err = x.overflow()
-		}
 		if err == nil {
 			err = x.allowed(&x.ops[i])
 		}
