@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"govn/pkg/ovsdb"
+	"govn/pkg/rpc"
 	"govn/proto/ic"
 )
 
@@ -32,9 +33,15 @@ type CentreOptions struct {
 	SendTimeout time.Duration
 	// MaxStreams is how many streams there may be. Default 4096.
 	MaxStreams int
+	// MaxZones is how many zones there may be before no further one may join or be
+	// made by an OVSDB client. Default 4096.
+	MaxZones int
 	// MaxItems is how many gateways, ports and routes a zone may publish. Default
 	// 100000.
 	MaxItems int
+	// MaxBytes is how much memory, about, what a zone publishes may take. Default
+	// 128 MiB.
+	MaxBytes int
 	// MaxBacklog is how many items a stream may be behind, before it gets everything
 	// again instead. Default 10000.
 	MaxBacklog int
@@ -58,7 +65,9 @@ func (o CentreOptions) withDefaults() CentreOptions {
 	def(&o.HelloTimeout, 10*time.Second)
 	def(&o.SendTimeout, time.Minute)
 	number(&o.MaxStreams, 4096)
+	number(&o.MaxZones, 4096)
 	number(&o.MaxItems, 100_000)
+	number(&o.MaxBytes, 128<<20)
 	number(&o.MaxBacklog, 10_000)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -128,14 +137,19 @@ func (c *Centre) Close() {
 // ServerOptions.
 func (c *Centre) Register(g *grpc.Server) { ic.RegisterInterconnectServer(g, c) }
 
-// maxMessage is the longest message that a zone may send, in bytes.
-const maxMessage = 16 << 20
+// Limits of a message that a zone may send. Agents put 2,000 items into one, of
+// some 300 bytes and 20 fields.
+const (
+	maxMessage = 16 << 20 // bytes
+	maxFields  = 400_000
+)
 
 // ServerOptions are the options that the gRPC server should have: limits of what a
 // peer can send, and keepalive.
 func (c *Centre) ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.ForceServerCodecV2(rpc.Codec(maxFields)),
 		grpc.MaxConcurrentStreams(8),
 		grpc.MaxHeaderListSize(16 << 10),
 		grpc.ConnectionTimeout(c.o.HelloTimeout),

@@ -38,6 +38,8 @@
 //     operator changes who may join a switch: then the switch's rows are looked at.
 //   - A stream holds at most CentreOptions.MaxBacklog items; one that reads too
 //     slowly gets everything again, and is ended when it does not read at all.
+//   - What a zone publishes is held in memory up to CentreOptions.MaxItems and
+//     MaxBytes, and decoded only where it has not too many fields (rpc.Codec).
 //   - Locks are taken in this order: hub, store, registry, wishes of a stream.
 //   - IC_NB_Global and IC_SB_Global have their row from the start.
 //

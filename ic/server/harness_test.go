@@ -425,6 +425,13 @@ func (f *fake) disconnect() {
 	f.conn = nil
 }
 
+// disconnectWhenWelcome is disconnect of a zone that has joined.
+func (f *fake) disconnectWhenWelcome() {
+	f.t.Helper()
+	f.await("welcome", func() bool { return f.welcome != nil })
+	f.disconnect()
+}
+
 // Parts of a Publish.
 
 func gatewayNamed(name, ip string) *ic.Gateway {

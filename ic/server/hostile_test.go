@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	pb "google.golang.org/protobuf/proto"
 
+	"govn/pkg/certs"
 	"govn/proto/ic"
 )
 
@@ -26,6 +28,9 @@ func TestGarbageOnAStream(t *testing.T) {
 	many := &ic.Publish{Whole: true}
 	for i := range 300 {
 		many.Routes = append(many.Routes, routeTo(fmt.Sprintf("10.0.%d.0/24", i), "ts1"))
+	}
+	large := func(name string, more bool) *ic.FromZone {
+		return publish(&ic.Publish{More: more, Ports: []*ic.Port{{Name: name, Switch: "ts1", Address: strings.Repeat("x", 1<<17)}}})
 	}
 	for _, tt := range []struct {
 		name     string
@@ -43,11 +48,19 @@ func TestGarbageOnAStream(t *testing.T) {
 		{"whole within", []*ic.FromZone{good, publish(&ic.Publish{Whole: true, More: true}), publish(&ic.Publish{Whole: true})}},
 		{"empty rename", []*ic.FromZone{good, {Msg: &ic.FromZone_Rename{Rename: &ic.Rename{}}}}},
 		{"too large", []*ic.FromZone{good, publish(&ic.Publish{Whole: true, GonePorts: []string{strings.Repeat("x", 17<<20)}})}},
-		{"too many", []*ic.FromZone{good, publish(many)}},
-		{"too many pieces", append([]*ic.FromZone{good, publish(&ic.Publish{Whole: true, More: true})}, repeat(publish(&ic.Publish{More: true}), 150)...)},
+		{"too many items", []*ic.FromZone{good, publish(many)}},
+		{"too many fields", []*ic.FromZone{good, publish(&ic.Publish{Whole: true, Gateways: slices.Repeat([]*ic.Gateway{{}}, maxFields)})}},
+		{"too many bytes", []*ic.FromZone{good, publish(&ic.Publish{Whole: true, Ports: []*ic.Port{{Address: strings.Repeat("x", 1<<20)}}})}},
+		{"too many entries", []*ic.FromZone{good, publish(&ic.Publish{Whole: true, Gateways: []*ic.Gateway{{Encaps: slices.Repeat([]*ic.Encap{{}}, 10_000)}}})}},
+		{"too many bytes by pieces", append([]*ic.FromZone{good, publish(&ic.Publish{Whole: true, More: true})}, repeat(large("x", true), 20)...)},
+		{"too many bytes by names", append([]*ic.FromZone{good, publish(&ic.Publish{Whole: true, More: true})},
+			repeat(publish(&ic.Publish{More: true, GonePorts: []string{strings.Repeat("x", 1<<16)}}), 20)...)},
+		{"too many bytes by differences", []*ic.FromZone{good, publish(&ic.Publish{Whole: true}), large("1", false), large("2", false), large("3", false), large("4", false),
+			large("5", false), large("6", false), large("7", false), large("8", false), large("9", false)}},
+		{"too many items by pieces", append([]*ic.FromZone{good, publish(&ic.Publish{Whole: true, More: true})}, repeat(publish(&ic.Publish{More: true}), 150)...)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := testBed(t, CentreOptions{MaxItems: 100})
+			b := testBed(t, CentreOptions{MaxItems: 100, MaxBytes: 1 << 20})
 			b.addSwitch("ts1", "-")
 			bystander := newFake(t, 1).connect(b)
 			defer bystander.disconnect()
@@ -58,10 +71,15 @@ func TestGarbageOnAStream(t *testing.T) {
 				f.send(m)
 			}
 			f.await("end", func() bool { return f.ended != nil })
-			if c := status.Code(f.ended); c != codes.InvalidArgument && c != codes.ResourceExhausted {
+			if c := status.Code(f.ended); c != codes.InvalidArgument && c != codes.ResourceExhausted && c != codes.Internal {
 				t.Errorf("ended with %v", f.ended)
 			}
 			eventually(t, "log line", func() bool { return strings.Count(b.log.String(), "level=WARN") == 1 })
+			if what, _, _ := strings.Cut(tt.name, " by "); strings.HasPrefix(what, "too many ") {
+				if what = strings.TrimPrefix(strings.Replace(what, "entries", "bytes", 1), "too many "); !strings.Contains(b.log.String(), what) {
+					t.Errorf("the log does not say that there are too many %s:\n%s", what, b.log)
+				}
+			}
 			if n := b.metric("govn_ic_garbage_total"); n != 1 {
 				t.Errorf("garbage counted %v times", n)
 			}
@@ -105,6 +123,85 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	f.await("what is good", func() bool { return len(f.view) == 1+1+1+1+1 })
+}
+
+// TestLongNames: a name that is too long is refused, whatever it is a name of, and
+// the answer is as short as others.
+func TestLongNames(t *testing.T) {
+	b := testBed(t, CentreOptions{})
+	b.addSwitch("ts1", "-")
+	f := newFake(t, 1).connect(b)
+	defer f.disconnect()
+	long := strings.Repeat("€", 1<<18)
+	p := &ic.Publish{Whole: true, Gateways: []*ic.Gateway{gatewayNamed(long, "203.0.113.1"), gatewayNamed("type", "203.0.113.2")},
+		Ports: []*ic.Port{portOn(long, "ts1"), portOn("p", long)}, Routes: []*ic.Route{routeTo(long, "ts1"), routeTo("10.0.0.0/8", long), routeTo("10.1.0.0/16", "ts1"), routeTo("10.2.0.0/16", "ts1")}}
+	p.Gateways[1].Encaps[0].Type = long
+	p.Routes[2].Key.Table, p.Routes[3].Origin = long, long
+	refused := f.publish(p)
+	if len(refused) != 8 {
+		t.Errorf("%d refusals", len(refused))
+	}
+	for _, r := range refused {
+		if n := pb.Size(r); n > 8*maxText {
+			t.Errorf("a refusal of %d bytes: %.100s", n, r.Reason)
+		}
+	}
+	f.await("nothing but itself", func() bool { return len(f.view) == 2 })
+}
+
+// TestForgottenNames: what is to be looked at is bounded while the writer does not
+// get to it, and nothing is lost thereby.
+func TestForgottenNames(t *testing.T) {
+	st := &stream{centre: &Centre{o: CentreOptions{MaxItems: 1000, MaxBytes: 1 << 20}.withDefaults()}}
+	st.wishes.init()
+	publish := func(p *ic.Publish) {
+		t.Helper()
+		if err := st.publish(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(&ic.Publish{Whole: true, Ports: []*ic.Port{portOn("kept", "ts1")}})
+	w := &st.wishes
+	w.dirty, w.heap, w.sweep = make(map[wish]bool), 0, false // the writer took them
+	for i := range 100 {
+		p := &ic.Publish{GonePorts: []string{strings.Repeat("x", 1<<16)}}
+		for j := range 900 {
+			p.GonePorts = append(p.GonePorts, fmt.Sprint(i, " ", j))
+		}
+		publish(p)
+		bytes := 0
+		for k := range w.dirty {
+			bytes += k.weight()
+		}
+		if bytes > 2<<20 || bytes != w.heap {
+			t.Fatalf("%d names of %d bytes are to be looked at, %d by the count", len(w.dirty), bytes, w.heap)
+		}
+	}
+	if !w.sweep || !w.dirty[wish{kind: kindPort, name: "kept"}] {
+		t.Error("not everything is looked at")
+	}
+}
+
+// TestManyZones: there are only so many, by either protocol; those that are known
+// come back.
+func TestManyZones(t *testing.T) {
+	b := testBed(t, CentreOptions{MaxZones: 3})
+	for i := range 2 {
+		newFake(t, i).connect(b).disconnectWhenWelcome()
+	}
+	dial := b.serveSB(t, certs.Files{})
+	peer := dial(nil)
+	peer.must(insertZone("stock"))
+	f := newFake(t, 9).connect(b)
+	defer f.disconnect()
+	f.await("end", func() bool { return f.ended != nil })
+	if status.Code(f.ended) != codes.ResourceExhausted {
+		t.Errorf("ended with %v", f.ended)
+	}
+	if out := dial(nil).transact(insertZone("more")); !strings.Contains(out, "resources exhausted") {
+		t.Errorf("a zone more: %s", out)
+	}
+	newFake(t, 1).connect(b).disconnectWhenWelcome()
 }
 
 // TestSlowZone: one that does not read makes the centre hold nothing, slows nobody

@@ -94,7 +94,7 @@ func (o sbOwner) Authorize(cl *ovsdb.Client, tx *ovsdb.Txn, rows []ovsdb.RowWrit
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	me := r.clients[cl]
-	w := ownedWrite{c: c, r: r, tx: tx, cl: cl, me: me, as: me.zone}
+	w := ownedWrite{c: c, r: r, tx: tx, cl: cl, me: me, as: me.zone, most: o.o.MaxZones}
 	for i := range rows {
 		if err := w.check(&rows[i]); err != nil {
 			o.metrics.refusedWrites.WithLabelValues("ovsdb").Inc()
@@ -140,6 +140,8 @@ type ownedWrite struct {
 	cl *ovsdb.Client
 	me *client
 	as ovsdb.UUID // zone that the client writes as; zero: none yet
+
+	most int // zones that there may be
 }
 
 func (w *ownedWrite) check(row *ovsdb.RowWrite) error {
@@ -167,6 +169,10 @@ func (w *ownedWrite) check(row *ovsdb.RowWrite) error {
 		return nil
 	}
 	switch row.Table {
+	case c.zone.table:
+		if zones := w.tx.Snapshot().Len(row.Table); row.Old == nil && zones >= w.most {
+			return &ovsdb.Error{Kind: ovsdb.ErrResources, Details: fmt.Sprintf("table %q, row %s: there are %d zones already", row.Table.Name, row.New.UUID(), zones)}
+		}
 	case c.port.table:
 		return w.switchOpen(row, c.port.transit)
 	case c.route.table:

@@ -170,6 +170,9 @@ func (r *registry) claim(c *columns, sn *ovsdb.Snapshot, st *stream, name string
 		return nil, nil, nil, status.Errorf(codes.AlreadyExists, "zone %q has a stream from %s", name, z.stream.who.addr)
 	}
 	before, known := *z, r.zones[z.row] != nil
+	if zones := sn.Len(c.zone.table); az == nil && !known && zones >= st.centre.o.MaxZones {
+		return nil, nil, nil, status.Errorf(codes.ResourceExhausted, "there are %d zones already", zones)
+	}
 	undo = func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -99,7 +99,7 @@ func (z *zoneTxn) addStored() {
 }
 
 func (z *zoneTxn) refuse(k wish, format string, args ...any) {
-	z.refused[k] = fmt.Sprintf(format, args...)
+	z.refused[k] = clip(fmt.Sprintf(format, args...))
 }
 
 // row is the row of a wish, whoever has it.
