@@ -35,7 +35,11 @@ func (c *controller) learnNeighbour(at punt.NextHop, mac uint64) {
 	}
 	c.host.SetHeard(physical.NeighbourID(at), mac)
 	c.heardAt[physical.NeighbourID(at)] = time.Now()
-	c.hold.Resolve(at, c.neighbourAt(at))
+	known := c.neighbourAt(at)
+	if known == mac {
+		c.spoke(physical.NeighbourID(at), time.Now())
+	}
+	c.hold.Resolve(at, known)
 	c.watchLearned(time.Now())
 	if c.greeted {
 		c.st.sendReport(&proto.Report{NeighboursPut: []*proto.Neighbour{neighbourMessage(physical.NeighbourID(at), mac)}})

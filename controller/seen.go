@@ -28,7 +28,20 @@ import (
 //
 //	spoke --silence, used--> asked alone --1 s--> everybody asked --1 s--> again
 //	  ^                          |                      |                    |
-//	  +------- it answers -------+----------------------+     given up for a silence
+//	  +------- it answers -------+----------------------+     given up
+//
+// A router is on many chassis, and what a neighbour says comes to one of them: to
+// the one that it is on, or that hosts the gateway port. That one hears whether it
+// answers. The others, which only send to it, ask it alone, once a silence; the one
+// that hears finds that it does not answer any more and asks everybody:
+//
+//	hv1 uses, is deaf --asks it--> neighbour --answers--> gw hears; silent for 1.5
+//	                                                      silences: asks it, then everybody
+//
+// So no chassis asks everybody for a neighbour that answers, but a deaf one a few
+// times at first, in case nobody hears. Broadcasts from a router's address are not
+// only noise: bridges that hear one on the way learn where the router is, and a
+// gateway port that is about to move must not be heard at its old place.
 //
 // What is used is told to northd often enough for the threshold of its datapath,
 // and no more.
@@ -44,6 +57,9 @@ const (
 	// is asked for in a row.
 	probeAnswer = time.Second
 	probeTries  = 3
+	// deafTries is how often a chassis that does not hear a neighbour asks
+	// everybody for it: after two silences, four, eight.
+	deafTries = 3
 	// maxProbes bounds the neighbours asked for at a time; the others follow.
 	maxProbes = 64
 	// seenLimit is how long Open vSwitch may take to answer.
@@ -53,12 +69,26 @@ const (
 // watch is what is known of the use of one entry.
 type watch struct {
 	used, spoke uint64    // packets by the flows, as they were counted last
-	heard       time.Time // when it spoke, was given up or was first looked at
-	sentTo      bool      // since then
 	told        time.Time // when northd was told
-	asked       int       // how often, since then
-	askedAt     time.Time
+
+	// Of a neighbour.
+	heard   time.Time // when it spoke, was asked in vain or was first looked at
+	sentTo  bool      // by this chassis, since then
+	hears   bool      // what it says comes to this chassis
+	unasked bool      // it spoke last without being asked by this chassis: others ask, so they send to it
+	asked   int       // how often, since heard
+	askedAt time.Time
+	silent  int // silences in which a chassis that does not hear asked
 }
+
+// asking is who is asked for a neighbour.
+type asking uint8
+
+const (
+	askNobody asking = iota
+	askIt            // the one at the address that is known
+	askAll
+)
 
 // seen follows the use of learned entries.
 type seen struct {
@@ -260,54 +290,94 @@ func (c *controller) sawNeighbours(r *proto.Report, h hits, now time.Time) {
 			ages[id.Datapath] = a
 		}
 		threshold := a.Of(id.IP)
+		if c.hostedElsewhere(id) {
+			w.hears = false
+		}
 		w.sentTo = w.sentTo || used
 		if alive {
-			w.heard, w.sentTo, w.asked = now, false, 0
+			w.speaks(now)
 		}
-		if (used || alive) && w.due(now, threshold) {
+		if (used || alive && w.unasked) && w.due(now, threshold) {
 			r.NeighboursSeen = append(r.NeighboursSeen, neighbourMessage(id, mac))
 		}
 		silence := probeSlowest
 		if threshold > 0 {
 			silence = min(silence, threshold/2)
 		}
-		if probes < maxProbes && w.probe(now, silence) {
-			probes++
-			c.ask(id, w, mac)
-			c.seen.next = minTime(c.seen.next, now.Add(probeAnswer))
+		if probes == maxProbes {
+			continue
 		}
+		switch w.probe(now, silence) {
+		case askNobody:
+			continue
+		case askAll:
+			mac = 0
+		}
+		probes++
+		c.probe(id, mac)
+		c.seen.next = minTime(c.seen.next, now.Add(probeAnswer))
 	}
-	for id := range c.seen.neighbours {
-		if _, ok := there[id]; !ok {
+	for id, w := range c.seen.neighbours {
+		// One that was learned just now has no flow that could have been counted.
+		if _, ok := there[id]; !ok && now.Sub(w.heard) > seenLimit {
 			delete(c.seen.neighbours, id)
 		}
 	}
 }
 
-// probe tells whether a neighbour is to be asked for now.
-func (w *watch) probe(now time.Time, silence time.Duration) bool {
-	switch {
-	case !w.sentTo || now.Sub(w.heard) < silence:
-		return false
-	case w.asked == 0:
-		return true
-	case now.Sub(w.askedAt) < probeAnswer-seenFastest:
-		return false
-	case w.asked == probeTries: // nobody is there
-		w.heard, w.sentTo, w.asked = now, false, 0
-		return false
-	}
-	return true
+// speaks notes that a neighbour said something here.
+func (w *watch) speaks(now time.Time) {
+	w.unasked = w.asked == 0
+	w.heard, w.sentTo, w.hears, w.asked, w.silent = now, false, true, 0, 0
 }
 
-// ask asks for a neighbour: the one at its address first, then everybody.
-func (c *controller) ask(id physical.NeighbourID, w *watch, mac uint64) {
-	if w.asked > 0 {
-		mac = 0
+// spoke notes that a neighbour was learned here.
+func (c *controller) spoke(id physical.NeighbourID, now time.Time) {
+	w := c.seen.neighbours[id]
+	if w == nil {
+		w = &watch{told: now}
+		c.seen.neighbours[id] = w
+	}
+	w.speaks(now)
+}
+
+// hostedElsewhere tells whether a router port is a gateway port that is not here.
+func (c *controller) hostedElsewhere(id physical.NeighbourID) bool {
+	at := physical.PortID{Datapath: id.Datapath, Port: id.Port}
+	redirect := c.host.Redirect(at)
+	return redirect != id.Port && c.placed[physical.PortID{Datapath: id.Datapath, Port: redirect}].Where != physical.Here
+}
+
+// probe tells who is to be asked for a neighbour now, and notes that it is.
+func (w *watch) probe(now time.Time, silence time.Duration) asking {
+	quiet := now.Sub(w.heard)
+	switch {
+	case !w.hears:
+		if !w.sentTo || quiet < silence {
+			return askNobody
+		}
+		w.silent++
+		w.heard, w.sentTo = now, false
+		if w.silent > 1 && w.silent <= 1<<deafTries && w.silent&(w.silent-1) == 0 {
+			return askAll
+		}
+		return askIt
+	case w.asked == 0:
+		if (!w.sentTo || quiet < silence) && (!w.unasked || quiet < silence+silence/2) {
+			return askNobody
+		}
+	case now.Sub(w.askedAt) < probeAnswer-seenFastest:
+		return askNobody
+	case w.asked == probeTries: // nobody is there, or somewhere else
+		*w = watch{used: w.used, spoke: w.spoke, told: w.told, heard: now}
+		return askNobody
 	}
 	w.asked++
-	w.askedAt = time.Now()
-	c.probe(id, mac)
+	w.askedAt = now
+	if w.asked > 1 {
+		return askAll
+	}
+	return askIt
 }
 
 func neighbourOfFlow(m *openflow.Match, reg int) (id physical.NeighbourID, ok bool) {

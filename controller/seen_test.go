@@ -35,36 +35,78 @@ func TestGrew(t *testing.T) {
 	}
 }
 
-// TestProbe: a neighbour that is sent to and silent is asked alone, then for,
-// and given up until it is used again.
+// probeStep is what is asked at a time after the start.
+type probeStep struct {
+	after time.Duration
+	want  asking
+}
+
+func probeAll(t *testing.T, w *watch, start time.Time, steps ...probeStep) {
+	t.Helper()
+	for _, s := range steps {
+		if got := w.probe(start.Add(s.after), 10*time.Second); got != s.want {
+			t.Errorf("after %v: asks %d, want %d", s.after, got, s.want)
+		}
+	}
+}
+
+// TestProbe: a neighbour that is heard here, sent to and silent is asked alone,
+// then for, and given up until it is heard again.
 func TestProbe(t *testing.T) {
-	const silence = 10 * time.Second
+	start := time.Unix(1000, 0)
+	w := &watch{heard: start, hears: true}
+	probeAll(t, w, start, probeStep{time.Minute, askNobody}) // nobody sends to it
+	w.sentTo = true
+	probeAll(t, w, start, probeStep{9 * time.Second, askNobody}, probeStep{10 * time.Second, askIt}, probeStep{10*time.Second + seenFastest, askNobody},
+		probeStep{11 * time.Second, askAll}, probeStep{12 * time.Second, askAll}, probeStep{13 * time.Second, askNobody})
+	if w.asked != 0 || w.sentTo || w.hears {
+		t.Errorf("not given up: %+v", w)
+	}
+	w.speaks(start)
+	if !w.unasked {
+		t.Error("it spoke by itself")
+	}
+}
+
+// TestProbeForOthers: a neighbour that others ask, by what it answers here, is asked
+// when it falls silent; once it has answered this chassis alone, nobody uses it.
+func TestProbeForOthers(t *testing.T) {
+	start := time.Unix(1000, 0)
+	w := &watch{}
+	w.speaks(start)
+	probeAll(t, w, start, probeStep{14 * time.Second, askNobody}, probeStep{15 * time.Second, askIt}, probeStep{16 * time.Second, askAll})
+	w.speaks(start.Add(16 * time.Second))
+	if w.unasked {
+		t.Error("it was asked")
+	}
+	probeAll(t, w, start, probeStep{time.Hour, askNobody})
+}
+
+// TestProbeDeaf: a chassis that a neighbour's answers do not come to asks it alone,
+// once a silence in which it sent something, and everybody only a few times.
+func TestProbeDeaf(t *testing.T) {
 	start := time.Unix(1000, 0)
 	w := &watch{heard: start}
-	ask := func(after time.Duration, want bool) {
-		t.Helper()
-		now := start.Add(after)
-		got := w.probe(now, silence)
-		if got {
-			w.asked++
-			w.askedAt = now
+	all := 0
+	for i := range 100 {
+		now := start.Add(time.Duration(i+1) * 10 * time.Second)
+		if got := w.probe(now, 10*time.Second); got != askNobody {
+			t.Errorf("silence %d: asks %d although nothing was sent", i, got)
 		}
-		if got != want {
-			t.Errorf("after %v: %v", after, got)
+		w.sentTo = true
+		switch w.probe(now, 10*time.Second) {
+		case askNobody:
+			t.Errorf("silence %d: nobody is asked", i)
+		case askAll:
+			all++
 		}
+		w.sentTo = true
+		if got := w.probe(now.Add(9*time.Second), 10*time.Second); got != askNobody {
+			t.Errorf("silence %d: asks %d twice", i, got)
+		}
+		w.sentTo = false
 	}
-	ask(time.Minute, false) // nobody sends to it
-	w.sentTo = true
-	ask(9*time.Second, false)
-	ask(10*time.Second, true)
-	ask(10*time.Second+seenFastest, false)
-	ask(11*time.Second, true)
-	ask(12*time.Second, true)
-	ask(13*time.Second, false) // given up
-	if w.asked != 0 || w.sentTo {
-		t.Errorf("%+v", w)
+	if all != deafTries {
+		t.Errorf("everybody was asked %d times, want %d", all, deafTries)
 	}
-	w.sentTo = true
-	ask(14*time.Second, false)
-	ask(23*time.Second, true)
 }
