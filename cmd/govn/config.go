@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 )
 
@@ -36,7 +38,28 @@ func load(c *cobra.Command) (*settings, error) {
 			}
 		}
 	}
+	if err := checkBooleans(c, v); err != nil {
+		return nil, err
+	}
 	return &settings{v: v}, nil
+}
+
+// errBoolean is returned for a value of the environment or file that is neither
+// true nor false; viper takes it for false.
+var errBoolean = errors.New("is neither true nor false")
+
+func checkBooleans(c *cobra.Command, v *viper.Viper) (err error) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Value.Type() != "bool" {
+			return
+		}
+		if text := fmt.Sprint(v.Get(f.Name)); err == nil {
+			if _, e := strconv.ParseBool(text); e != nil {
+				err = fmt.Errorf("%s: %q %w", f.Name, text, errBoolean)
+			}
+		}
+	})
+	return err
 }
 
 // known reports whether any command below c has the flag.

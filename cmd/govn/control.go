@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,8 +33,8 @@ const askTime = time.Minute
 
 // viewFlags are what the commands take that ask running daemons.
 type viewFlags struct {
+	formatFlags
 	sockets []string
-	format  string
 }
 
 // socketHelp is part of the help of every command that asks a daemon.
@@ -44,9 +45,7 @@ are asked who they are. --unixctl names a socket.`
 
 func (f *viewFlags) add(c *cobra.Command) {
 	c.Flags().StringArrayVarP(&f.sockets, "unixctl", "t", nil, "control socket `PATH` of the daemon to ask (default: found in "+daemon.RunDir()+")")
-	c.Flags().StringVarP(&f.format, "format", "f", control.Text, "`FORMAT` of the answer: text, json or yaml")
-	// It fails only for a flag that is not there.
-	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{control.Text, control.JSON, control.YAML}, cobra.ShellCompDirectiveNoFileComp))
+	f.formatFlags.add(c)
 }
 
 // peer is a daemon that answers.
@@ -90,12 +89,18 @@ func (f *viewFlags) peers(ctx context.Context, programs ...string) ([]*peer, err
 		}
 		return out, nil
 	}
+	var closed error
 	for _, program := range programs {
-		if p := find(ctx, daemon.RunDir(), program); p != nil {
+		p, err := find(ctx, daemon.RunDir(), program)
+		if p != nil {
 			out = append(out, p)
 		}
+		closed = errors.Join(closed, err)
 	}
 	if len(out) == 0 {
+		if closed != nil {
+			return nil, fmt.Errorf("a control socket in %s cannot be asked: %w", daemon.RunDir(), closed)
+		}
 		return nil, fmt.Errorf("%s %w: no pidfile and no control socket of it in %s (set OVN_RUNDIR, or name the socket with --unixctl)",
 			strings.Join(programs, " or "), errNoDaemon, daemon.RunDir())
 	}
@@ -109,8 +114,9 @@ func closeAll(list []*peer) {
 }
 
 // find is the daemon of a program in a run directory, nil if there is none: the
-// one that the pidfile names, or else the first whose socket answers.
-func find(ctx context.Context, dir, program string) *peer {
+// one that the pidfile names, or else the first whose socket answers. The error is
+// of a socket that may be its, and may not be opened.
+func find(ctx context.Context, dir, program string) (_ *peer, closed error) {
 	var paths []string
 	if b, err := os.ReadFile(filepath.Join(dir, program+".pid")); err == nil {
 		paths = append(paths, filepath.Join(dir, program+"."+strings.TrimSpace(string(b))+".ctl"))
@@ -120,15 +126,18 @@ func find(ctx context.Context, dir, program string) *peer {
 	}
 	for _, path := range paths {
 		p, err := dial(ctx, path)
+		if errors.Is(err, fs.ErrPermission) && strings.HasPrefix(filepath.Base(path), program+".") {
+			closed = err
+		}
 		if err != nil {
 			continue
 		}
 		if p.program == program {
-			return p
+			return p, nil
 		}
 		p.client.Close()
 	}
-	return nil
+	return nil, closed
 }
 
 // ask runs a command of a daemon and decodes its answer.
@@ -156,7 +165,7 @@ func asking(c *cobra.Command) (context.Context, context.CancelFunc) {
 
 // one asks the first daemon of the programs and prints its answer.
 func (f *viewFlags) one(c *cobra.Command, programs []string, answer control.Answer, command string, args ...string) error {
-	if err := control.CheckFormat(f.format); err != nil {
+	if err := f.prepare(); err != nil {
 		return err
 	}
 	ctx, cancel := asking(c)

@@ -20,7 +20,7 @@ func newControllerCommand() *cobra.Command {
 What it needs to know stands in external_ids of the Open_vSwitch table, as for
 ovn-controller: system-id, ovn-remote (tcp:IP:PORT, ssl:IP:PORT or unix:PATH of
 northd's fabric), ovn-encap-type, ovn-encap-ip and others; see docs/operations.md.`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return runDaemon(c, runController) },
 	}
 	fs := c.Flags()

@@ -24,8 +24,6 @@ func newDBCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "db",
 		Short: "Work with database files",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(
 		newDBBackupCommand(),
@@ -36,7 +34,7 @@ func newDBCommand() *cobra.Command {
 		newDBDumpCommand(),
 		newDBServeCommand(),
 	)
-	return c
+	return group(c)
 }
 
 // dbSource is where a command finds the databases.

@@ -52,7 +52,7 @@ Ephemeral columns are in no backup.`,
 		Example: `  govn db backup --db unix:/var/run/ovn/ovnnb_db.sock -o nb.backup
   govn db backup --db unix:/var/run/ovn/ovnnb_db.sock -o keys.backup _GOVN
   govn db import --data-dir /var/lib/govn nb.backup keys.backup  # on an empty machine`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1),
 	}
 	addDBFlags(c, true)
 	output := c.Flags().StringP("output", "o", "-", "write to `FILE`, whole or not at all")
@@ -109,7 +109,7 @@ With --db a server is told to do it while it runs; it refuses columns that it wr
 itself. Without, the file of the data directory is changed, which no server may have open.`,
 		Example: `  govn db restore --db unix:/var/run/ovn/ovnnb_db.sock nb.backup
   govn db restore --data-dir /var/lib/govn nb.backup`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1),
 	}
 	addDBFlags(c, true)
 	force := c.Flags().Bool("force", false, "leave out tables and columns that the schema does not have")
@@ -212,7 +212,7 @@ interconnection, both of them, are for "govn ic server" and go to govn-ic.db. Th
 database must be converted first: ovsdb-tool cluster-to-standalone OUT IN.`,
 		Example: `  govn db import --data-dir /var/lib/govn /var/lib/ovn/ovnnb_db.db
   govn db import --data-dir /var/lib/govn /var/lib/ovn/ovn_ic_nb_db.db /var/lib/ovn/ovn_ic_sb_db.db`,
-		Args: cobra.MinimumNArgs(1),
+		Args: arguments(1, -1),
 	}
 	addDBFlags(c, false)
 	force := c.Flags().Bool("force", false, "leave out tables and columns that the schema does not have")

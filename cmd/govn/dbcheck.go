@@ -19,7 +19,7 @@ func newDBCheckCommand() *cobra.Command {
 		Long: `Read every page, entry and row of the file of the data directory and of its write-ahead log, verify checksums,
 references, indexes and constraints, and print what there is. Nothing is written. If the file is
 damaged, the exit status is 1 and the error names the place.`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 	}
 	addDBFlags(c, false)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -88,7 +88,7 @@ func newDBCompactCommand() *cobra.Command {
 without unused space. No server may have the file open; one that runs compacts by itself, and
 when told so: ovs-appctl -t govn-northd ovsdb-server/compact. The file keeps its size then, and
 the space is used again.`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 	}
 	addDBFlags(c, false)
 	c.RunE = func(c *cobra.Command, _ []string) error {

@@ -28,7 +28,7 @@ written and synced within milliseconds, as ovsdb-server leaves it to the kernel 
 client asks: then a crash of the machine may cost the last transactions, and an operation
 "commit" with "durable": true waits.`,
 		Example: "  govn db serve nb.db --schema northbound --listen punix:/run/nb.sock",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runDaemon(c, func(ctx context.Context, d *daemon.Daemon, s *settings) error {
 				return serveDB(ctx, d, s, args[0])

@@ -46,7 +46,7 @@ zones, name each: --sb east=tcp:203.0.113.5:6642.`,
       govn decode --lab docs/examples/two-hypervisors.yaml -
   govn decode --sb unix:/run/ovn/ovnsb_db.sock underlay.pcap
   govn decode --port 6081,6082 --json underlay.pcapng | jq .layers`,
-		Args: cobra.MinimumNArgs(1),
+		Args: arguments(1, -1),
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
 	p := c.Flags()

@@ -47,9 +47,9 @@ northd knows the logical flows, the controller counters and its own flows.
   ovs-ofctl -O OpenFlow15 dump-flows br-int table=9 | govn explain -
   ovs-appctl ofproto/trace br-int in_port=1,dl_src=50:54:00:00:00:01 | govn explain -
   govn explain -t /var/run/ovn/govn-controller.4711.ctl 0x3a0000010000abcd`,
-		Args: cobra.MinimumNArgs(1),
+		Args: arguments(1, -1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := control.CheckFormat(f.format); err != nil {
+			if err := f.prepare(); err != nil {
 				return err
 			}
 			ctx, cancel := asking(c)

@@ -42,9 +42,9 @@ that have dropped or refused packets, the most first.
   govn flows --chassis --object port:vm1       # on the hypervisor, with counters
   govn flows --drops                           # on the hypervisor: what drops packets now
   govn flows --chassis                         # all that is installed, with reasons`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := control.CheckFormat(f.format); err != nil {
+			if err := f.prepare(); err != nil {
 				return err
 			}
 			chassis = chassis || drops
@@ -89,7 +89,7 @@ that have dropped or refused packets, the most first.
 		},
 	}
 	f.add(c)
-	c.Flags().StringVarP(&object, "object", "o", "", "`OBJECT` whose flows are listed, such as port:vm1")
+	c.Flags().StringVar(&object, "object", "", "`OBJECT` whose flows are listed, such as port:vm1")
 	_ = c.RegisterFlagCompletionFunc("object", func(c *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
 		programs := []string{programNorthd, programController}
 		if chassis || drops {
@@ -156,7 +156,7 @@ func onlyDrops(got *control.Origins) {
 // runs on this host too, the logical flows.
 func (f *viewFlags) name(ctx context.Context, got *control.Origins) error {
 	nameStages(got)
-	northd := find(ctx, runDir(), programNorthd)
+	northd, _ := find(ctx, runDir(), programNorthd) // none that may be asked is none
 	if northd == nil {
 		return nil
 	}

@@ -20,11 +20,9 @@ func newICCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ic",
 		Short: "Link zones by transit switches",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newICServerCommand(), newICAgentCommand(), newICStatusCommand(), newICConflictsCommand(), newICLintCommand())
-	return c
+	return group(c)
 }
 
 func newICServerCommand() *cobra.Command {
@@ -32,7 +30,7 @@ func newICServerCommand() *cobra.Command {
 		Use:         "server",
 		Short:       "Serve the databases by which zones find each other",
 		Annotations: map[string]string{"program": "govn-ic-server"},
-		Args:        cobra.NoArgs,
+		Args:        arguments(0, 0),
 		RunE:        func(c *cobra.Command, _ []string) error { return runDaemon(c, runICServer) },
 	}
 	run := daemon.RunDir()
@@ -93,7 +91,7 @@ func newICAgentCommand() *cobra.Command {
 		Use:         "agent",
 		Short:       "Join a zone to the interconnection",
 		Annotations: map[string]string{"program": "govn-ic-agent"},
-		Args:        cobra.NoArgs,
+		Args:        arguments(0, 0),
 		RunE:        func(c *cobra.Command, _ []string) error { return runDaemon(c, runICAgent) },
 	}
 	run := daemon.RunDir()

@@ -31,7 +31,7 @@ is something.`,
 		Example: `  govn ic lint
   govn ic-nbctl lint
   govn ic lint --ic-nb-db tcp:192.0.2.1:6645 --ic-sb-db tcp:192.0.2.1:6646 -o json`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := f.prepare(); err != nil {
 				return err

@@ -21,46 +21,9 @@ import (
 // programICAgent is the agent as the command version names it.
 const programICAgent = "govn-ic-agent"
 
-// statusProblems is the exit status of a command that could ask, and was told of
-// problems.
-const statusProblems exitStatus = 2
-
-// formatFlags are -o, and -f as other commands that look have it.
-type formatFlags struct {
-	format string // of package control
-	output string
-}
-
-func (f *formatFlags) add(c *cobra.Command) {
-	c.Flags().StringVarP(&f.format, "format", "f", control.Text, "`FORMAT` of the answer: text, json or yaml")
-	f.addOutput(c)
-}
-
-func (f *formatFlags) addOutput(c *cobra.Command) {
-	c.Flags().StringVarP(&f.output, "output", "o", "", "`FORMAT` of the answer: table, json or yaml")
-	// It fails only for a flag that is not there.
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", control.JSON, control.YAML}, cobra.ShellCompDirectiveNoFileComp))
-}
-
-// prepare reads the flags: -o is what -f is for other commands, with table for
-// text.
-func (f *formatFlags) prepare() error {
-	switch f.output {
-	case "":
-	case "table":
-		f.format = control.Text
-	case control.JSON, control.YAML:
-		f.format = f.output
-	default:
-		return fmt.Errorf("%w %q: want table, %s or %s", control.ErrFormat, f.output, control.JSON, control.YAML)
-	}
-	return control.CheckFormat(f.format)
-}
-
 // icViewFlags are what the commands take that ask an agent or the centre.
 type icViewFlags struct {
 	viewFlags
-	formatFlags
 	centre string
 }
 
@@ -73,14 +36,8 @@ control socket there; --unixctl names a socket. With --ic the centre is asked,
 
 func (f *icViewFlags) add(c *cobra.Command) {
 	f.viewFlags.add(c)
-	f.addOutput(c)
 	c.Flags().StringVar(&f.centre, "ic", "", "`FABRIC` of the centre to ask instead: tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH")
 	addKeyFlags(c)
-}
-
-func (f *icViewFlags) prepare() error {
-	f.formatFlags.format = f.viewFlags.format
-	return f.formatFlags.prepare()
 }
 
 func newICStatusCommand() *cobra.Command {
@@ -110,7 +67,7 @@ problems.`,
   govn ic status --routes ts1
   govn ic status --routes -o json | jq -r '.links[].in[] | select(.status != "used") | [.prefix, .zone, .status] | @tsv'
   govn ic status --ic tcp:192.0.2.1:6648`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := f.prepare(); err != nil {
 				return err
@@ -161,7 +118,7 @@ The exit status is 0 if there are none, 1 if nobody could be asked, 2 if there a
 some.`,
 		Example: `  govn ic conflicts
   govn ic conflicts --ic tcp:192.0.2.1:6648 -o json | jq -r '.[] | select(.kind == "same") | .prefix'`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := f.prepare(); err != nil {
 				return err
@@ -186,7 +143,7 @@ some.`,
 
 // print prints an answer; with problems the command fails.
 func (f *icViewFlags) print(c *cobra.Command, a control.Answer, problems int) error {
-	if err := control.Write(c.OutOrStdout(), f.formatFlags.format, a); err != nil {
+	if err := control.Write(c.OutOrStdout(), f.format, a); err != nil {
 		return err
 	}
 	if problems > 0 {

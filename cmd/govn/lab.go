@@ -58,8 +58,6 @@ becomes a network namespace. Labs need root, but no kernel module.`,
   govn lab exec docs/examples/two-hypervisors.yaml vm1 ping -c 3 10.0.0.12
   govn lab capture docs/examples/two-hypervisors.yaml hv1 underlay -c 4 -e -vv udp port 6081
   govn lab down docs/examples/two-hypervisors.yaml`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	p := c.PersistentFlags()
 	p.StringVar(&f.dir, "dir", "", "run directory of the lab (default "+lab.DefaultRoot+"/NAME)")
@@ -68,8 +66,27 @@ becomes a network namespace. Labs need root, but no kernel module.`,
 	p.StringVar(&f.govn, "govn", "", "govn binary that runs the daemons (default this one)")
 	p.DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait for ports to come up")
 	p.BoolVarP(&f.verbose, "verbose", "v", false, "log progress")
+	f.completeFlags(c)
 	c.AddCommand(newLabUp(f), newLabStatus(f), newLabExec(f), newLabCapture(f), newLabDown(f))
-	return c
+	return group(c)
+}
+
+// completeFlags completes the options of all verbs.
+func (f *labFlags) completeFlags(c *cobra.Command) {
+	// It fails only for a flag that is not there.
+	_ = c.RegisterFlagCompletionFunc("control", cobra.FixedCompletions([]string{string(lab.ControlGovn), string(lab.ControlStock)}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// completeNode completes FILE NODE, and then files.
+func (f *labFlags) completeNode(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) != 1 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	l, err := f.open(args[0], io.Discard)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return l.Nodes(), cobra.ShellCompDirectiveNoFileComp
 }
 
 // interruptible is a context that SIGINT and SIGTERM end, so that an
@@ -86,7 +103,7 @@ func newLabUp(f *labFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "up FILE",
 		Short: "Build a lab and wait until its ports are up",
-		Args:  cobra.ExactArgs(1),
+		Args:  arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := f.open(args[0], c.ErrOrStderr())
 			if err != nil {
@@ -164,7 +181,7 @@ func newLabStatus(f *labFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status FILE",
 		Short: "Show the nodes of a lab and their daemons",
-		Args:  cobra.ExactArgs(1),
+		Args:  arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := f.open(args[0], c.ErrOrStderr())
 			if err != nil {
@@ -223,7 +240,15 @@ func newLabExec(f *labFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "exec FILE NODE PROGRAM [ARG...]",
 		Short: "Run a program on a workload, a hypervisor, \"central\" or a zone, \"ic\" or \"fabric\"",
-		Args:  cobra.MinimumNArgs(3),
+		Long: `Run a program on a node: a workload, a hypervisor, "central" (with zones, the zone's
+name), "ic" (what joins zones) or "fabric" (the networks between them). OVN_NB_DB,
+OVN_SB_DB, OVN_IC_NB_DB, OVN_IC_SB_DB and OVS_RUNDIR are set for the node. The exit
+status is the program's.`,
+		Example: `  govn lab exec docs/examples/two-hypervisors.yaml vm1 ping -c 3 10.0.0.12
+  govn lab exec docs/examples/two-hypervisors.yaml central ovn-nbctl show
+  govn lab exec docs/examples/two-hypervisors.yaml hv1 govn flows --drops`,
+		ValidArgsFunction: f.completeNode,
+		Args:              arguments(3, -1),
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := f.open(args[0], c.ErrOrStderr())
 			if err != nil {
@@ -252,7 +277,8 @@ INTERFACE is one in the node's namespace, or "underlay": the link of a
 hypervisor to the others, where packets are in tunnels. Without it the link
 of a hypervisor or eth0 of a workload is meant. What follows goes to tcpdump;
 -vv decodes the Geneve option.`,
-		Args: cobra.MinimumNArgs(2),
+		ValidArgsFunction: f.completeNode,
+		Args:              arguments(2, -1),
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := f.open(args[0], c.ErrOrStderr())
 			if err != nil {
@@ -279,7 +305,7 @@ func newLabDown(f *labFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "down FILE",
 		Short: "Remove a lab with all its processes and namespaces",
-		Args:  cobra.ExactArgs(1),
+		Args:  arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := f.open(args[0], c.ErrOrStderr())
 			if err != nil {

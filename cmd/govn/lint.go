@@ -1,9 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"govn/proto/control"
@@ -16,8 +13,8 @@ func newLintCommand() *cobra.Command {
 		Use:   "lint",
 		Short: "List the objects that cannot be used as they are",
 		Long: `List the objects that cannot be used as they are: with table, name, UUID, column,
-the position in its value, and the reason. The exit status is 1 if there are
-any.
+the position in its value, and the reason. The exit status is 0 if there are none,
+1 if northd could not be asked, 2 if there are some.
 
 "left out" means that the compile does without the object: an address that does
 not parse, a type that is not known, no free key. "ambiguous" means that it is
@@ -35,20 +32,16 @@ would be in this list.
   govn nbctl lint
   ovn-nbctl set NB_Global . options:govn-strict=true
   govn lint -f json | jq -r '.problems[] | [.table, .name, .reason] | @tsv'`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			found := &control.Problems{}
 			if err := f.one(c, []string{programNorthd}, found, "lint"); err != nil {
 				return err
 			}
-			switch n := len(found.Problems); n {
-			case 0:
-				return nil
-			case 1:
-				return errors.New("1 problem")
-			default:
-				return fmt.Errorf("%d problems", n)
+			if len(found.Problems) > 0 {
+				return statusProblems
 			}
+			return nil
 		},
 	}
 	f.add(c)

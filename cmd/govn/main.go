@@ -63,28 +63,25 @@ func newRootCommand() *cobra.Command {
 		Short:         "A network virtualisation control plane that speaks the interfaces of OVN",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Version:       versionString(),
 	}
+	root.SetVersionTemplate(versionText())
 	root.PersistentFlags().String("config", "", "YAML file with the values of flags, keyed by their names")
-	root.AddCommand(
-		newNorthdCommand(),
-		newNbctlCommand(),
-		newSbctlCommand(),
-		newControllerCommand(),
-		newDBCommand(),
-		newExplainCommand(),
-		newFlowsCommand(),
-		newICCommand(),
-		newICNbctlCommand(),
-		newICSbctlCommand(),
-		newLabCommand(),
-		newLintCommand(),
-		newDecodeCommand(),
-		newSchemaCommand(),
-		newSimCommand(),
-		newStatusCommand(),
-		newVersionCommand(),
-	)
-	return root
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"daemons", "Daemons:", []*cobra.Command{newNorthdCommand(), newControllerCommand(), newICCommand()}},
+		{"databases", "Databases:", []*cobra.Command{newNbctlCommand(), newSbctlCommand(), newICNbctlCommand(), newICSbctlCommand(), newDBCommand(), newSchemaCommand()}},
+		{"looking", "Looking at what runs:", []*cobra.Command{newStatusCommand(), newLintCommand(), newFlowsCommand(), newExplainCommand(), newDecodeCommand()}},
+		{"trying", "Networks to try things on:", []*cobra.Command{newSimCommand(), newLabCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(newVersionCommand())
+	return group(root)
 }

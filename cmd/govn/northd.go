@@ -16,7 +16,7 @@ func newNorthdCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "northd",
 		Short: "Serve the databases, compile them, and feed the chassis",
-		Args:  cobra.NoArgs,
+		Args:  arguments(0, 0),
 		RunE:  func(c *cobra.Command, _ []string) error { return runDaemon(c, runNorthd) },
 	}
 	run := daemon.RunDir()

@@ -20,7 +20,7 @@ func newSchemaCommand() *cobra.Command {
 		Short:     "Print the schema of a database as JSON",
 		Example:   "  govn schema northbound > ovn-nb.ovsschema",
 		ValidArgs: names,
-		Args:      cobra.ExactArgs(1),
+		Args:      arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			d, ok := schema.All()[args[0]]
 			if !ok {

@@ -28,11 +28,9 @@ func newSimCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sim",
 		Short: "Run networks of hypervisors in a simulator, without root or Open vSwitch",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newSimRun(), newSimUp(), newSimStatus(), newSimExec(), newSimCapture(), newSimDown())
-	return c
+	return group(c)
 }
 
 type simFlags struct {

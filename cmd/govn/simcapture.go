@@ -54,7 +54,7 @@ packets from or to its tunnel endpoint, and those of physical networks;
 
 "-w -" writes pcap for tcpdump, tshark or "govn decode"; the whole captures are
 DIR/NAME.pcap and DIR/NAME-WORKLOAD.pcap.`,
-		Args: cobra.ExactArgs(2),
+		Args: arguments(2, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := f.zone.open(args[0]); err != nil {
 				return err

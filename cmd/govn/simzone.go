@@ -93,7 +93,7 @@ func newSimUp() *cobra.Command {
 The verbs are those of "govn lab", for the simulator: up, status, exec, capture,
 down. The run directory has the sockets of the databases and of every bridge,
 the captures and the log.`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := z.open(args[0]); err != nil {
 				return err
@@ -232,7 +232,7 @@ func newSimStatus() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status FILE",
 		Short: "Show the nodes of a lab in the simulator",
-		Args:  cobra.ExactArgs(1),
+		Args:  arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := z.open(args[0]); err != nil {
 				return err
@@ -255,7 +255,7 @@ func newSimDown() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "down FILE",
 		Short: "End the simulator of a lab and remove its files",
-		Args:  cobra.ExactArgs(1),
+		Args:  arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := z.open(args[0]); err != nil {
 				return err
@@ -326,7 +326,7 @@ name of one, or "ic"), or ping from a workload.
 OVN_NB_DB, OVN_SB_DB and, on a hypervisor, OVS_RUNDIR are set for the simulation.
 A workload has no operating system: what it can run is "ping [-c COUNT] ADDRESS",
 whose times are simulated.`,
-		Args: cobra.MinimumNArgs(3),
+		Args: arguments(3, -1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := z.open(args[0]); err != nil {
 				return err

@@ -25,9 +25,9 @@ connections, how far it is, flows, ports, tunnels, and what it left out.
 		Example: `  govn status
   govn status -f json | jq '.chassis[] | select(.lag > 0) | .name'
   govn status -t /var/run/ovn/govn-northd.4711.ctl`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := control.CheckFormat(f.format); err != nil {
+			if err := f.prepare(); err != nil {
 				return err
 			}
 			ctx, cancel := asking(c)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,18 +37,22 @@ func versionString() string {
 	return version + "-" + rev[:12] + dirty
 }
 
+// versionText is what "govn version" and "govn --version" print.
+func versionText() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "govn %s\n", versionString())
+	for _, d := range []*schema.Database{schema.Northbound(), schema.Southbound(), schema.ICNorthbound(), schema.ICSouthbound()} {
+		fmt.Fprintf(&b, "%s %s\n", d.Name, d.Version)
+	}
+	fmt.Fprintf(&b, "%s %s/%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return b.String()
+}
+
 func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the versions of govn and of the databases it serves",
-		Args:  cobra.NoArgs,
-		Run: func(c *cobra.Command, _ []string) {
-			out := c.OutOrStdout()
-			fmt.Fprintf(out, "govn %s\n", versionString())
-			for _, d := range []*schema.Database{schema.Northbound(), schema.Southbound()} {
-				fmt.Fprintf(out, "%s %s\n", d.Name, d.Version)
-			}
-			fmt.Fprintf(out, "%s %s/%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
-		},
+		Args:  arguments(0, 0),
+		Run:   func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), versionText()) },
 	}
 }
