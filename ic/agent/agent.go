@@ -109,15 +109,22 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 	}
+	return a.run(ctx, func() {
+		a.commands(o.Handle)
+		if o.Ready != nil {
+			o.Ready()
+		}
+	})
+}
+
+// run follows the sources until ctx ends. begun is called when it has begun.
+func (a *agent) run(ctx context.Context, begun func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range a.sources {
 		g.Go(func() error { return s.run(ctx) })
 	}
 	g.Go(func() error { return a.loop(ctx) })
-	a.commands(o.Handle)
-	if o.Ready != nil {
-		o.Ready()
-	}
+	begun()
 	return g.Wait()
 }
 

@@ -150,12 +150,27 @@ func (s *site) agentWith(zone string, o Options) (stop func(), status func() *St
 	}
 }
 
-// ops runs operations on a database; a result for each.
-func (s *site) ops(sock, db string, ops ...string) (results []struct {
+// opResult is what one operation came to.
+type opResult struct {
 	Rows  []map[string]any
 	Error string
-	UUID  []string
-}) {
+	Count int
+}
+
+// ops runs operations on a database; a result for each. None may fail.
+func (s *site) ops(sock, db string, ops ...string) []opResult {
+	s.t.Helper()
+	results := s.try(sock, db, ops...)
+	for _, r := range results {
+		if r.Error != "" {
+			s.t.Fatalf("%s: %+v", ops, results)
+		}
+	}
+	return results
+}
+
+// try is ops where they may fail.
+func (s *site) try(sock, db string, ops ...string) (results []opResult) {
 	s.t.Helper()
 	c, err := net.Dial("unix", filepath.Join(s.dir, sock))
 	if err != nil {
@@ -169,11 +184,6 @@ func (s *site) ops(sock, db string, ops ...string) (results []struct {
 	}
 	if err := json.Unmarshal(reply.Result, &results); err != nil {
 		s.t.Fatalf("%s: %v", reply.Result, err)
-	}
-	for _, r := range results {
-		if r.Error != "" {
-			s.t.Fatalf("%s: %s", ops, reply.Result)
-		}
 	}
 	return results
 }
