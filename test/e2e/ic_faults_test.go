@@ -58,19 +58,22 @@ func (p *pinger) unharmed(least int) {
 	p.t.Logf("%d of %d pings answered", received, sent)
 }
 
-// killed ends a daemon by SIGKILL: no packet is lost; what changes meanwhile
-// reaches the other zone when it is back.
+// killed ends a daemon by SIGKILL: no packet is lost; what changes meanwhile, a route
+// that comes and one that goes, reaches the other zone when it is back.
 func (w *linked) killed(node, daemon string) {
 	w.t.Helper()
+	const added, removed, gone = "10.90.1.0/24", "10.90.2.0/24", "10.90.3.0/24"
+	w.nb(0, "lr-route-add", w.zones[0].router(), gone, w.zones[0].vmAddr())
+	w.learns(1, gone, routeLimit)
 	p := w.ping(0)
 	p.waitReplies(20, 5*time.Second)
 	if err := w.Signal(node, daemon, unix.SIGKILL); err != nil {
 		w.t.Fatal(err)
 	}
-	const added, removed = "10.90.1.0/24", "10.90.2.0/24"
 	w.nb(0, "lr-route-add", w.zones[0].router(), added, w.zones[0].vmAddr())
+	w.nb(0, "lr-route-del", w.zones[0].router(), gone)
 	p.waitReplies(30, 5*time.Second)
-	if out := w.routes(1); strings.Contains(out, added) || !strings.Contains(out, w.zones[0].net()) {
+	if out := w.routes(1); strings.Contains(out, added) || !strings.Contains(out, gone) || !strings.Contains(out, w.zones[0].net()) {
 		w.t.Errorf("routes of %s while %s of %s is away:\n%s", w.zones[1].name, daemon, node, out)
 	}
 	if err := w.Start(w.t.Context(), node, daemon); err != nil {
@@ -78,6 +81,7 @@ func (w *linked) killed(node, daemon string) {
 	}
 	// Agents of OVN try again after 1, 2, 4, 8 s.
 	w.t.Logf("what changed meanwhile: %v after the start", w.learns(1, added, 15*time.Second))
+	w.unlearns(1, gone, routeLimit)
 	w.nb(0, "lr-route-del", w.zones[0].router(), added)
 	w.unlearns(1, added, routeLimit)
 	w.nb(1, "lr-route-add", w.zones[1].router(), removed, w.zones[1].vmAddr())
@@ -188,8 +192,8 @@ func (w *linked) flowsOf(i int) (all string) {
 	return all
 }
 
-// rogue has one zone write rows of another, as whoever has taken over its machine
-// would: nothing changes, the server says who tried what, and no packet is lost.
+// rogue has one zone write rows of another, and new ones in its name, as whoever has
+// taken over its machine would: nothing changes, the server says who tried what, and no packet is lost.
 func (w *linked) rogue() {
 	w.t.Helper()
 	p := w.ping(0)
@@ -212,6 +216,9 @@ func (w *linked) rogue() {
 		{"destroy", "Port_Binding", port},
 		{"set", "Gateway", "gw_" + w.zones[0].name, "hostname=rogue"},
 		{"set", "Availability_Zone", zone, "name=rogue"},
+		{"create", "Route", "transit_switch=ts1", "availability_zone=" + zone, "ip_prefix=10.66.0.0/24", "nexthop=169.254.100.2", "origin=static"},
+		{"create", "Port_Binding", "logical_port=rogue", "transit_switch=ts1", "tunnel_key=66", "availability_zone=" + zone},
+		{"--id=@e", "create", "Encap", "type=geneve", "ip=203.0.113.66", "gateway_name=rogue", "--", "create", "Gateway", "name=rogue", "availability_zone=" + zone, "encaps=@e"},
 	} {
 		out, err := w.Exec(w.t.Context(), w.zones[1].Node(), append([]string{"ovn-ic-sbctl", "--timeout=5", db}, write...)...)
 		if err == nil || !strings.Contains(err.Error(), "permission error") {

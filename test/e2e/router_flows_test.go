@@ -140,6 +140,9 @@ func meanings(t *testing.T, list string, except *regexp.Regexp) []string {
 		}
 		out = append(out, fmt.Sprintf("%s %s priority=%s match=(%s) action=(%s)", m[1], m[2], m[3], match, logical.FormatActions(acts)))
 	}
+	if len(out) == 0 {
+		t.Errorf("no flows in %q", list)
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,26 +62,38 @@ func (w *icWorld) db(name string) string {
 	return "unix:" + filepath.Join(w.dir, name+".sock")
 }
 
-func (w *icWorld) start(argv ...string) {
+// start runs a daemon until kill, or the end of the test or of this process.
+func (w *icWorld) start(argv ...string) (kill func()) {
 	w.t.Helper()
 	cmd := exec.Command(argv[0], append(argv[1:], "-vconsole:off")...)
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() {
-		_ = cmd.Process.Signal(unix.SIGTERM)
-		_ = cmd.Wait() // ended by the signal
+	kill = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // killed
 	})
+	w.t.Cleanup(kill)
+	return kill
+}
+
+// ovnIC runs the stock daemon of a zone, which joins the interconnection with these
+// databases, and returns when it has.
+func (w *icWorld) ovnIC(zone, icnb, icsb string) (kill func()) {
+	w.t.Helper()
+	kill = w.start("ovn-ic", "--ovnnb-db="+w.db(zone+"-nb"), "--ovnsb-db="+w.db(zone+"-sb"), "--ic-nb-db="+icnb, "--ic-sb-db="+icsb,
+		"--unixctl="+filepath.Join(w.dir, zone+"-ic.ctl"))
+	// Of two that start at a time the one that loses sleeps until something changes.
+	w.until("zone "+zone, func() bool { return strings.Contains(w.ctl("icsb", "show"), "availability-zone "+zone) })
+	return kill
 }
 
 // join starts the agents of both zones: stock ones, or ours.
 func (w *icWorld) join(stock bool) {
 	for _, z := range []string{"east", "west"} {
 		if stock {
-			w.start("ovn-ic", "--ovnnb-db="+w.db(z+"-nb"), "--ovnsb-db="+w.db(z+"-sb"), "--ic-nb-db="+w.db("icnb"), "--ic-sb-db="+w.db("icsb"),
-				"--unixctl="+filepath.Join(w.dir, z+"-ic.ctl"))
-			// Of two that start at a time the one that loses sleeps until something changes.
-			w.until("zone "+z, func() bool { return strings.Contains(w.ctl("icsb", "show"), "availability-zone "+z) })
+			w.ovnIC(z, w.db("icnb"), w.db("icsb"))
 			continue
 		}
 		ctx, cancel := context.WithCancel(context.Background())
@@ -186,8 +199,13 @@ func (w *icWorld) state() []string {
 	for _, r := range icsb["Gateway"] {
 		add("gateway %v %v of %s", r["name"], r["hostname"], of(r["availability_zone"]))
 	}
+	// Which key a transit switch has is chance: of two ovn-ic that would give it one
+	// at a time, the loser may win with the next.
+	keys := map[string]string{}
 	for _, r := range icsb["Datapath_Binding"] {
-		add("key of %v: %v", r["transit_switch"], r["tunnel_key"])
+		key := int(r["tunnel_key"].(float64))
+		keys[fmt.Sprint(key)] = fmt.Sprintf("of %v", r["transit_switch"])
+		add("key of %v, from the range of all zones: %v", r["transit_switch"], key >= 16711681)
 	}
 	for _, r := range icsb["Port_Binding"] {
 		add("ic port %v on %v of %s: %v at %v", r["logical_port"], r["transit_switch"], of(r["availability_zone"]), r["address"], r["gateway"])
@@ -214,7 +232,11 @@ func (w *icWorld) state() []string {
 			ports[fmt.Sprint(r["_uuid"])] = fmt.Sprintf("%v %v %v key %s", r["name"], r["type"], r["addresses"], keyOrNone(pairs(r["options"])["requested-tnl-key"]))
 		}
 		for _, r := range nb["Logical_Switch"] {
-			add("%s: switch %v %v", z, r["name"], pairs(r["other_config"]))
+			config := pairs(r["other_config"])
+			if of := keys[config["requested-tnl-key"]]; of != "" {
+				config["requested-tnl-key"] = of
+			}
+			add("%s: switch %v %v", z, r["name"], config)
 			for _, u := range elements(r["ports"]) {
 				add("%s: switch %v: port %s", z, r["name"], ports[fmt.Sprint(u)])
 			}
@@ -369,7 +391,8 @@ func TestAgentBesideStock(t *testing.T) {
 			time.Sleep(50 * time.Millisecond) // between two looks
 		}
 		if diff != "" {
-			t.Errorf("after step %d, %q: (-stock +govn)\n%s", i, text, diff)
+			// The next steps would differ as well, and take their time.
+			t.Fatalf("after step %d, %q: (-stock +govn)\n%s", i, text, diff)
 		}
 	}
 	for _, text := range icLeaves {
