@@ -39,9 +39,7 @@ func (a anyOf) keys(t *TableSchema) []interestKey {
 		if c.column == nil && !c.always {
 			continue
 		}
-		// A set or map of at most one element includes one if it is equal.
-		equal := c.fn == condEQ || c.fn == condIncludes && c.column != nil && c.column.Type.Max == 1 && valueLen(c.arg) == 1
-		if c.column == nil || !equal || c.column.Index == -2 {
+		if !c.isEquality() {
 			return every
 		}
 		keys = append(keys, interestKey{t, c.column, hashValue(c.arg)})

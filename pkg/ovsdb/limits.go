@@ -46,7 +46,8 @@ type Limits struct {
 	MaxRows int
 	// MaxWork is how many rows a transaction may look at, or else fails; rows that
 	// it writes, many conditions and large values count for more. Others who write
-	// wait for it meanwhile. Default 20,000,000, a few seconds.
+	// wait for it meanwhile. A monitor, or a change of its conditions, that looks at
+	// more is refused. Default 20,000,000, a few seconds.
 	MaxWork int
 	// MaxConnections is how many connections there may be; the next is closed at
 	// once. Default 10,000.

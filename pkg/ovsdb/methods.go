@@ -266,8 +266,20 @@ func (s *session) monitor(r *request, kind monitorKind) ([]byte, error) {
 		s.mu.Unlock()
 	}
 	conditions := make(map[*tableMonitor]anyOf, len(m.tables))
+	work := 0
+	s.mu.Lock()
 	for _, tm := range m.tables {
 		conditions[tm] = tm.where
+		work += m.work(snapshot, tm, &tm.match)
+	}
+	s.mu.Unlock()
+	if err := s.bearable(m, work); err != nil {
+		m.stop()
+		s.mu.Lock()
+		delete(s.ids, key)
+		s.mu.Unlock()
+		s.codec.held.add(-m.size)
+		return nil, err
 	}
 	s.store.interest(m, tail, conditions)
 	past, found := s.store.pastSince(since, snapshot)
@@ -355,6 +367,14 @@ func (s *session) monitorChange(r *request) ([]byte, error) {
 	}
 	conditions, err := m.parseConditions(&r.params[2])
 	if err != nil {
+		return nil, err
+	}
+	work := 0
+	for tm, where := range conditions {
+		after := where.matcher()
+		work += m.work(snapshot, tm, &tm.match) + m.work(snapshot, tm, &after)
+	}
+	if err := s.bearable(m, work); err != nil {
 		return nil, err
 	}
 	s.store.interest(m, tail, conditions)

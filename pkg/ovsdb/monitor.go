@@ -23,25 +23,13 @@ type monitorRequest struct {
 	sel     selection
 }
 
-// anyOf is the condition of a monitored table: one clause must match. Without
-// clauses all rows do.
-type anyOf []clause
-
-func (a anyOf) matches(r *Row) bool {
-	for i := range a {
-		if a[i].matches(r) {
-			return true
-		}
-	}
-	return len(a) == 0
-}
-
 // tableMonitor is what a monitor wants of one table.
 type tableMonitor struct {
 	table *TableSchema
 	// requests have disjoint columns.
 	requests []monitorRequest
 	where    anyOf
+	match    matcher // of where
 }
 
 // monitor is one monitor of a session. It is used under session.mu.
@@ -109,6 +97,7 @@ func parseMonitor(db *database, schema *DatabaseSchema, kind monitorKind, id, re
 		if all {
 			tm.where = nil
 		}
+		tm.match = tm.where.matcher()
 		m.tables = append(m.tables, tm)
 	}
 	slices.SortFunc(m.tables, func(a, b *tableMonitor) int { return a.table.id - b.table.id })
@@ -191,10 +180,10 @@ func parseAnyOf(t *TableSchema, v *jsonValue) (anyOf, error) {
 // rowChange is what an update says of a row: nil old for one that begins to
 // match, nil new for one that ceases to.
 func (tm *tableMonitor) rowChange(old, new *Row) (*Row, *Row) {
-	if old != nil && !tm.where.matches(old) {
+	if old != nil && !tm.match.matches(old) {
 		old = nil
 	}
-	if new != nil && !tm.where.matches(new) {
+	if new != nil && !tm.match.matches(new) {
 		new = nil
 	}
 	return old, new
@@ -236,7 +225,7 @@ func (m *monitor) begin(prefix []byte) *updates { return &updates{m: m, b: appen
 
 // initial adds a row as the reply to a monitor request has it.
 func (u *updates) initial(tm *tableMonitor, r *Row) {
-	if columns := tm.selected(func(s selection) bool { return s.initial }); columns != nil && tm.where.matches(r) {
+	if columns := tm.selected(func(s selection) bool { return s.initial }); columns != nil && tm.match.matches(r) {
 		u.whole(tm, r, columns, "initial")
 	}
 }
@@ -382,6 +371,25 @@ func (m *monitor) applyVirtual(changes []Change, txid UUID) []byte {
 	return m.apply(changes, txid)
 }
 
+// work is what it takes to look at all rows of a table under a condition, counted
+// as that of a transaction.
+func (m *monitor) work(s *Snapshot, tm *tableMonitor, match *matcher) int {
+	n := s.Len(tm.table)
+	if shown, ok := m.virtual[tm.table]; ok {
+		n = len(shown)
+	}
+	return n * (match.cost() + len(tm.requests)/8)
+}
+
+// bearable refuses a monitor, or a change of one, that has to do too much work at
+// once.
+func (s *session) bearable(m *monitor, work int) error {
+	if most := s.srv.opts.MaxWork; work > most {
+		return s.srv.exhausted(limitWork, "monitor %s of database %q: it has to look at %d rows, more than %d", m.id.short(), m.db.Schema.Name, work, most)
+	}
+	return nil
+}
+
 // parseConditions reads the <monitor-cond-update-requests> of
 // monitor_cond_change into new conditions by table.
 func (m *monitor) parseConditions(v *jsonValue) (map[*tableMonitor]anyOf, error) {
@@ -437,9 +445,9 @@ func (m *monitor) changeConditions(conditions map[*tableMonitor]anyOf, s *Snapsh
 		if !ok {
 			continue
 		}
-		before := tm.where
+		before, after := tm.match, where.matcher()
 		m.rows(s, tm.table, func(r *Row) {
-			was, is := before.matches(r), where.matches(r)
+			was, is := before.matches(r), after.matches(r)
 			switch {
 			case was && !is:
 				u.change(tm, r, nil)
@@ -447,7 +455,7 @@ func (m *monitor) changeConditions(conditions map[*tableMonitor]anyOf, s *Snapsh
 				u.change(tm, nil, r)
 			}
 		})
-		tm.where = where
+		tm.where, tm.match = where, after
 	}
 	if u.empty() {
 		return nil
