@@ -238,3 +238,30 @@ func TestPausedCentre(t *testing.T) {
 		t.Errorf("a lease later %v are over, the next one at %v", over, next)
 	}
 }
+
+// TestStrangers: who was there before may be what stands by for a zone, but not
+// where it could not write for it.
+func TestStrangers(t *testing.T) {
+	lost := time.Now()
+	for _, tt := range []struct {
+		zone    joined
+		who     principal
+		returns bool
+	}{
+		{joined{addr: "10.0.0.1"}, principal{addr: "10.0.0.2"}, true},
+		{joined{addr: "10.0.0.1"}, principal{addr: "10.0.0.2", cert: "other"}, true},
+		{joined{addr: "10.0.0.1", cert: "east"}, principal{addr: "10.0.0.2", cert: "east"}, true},
+		{joined{addr: "10.0.0.1", cert: "east"}, principal{addr: "10.0.0.1", cert: "other"}, false},
+		{joined{addr: "10.0.0.1", cert: "east"}, principal{addr: "10.0.0.1"}, false},
+		{joined{addr: "10.0.0.1", id: "1"}, principal{addr: "10.0.0.1"}, false},
+		{joined{addr: "10.0.0.1"}, principal{local: true}, false},
+	} {
+		r := newRegistry()
+		tt.zone.lostAt = lost
+		r.zones[ovsdb.NewUUID()] = &tt.zone
+		r.clients[&ovsdb.Client{}] = &client{who: tt.who, since: lost.Add(-time.Second)}
+		if got := r.mayReturn(&tt.zone); got != tt.returns {
+			t.Errorf("%s of a zone of %s: %t", tt.who, tt.zone.owner(), got)
+		}
+	}
+}

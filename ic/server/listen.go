@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -57,7 +58,12 @@ func (c *Centre) listen(remotes []string, files certs.Files) (f *fabric, err err
 func (f *fabric) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for i, l := range f.listeners {
-		g.Go(func() error { return f.by[i].Serve(l) })
+		g.Go(func() error {
+			if err := f.by[i].Serve(l); !errors.Is(err, grpc.ErrServerStopped) { // it may end before it begins
+				return err
+			}
+			return nil
+		})
 	}
 	g.Go(func() error {
 		<-ctx.Done()

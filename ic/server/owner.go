@@ -63,7 +63,8 @@ func (r *registry) mayReturn(z *joined) bool {
 		if c.who.local || !c.zone.IsZero() {
 			continue
 		}
-		if z.spokenBy(c.who) || c.since.Before(z.lostAt) && !r.knows(c.who) {
+		// A stranger cannot write for a zone that is bound to a certificate.
+		if z.spokenBy(c.who) || z.cert == "" && c.since.Before(z.lostAt) && !r.knows(c.who) {
 			return true
 		}
 	}
@@ -95,8 +96,12 @@ func (o sbOwner) Authorize(cl *ovsdb.Client, tx *ovsdb.Txn, rows []ovsdb.RowWrit
 	defer r.mu.Unlock()
 	me := r.clients[cl]
 	w := ownedWrite{c: c, r: r, tx: tx, cl: cl, me: me, as: me.zone, most: o.o.MaxZones}
-	for i := range rows {
-		if err := w.check(&rows[i]); err != nil {
+	for i := range 2 * len(rows) {
+		check := w.check
+		if i >= len(rows) { // it is known now who writes
+			check = w.operators
+		}
+		if err := check(&rows[i%len(rows)]); err != nil {
 			o.metrics.refusedWrites.WithLabelValues("ovsdb").Inc()
 			if z := r.zones[me.zone]; z != nil {
 				z.refused++
@@ -169,6 +174,8 @@ func (w *ownedWrite) check(row *ovsdb.RowWrite) error {
 		return nil
 	}
 	switch row.Table {
+	case c.gateway.table:
+		return w.ownEncaps(row)
 	case c.zone.table:
 		if zones := w.tx.Snapshot().Len(row.Table); row.Old == nil && zones >= w.most {
 			return &ovsdb.Error{Kind: ovsdb.ErrResources, Details: fmt.Sprintf("table %q, row %s: there are %d zones already", row.Table.Name, row.New.UUID(), zones)}
@@ -177,6 +184,43 @@ func (w *ownedWrite) check(row *ovsdb.RowWrite) error {
 		return w.switchOpen(row, c.port.transit)
 	case c.route.table:
 		return w.switchOpen(row, c.route.transit)
+	}
+	return nil
+}
+
+// ownEncaps keeps a gateway from having an encapsulation of another zone's.
+func (w *ownedWrite) ownEncaps(row *ovsdb.RowWrite) error {
+	t := &w.c.encap
+	for u := range row.New.Set(w.c.gateway.encaps).All() {
+		e := w.tx.Row(t.table, u.(ovsdb.UUID))
+		if e == nil {
+			continue
+		}
+		if zone, owned := w.zoneOf(e); owned && zone != w.as {
+			return w.refuse(row, "the encapsulation %s %s is of zone %q, the client is zone %q", e.Str(t.kind), e.Str(t.ip), w.name(zone), w.name(w.as))
+		}
+	}
+	return nil
+}
+
+// operators keeps zones from writing who may connect to the database, and with what
+// keys.
+func (w *ownedWrite) operators(row *ovsdb.RowWrite) error {
+	theirs := false
+	switch row.Table.Name {
+	case "Connection", "SSL":
+		theirs = true
+	case "IC_SB_Global":
+		theirs = slices.ContainsFunc(row.Columns(), func(c *ovsdb.ColumnSchema) bool { return c.Name == "connections" || c.Name == "ssl" })
+	}
+	who := w.me.who
+	switch {
+	case !theirs || who.local:
+		return nil
+	case !w.as.IsZero():
+		return w.refuse(row, "the client is zone %q, and this is the operator's", w.name(w.as))
+	case who.cert != "" && w.r.bound(who.cert):
+		return w.refuse(row, "%q is a zone's certificate, and this is the operator's", who.cert)
 	}
 	return nil
 }
@@ -309,7 +353,10 @@ func (nbOwner) Connected(*ovsdb.Client) {}
 func (nbOwner) Closed(*ovsdb.Client) {}
 
 func (o nbOwner) Authorize(cl *ovsdb.Client, _ *ovsdb.Txn, rows []ovsdb.RowWrite) (func(), error) {
-	if cl.Name == "" || !o.zones.bound(cl.Name) {
+	o.zones.mu.Lock()
+	zone := cl.Name != "" && o.zones.bound(cl.Name)
+	o.zones.mu.Unlock()
+	if !zone {
 		return nil, nil
 	}
 	for i := range rows {
@@ -325,10 +372,8 @@ func (o nbOwner) Authorize(cl *ovsdb.Client, _ *ovsdb.Txn, rows []ovsdb.RowWrite
 	return nil, nil
 }
 
-// bound tells whether some zone is bound to a certificate.
+// bound tells whether some zone is bound to a certificate. r.mu is held.
 func (r *registry) bound(cert string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, z := range r.zones {
 		if z.cert == cert {
 			return true

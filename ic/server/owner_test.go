@@ -158,6 +158,19 @@ func TestOwnership(t *testing.T) {
 	third.refused(insertZone("two")+","+strings.ReplaceAll(insertZone("three"), `"az"`, `"az3"`), `zone \"three\"`)
 	// A switch that does not name the zone.
 	rogue.refused(insertRoute(b.rowOf("rogue"), "ts2", "10.2.0.0/16"), `switch \"ts2\"`, ZonesKey)
+	// An encapsulation of another zone's gateway.
+	var encap string
+	for row := range b.store.Snapshot().Rows(b.columns.encap.table) {
+		encap = `["uuid","` + row.UUID().String() + `"]`
+	}
+	rogue.refused(`{"op":"insert","table":"Gateway","row":{"name":"gw66","availability_zone":`+b.rowOf("rogue")+`,"encaps":`+encap+`}}`,
+		`table \"Gateway\"`, "geneve 203.0.113.1", `zone \"east\"`)
+	// Who may connect.
+	connection := `{"op":"insert","table":"Connection","uuid-name":"c","row":{"target":"ptcp:0:127.0.0.1"}},` +
+		`{"op":"mutate","table":"IC_SB_Global","where":[],"mutations":[["connections","insert",["set",[["named-uuid","c"]]]]]}`
+	rogue.refused(connection, "operator", `zone \"rogue\"`)
+	third.refused(connection+","+insertZone("third"), "operator", `zone \"third\"`)
+	third.must(connection) // not a zone
 	// A second key.
 	if out := third.transact(`{"op":"insert","table":"Datapath_Binding","row":{"transit_switch":"ts1","tunnel_key":16711999}}`); !strings.Contains(out, "constraint violation") {
 		t.Errorf("a second key: %s", out)
@@ -214,6 +227,10 @@ func TestCertificates(t *testing.T) {
 	west.refused(insertRoute(b.rowOf("east"), "ts1", "10.1.0.0/16"), `certificate of \"east\"`)
 	again := dial(&eastKeys)
 	again.must(insertRoute(b.rowOf("east"), "ts1", "10.1.0.0/16"))
+	keys := `{"op":"insert","table":"SSL","row":{"private_key":"k","certificate":"c","ca_cert":"a"}}`
+	again.refused(keys, `table \"SSL\"`, "operator", `zone \"east\"`)
+	dial(&eastKeys).refused(keys, "operator", `\"east\" is a zone's certificate`)
+	dial(&westKeys).must(keys) // no zone's
 	// So it is after a restart, ...
 	eventually(t, "record", func() bool { return b.store.Snapshot().Len(b.columns.record.table) == 1 })
 	again.conn.Close()

@@ -98,6 +98,11 @@ func (c *Centre) Join(g grpc.BidiStreamingServer[ic.FromZone, ic.ToZone]) error 
 		centre: c, grpc: g, who: principalOf(g.Context()), accepted: make(chan struct{}), wake: make(chan struct{}, 1),
 		done: make(chan struct{}), dirty: make(map[key]bool), whole: true,
 	}
+	if st.who.nameless {
+		c.metrics.refusedStreams.Inc()
+		c.log.Warn("a zone was refused: its certificate has no common name", "remote", st.who.String())
+		return status.Error(codes.PermissionDenied, "the certificate has no common name, to which the zone could be bound")
+	}
 	st.wishes.init()
 	ctx, cancel := context.WithCancel(g.Context())
 	defer cancel()

@@ -22,6 +22,8 @@ type principal struct {
 	cert  string // name of the certificate; "": none
 	addr  string // host; "" of a unix socket
 	local bool   // by a unix socket
+
+	nameless bool // the certificate has no common name
 }
 
 // String is for people.
@@ -50,6 +52,7 @@ func principalOf(ctx context.Context) (p principal) {
 	}
 	if info, ok := remote.AuthInfo.(credentials.TLSInfo); ok && len(info.State.PeerCertificates) > 0 {
 		p.cert = info.State.PeerCertificates[0].Subject.CommonName
+		p.nameless = p.cert == ""
 	}
 	return p
 }
