@@ -58,7 +58,8 @@ func shown(c *ctl.Context) (switches, routers []*idl.Row, err error) {
 func show(c *ctl.Context) error {
 	switches, routers, err := shown(c)
 	if err == nil && c.Output() != "" {
-		return showAs(c, c.Output(), switches, routers)
+		z := zoneOf(switches, routers)
+		return c.PrintShown(z, z.graph())
 	}
 	for _, ls := range switches {
 		showSwitch(c, ls)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"govn/nbctl/ctl"
 	"govn/nbctl/diagram"
 	"govn/nbctl/idl"
 )
@@ -104,7 +103,7 @@ func (z *shownZone) graph() *diagram.Graph {
 			}
 		}
 		if len(r.NAT) > 0 {
-			n.Notes = append(n.Notes, counted(len(r.NAT), "NAT rule"))
+			n.Notes = append(n.Notes, diagram.Count(len(r.NAT), "NAT rule"))
 		}
 		g.Nodes = append(g.Nodes, n)
 		for _, p := range r.Ports {
@@ -126,7 +125,7 @@ func (z *shownZone) graph() *diagram.Graph {
 	for _, s := range z.Switches {
 		n := diagram.Node{ID: s.UUID, Name: display(s.Name, s.Aka, s.UUID), Kind: diagram.Switch}
 		var networks []string
-		ports := 0
+		ports, remote := 0, 0
 		for _, p := range s.Ports {
 			switch {
 			case p.RouterPort != "":
@@ -146,6 +145,8 @@ func (z *shownZone) graph() *diagram.Graph {
 					n.Notes = append(n.Notes, label)
 				}
 				g.Links = append(g.Links, diagram.Link{From: id, To: s.UUID, Label: label})
+			case p.Type == "remote":
+				remote++
 			default:
 				ports++
 			}
@@ -153,7 +154,10 @@ func (z *shownZone) graph() *diagram.Graph {
 		if len(networks) > 2 {
 			networks = append(networks[:2:2], fmt.Sprintf("and %d more", len(networks)-2))
 		}
-		n.Notes = append(append(n.Notes, networks...), counted(ports, "port"))
+		n.Notes = append(append(n.Notes, networks...), diagram.Count(ports, "port"))
+		if remote > 0 {
+			n.Notes = append(n.Notes, diagram.Count(remote, "port")+" of other zones")
+		}
 		g.Nodes = append(g.Nodes, n)
 	}
 	return g
@@ -168,27 +172,4 @@ func display(name, aka, uuid string) string {
 		return name
 	}
 	return uuid
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// showAs prints switches and routers in a format.
-func showAs(c *ctl.Context, format string, switches, routers []*idl.Row) error {
-	z := zoneOf(switches, routers)
-	switch format {
-	case "dot":
-		c.Printf("%s", z.graph().Dot())
-	case "mermaid":
-		c.Printf("%s", z.graph().Mermaid())
-	case "svg":
-		c.Printf("%s", z.graph().SVG())
-	default:
-		return c.PrintValue(format, z)
-	}
-	return nil
 }

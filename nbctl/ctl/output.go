@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"govn/nbctl/diagram"
 	"govn/nbctl/idl"
 	"govn/pkg/ovsdb"
 )
@@ -18,6 +19,15 @@ var tableOutputs = []string{"table", "json", "yaml", "csv"}
 
 // Output is the format that -o asks for, "" without.
 func (c *Context) Output() string { return c.run.o.output }
+
+// PrintShown prints what show found in the format of -o: drawn, or the value.
+func (c *Context) PrintShown(v any, g *diagram.Graph) error {
+	if text, ok := g.Render(c.Output()); ok {
+		c.Printf("%s", text)
+		return nil
+	}
+	return c.PrintValue(c.Output(), v)
+}
 
 // PrintValue prints a value as JSON or YAML.
 func (c *Context) PrintValue(format string, v any) error {

@@ -157,3 +157,16 @@ func BenchmarkSVG200(b *testing.B) {
 		g.SVG()
 	}
 }
+
+// Render knows the formats that are drawn, and no other.
+func TestRender(t *testing.T) {
+	g := &Graph{Nodes: []Node{{ID: "a", Name: "a"}}}
+	for _, f := range []struct{ format, want string }{{"dot", g.Dot()}, {"mermaid", g.Mermaid()}, {"svg", g.SVG()}, {"json", ""}} {
+		if got, ok := g.Render(f.format); got != f.want || ok != (f.want != "") {
+			t.Errorf("%s: %q, %v", f.format, got, ok)
+		}
+	}
+	if one, none := Count(1, "port"), Count(0, "port"); one != "1 port" || none != "0 ports" {
+		t.Errorf("%q, %q", one, none)
+	}
+}

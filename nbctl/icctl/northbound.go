@@ -107,5 +107,5 @@ func showSwitches(c *ctl.Context) error {
 		}
 		g.Nodes = append(g.Nodes, n)
 	}
-	return printAs(c, shown, g)
+	return c.PrintShown(shown, g)
 }

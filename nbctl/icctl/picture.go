@@ -134,7 +134,7 @@ func (w *shownWorld) graph() *diagram.Graph {
 			g.Links = append(g.Links, diagram.Link{From: "switch " + p.Switch, To: zone.ID, Label: label})
 		}
 		if len(z.Routes) > 0 {
-			zone.Notes = append(zone.Notes, counted(len(z.Routes), "route"))
+			zone.Notes = append(zone.Notes, diagram.Count(len(z.Routes), "route"))
 		}
 		g.Nodes = append(g.Nodes, zone)
 		for _, gw := range z.Gateways {
@@ -145,17 +145,10 @@ func (w *shownWorld) graph() *diagram.Graph {
 			for _, e := range gw.Encaps {
 				n.Notes = append(n.Notes, e.Type+" "+e.IP)
 			}
-			n.Notes = append(n.Notes, counted(ports[gw.Name], "port"))
+			n.Notes = append(n.Notes, diagram.Count(ports[gw.Name], "port"))
 			g.Nodes = append(g.Nodes, n)
 			g.Links = append(g.Links, diagram.Link{From: zone.ID, To: n.ID})
 		}
 	}
 	return g
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

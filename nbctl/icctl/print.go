@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"govn/nbctl/ctl"
-	"govn/nbctl/diagram"
 	"govn/nbctl/idl"
 )
 
@@ -39,19 +37,4 @@ func sorted(m map[string]string) iter.Seq2[string, string] {
 // sortedKeys yields the members of a set in order.
 func sortedKeys(m map[string]bool) iter.Seq[string] {
 	return slices.Values(slices.Sorted(maps.Keys(m)))
-}
-
-// printAs prints what show found in the format of -o.
-func printAs(c *ctl.Context, v any, g *diagram.Graph) error {
-	switch format := c.Output(); format {
-	case "dot":
-		c.Printf("%s", g.Dot())
-	case "mermaid":
-		c.Printf("%s", g.Mermaid())
-	case "svg":
-		c.Printf("%s", g.SVG())
-	default:
-		return c.PrintValue(format, v)
-	}
-	return nil
 }

@@ -64,7 +64,7 @@ func show(c *ctl.Context) error {
 	zones := shownZones(c)
 	if c.Output() != "" {
 		w := worldOf(c, zones)
-		return printAs(c, w, w.graph())
+		return c.PrintShown(w, w.graph())
 	}
 	gateways, ports := c.DB.SortedBy("Gateway", "name"), c.DB.SortedBy("Port_Binding", "logical_port")
 	for _, zone := range zones {
