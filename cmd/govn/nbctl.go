@@ -19,9 +19,13 @@ func (exitStatus) Error() string { return "the command failed" }
 // newNbctlCommand is ovn-nbctl's command line, which cobra must not parse: "--"
 // separates commands, and options belong to commands.
 func newNbctlCommand() *cobra.Command {
-	c := newCtlCommand(nbctl.Program(), "nbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the northbound database, in the syntax of ovn-nbctl")
+	p := nbctl.Program()
+	p.Apart = lintOnly
+	c := newCtlCommand(p, "nbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the northbound database, in the syntax of ovn-nbctl")
 	return withLint(c, newLintCommand)
 }
+
+var lintOnly = []string{"lint"}
 
 // withLint adds "lint", which is no verb: it is not asked of the database alone.
 func withLint(c *cobra.Command, newLint func() *cobra.Command) *cobra.Command {
@@ -45,12 +49,16 @@ func newSbctlCommand() *cobra.Command {
 }
 
 func newICNbctlCommand() *cobra.Command {
-	c := newCtlCommand(icctl.Northbound(), "ic-nbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the transit switches, in the syntax of ovn-ic-nbctl")
+	p := icctl.Northbound()
+	p.Apart = lintOnly
+	c := newCtlCommand(p, "ic-nbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change the transit switches, in the syntax of ovn-ic-nbctl")
 	return withLint(c, newICLintCommand)
 }
 
 func newICSbctlCommand() *cobra.Command {
-	c := newCtlCommand(icctl.Southbound(), "ic-sbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change what zones tell each other, in the syntax of ovn-ic-sbctl")
+	p := icctl.Southbound()
+	p.Apart = lintOnly
+	c := newCtlCommand(p, "ic-sbctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...", "Look at and change what zones tell each other, in the syntax of ovn-ic-sbctl")
 	return withLint(c, newICLintCommand)
 }
 

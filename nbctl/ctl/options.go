@@ -367,6 +367,9 @@ func (p *Program) parseCommand(local []localOption, args []string) (*Context, er
 		if why, ok := p.NotYet[args[0]]; ok {
 			return nil, fmt.Errorf("command '%s' is not there yet (%s)", args[0], why)
 		}
+		if slices.Contains(p.Apart, args[0]) {
+			return nil, fmt.Errorf("command '%s' asks a daemon, not the database, and stands alone: %s %s", args[0], p.Name, args[0])
+		}
 		return nil, fmt.Errorf("unknown command '%s'; use --help for help", args[0])
 	}
 	for name, withValue := range given {

@@ -48,6 +48,9 @@ type Program struct {
 	Commands []Command
 	// NotYet are verbs of the stock program that are not there, and why.
 	NotYet map[string]string
+	// Apart are commands that are no verbs, since they do not ask the database: they
+	// stand first, without options of the program before them.
+	Apart []string
 	// Identities are the ways to name rows, by table.
 	Identities map[string][]Identity
 	// Objects are the tables of the objects that the placeholders of Args stand
