@@ -170,6 +170,63 @@ func TestControlLikeStock(t *testing.T) {
 	}
 }
 
+// TestOffersOfOvsdbServer: the options of ovsdb-server and the commands of its control
+// socket are there, or a table of docs/database.md says what is instead, but not both.
+func TestOffersOfOvsdbServer(t *testing.T) {
+	page, err := os.ReadFile("../../docs/database.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(page), "\n## What else ovsdb-server offers\n")
+	if !found {
+		t.Fatal("the page has no such section")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	var instead []string // first column of the first table
+	for line := range strings.SplitSeq(section, "\n") {
+		if strings.HasPrefix(line, "| ovsdb-tool") {
+			break
+		}
+		if cells := strings.Split(line, "|"); len(cells) == 4 {
+			for _, m := range regexp.MustCompile("`([^`=]+)`").FindAllStringSubmatch(cells[1], -1) {
+				instead = append(instead, m[1])
+			}
+		}
+	}
+	offers := func(stock bool, program ...string) (all []string) {
+		help, err := exec.Command(program[0], append(program[1:], "--help")...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^ +(?:-\w, )?(--[a-z-]+)`).FindAllStringSubmatch(string(help), -1) {
+			all = append(all, m[1])
+		}
+		for line := range strings.SplitSeq(startDBServer(t, stock).appctl("list-commands"), "\n") {
+			if name, _, _ := strings.Cut(strings.TrimSpace(line), " "); strings.HasPrefix(line, "  ") {
+				all = append(all, name)
+			}
+		}
+		return all
+	}
+	stock, ours := offers(true, "ovsdb-server"), offers(false, "govn", "db", "serve")
+	if len(stock) < 60 || len(instead) < 30 {
+		t.Errorf("%d options and commands of ovsdb-server, %d in the table: are they read right?", len(stock), len(instead))
+	}
+	for _, name := range stock {
+		switch here, told := slices.Contains(ours, name), slices.Contains(instead, name); {
+		case here && told:
+			t.Errorf("%s is there, and the table says what is instead", name)
+		case !here && !told:
+			t.Errorf("%s is not there, and the table does not say what is instead", name)
+		}
+	}
+	for _, name := range instead {
+		if !slices.Contains(stock, name) && !slices.Contains([]string{"relay:DB:REMOTE", "cluster/...", "-V"}, name) {
+			t.Errorf("%s is nothing that ovsdb-server offers", name)
+		}
+	}
+}
+
 // TestDatabasesByTLS: govn db talks to a server by TLS, stock or ours, and says
 // what is missing.
 func TestDatabasesByTLS(t *testing.T) {
