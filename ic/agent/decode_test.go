@@ -127,9 +127,15 @@ func TestReplicaBeginsAnew(t *testing.T) {
 		t.Errorf("woken %d times, want once for begin and once for a message of three rows", woken)
 	}
 	check("a>c")
+	if n := len(r.lost["Logical_Router"]); n != 0 {
+		t.Errorf("%d rows are looked at again each time", n)
+	}
 	r.end()
 	r.told(checked.RowsTold{Rows: []checked.RowTold{named(9, "late")}})
 	check()
+	if r.rows != nil || r.made != nil {
+		t.Error("rows are kept for a connection that has ended")
+	}
 	r.told(checked.RowsTold{First: true, Rows: []checked.RowTold{named(2, "b"), named(4, "e")}})
 	r.begin(nil)
 	check(">e", "b>b", "c>")

@@ -17,7 +17,7 @@ import (
 
 var (
 	seed    = flag.Uint64("seed", 0, "seed of the random changes of TestAgentEqualsFresh; 0: by the clock")
-	batches = flag.Int("batches", 5, "batches of random changes of TestAgentEqualsFresh, after each of which an agent is started afresh")
+	batches = flag.Int("batches", 4, "batches of random changes of TestAgentEqualsFresh, after each of which an agent is started afresh")
 )
 
 // batchChanges are the random changes of a batch.
@@ -152,12 +152,15 @@ func (w *wild) rows(sock, db, table string) []map[string]any {
 
 func (w *wild) pick(list ...string) string { return list[w.r.IntN(len(list))] }
 
+// noRow is the identity of no row.
+const noRow = "00000000-0000-0000-0000-000000000000"
+
 // row is the identity of a row that some rows of a table are picked from; "": there
 // is none.
 func (w *wild) row(sock, db, table, where string) string {
 	list := w.ops(sock, db, fmt.Sprintf(`{"op":"select","table":%q,"where":[%s],"columns":["_uuid"]}`, table, where))[0].Rows
 	if len(list) == 0 {
-		return "00000000-0000-0000-0000-000000000000"
+		return noRow
 	}
 	return list[w.r.IntN(len(list))]["_uuid"].([]any)[1].(string)
 }
@@ -251,6 +254,21 @@ func mapSet(table, where, column, key, value string) []string {
 	}
 }
 
+// routerPort and switchPort are the two ends of a router on a transit switch.
+func routerPort(r, ts string) []string {
+	return []string{
+		fmt.Sprintf(`{"op":"insert","table":"Logical_Router_Port","uuid-name":"p","row":{"name":"%s-%s","mac":"00:00:00:00:02:0%s","networks":"169.254.%s.%s/24"}}`, r, ts, r[1:], ts[2:], r[1:]),
+		fmt.Sprintf(`{"op":"mutate","table":"Logical_Router","where":[["name","==",%q]],"mutations":[["ports","insert",["named-uuid","p"]]]}`, r),
+	}
+}
+
+func switchPort(r, ts string) []string {
+	return []string{
+		fmt.Sprintf(`{"op":"insert","table":"Logical_Switch_Port","uuid-name":"p","row":{"name":"%s-%s","type":"router","options":["map",[["router-port","%s-%s"]]]}}`, ts, r, r, ts),
+		fmt.Sprintf(`{"op":"mutate","table":"Logical_Switch","where":[["name","==",%q]],"mutations":[["ports","insert",["named-uuid","p"]]]}`, ts),
+	}
+}
+
 func (w *wild) nbTry(ops ...string) []opResult { return w.try("east.sock", "OVN_Northbound", ops...) }
 func (w *wild) sbTry(ops ...string) []opResult { return w.try("east.sock", "OVN_Southbound", ops...) }
 func (w *wild) icTry(ops ...string) []opResult { return w.try("icsb", "OVN_IC_Southbound", ops...) }
@@ -292,8 +310,7 @@ var wildChanges = []wildChange{
 	}},
 	{"router port", func(w *wild) []opResult {
 		r, ts := w.router(), w.ts()
-		return w.nbTry(fmt.Sprintf(`{"op":"insert","table":"Logical_Router_Port","uuid-name":"p","row":{"name":"%s-%s","mac":"00:00:00:00:02:0%s","networks":"169.254.%s.%s/24"}}`, r, ts, r[1:], ts[2:], r[1:]),
-			fmt.Sprintf(`{"op":"mutate","table":"Logical_Router","where":[["name","==",%q]],"mutations":[["ports","insert",["named-uuid","p"]]]}`, r))
+		return w.nbTry(routerPort(r, ts)...)
 	}},
 	{"router port's option", func(w *wild) []opResult {
 		key := w.pick("route_table", keyTag, optionFilterTag, optionFilterLearn, optionFilterAdv, optionDenyLearn)
@@ -312,8 +329,7 @@ var wildChanges = []wildChange{
 	}},
 	{"port on a transit switch", func(w *wild) []opResult {
 		r, ts := w.router(), w.ts()
-		return w.nbTry(fmt.Sprintf(`{"op":"insert","table":"Logical_Switch_Port","uuid-name":"p","row":{"name":"%s-%s","type":"router","options":["map",[["router-port","%s-%s"]]]}}`, ts, r, r, ts),
-			fmt.Sprintf(`{"op":"mutate","table":"Logical_Switch","where":[["name","==",%q]],"mutations":[["ports","insert",["named-uuid","p"]]]}`, ts))
+		return w.nbTry(switchPort(r, ts)...)
 	}},
 	{"port gone", func(w *wild) []opResult { // ours, or one of another zone
 		p := w.row("east.sock", "OVN_Northbound", "Logical_Switch_Port", "")
@@ -437,17 +453,50 @@ var wildSabotage = []wildChange{
 	}},
 }
 
+// heal makes what a batch of changes may have broken: routers on transit switches
+// that learn what another zone tells. What is there already stays as it is.
+func (w *wild) heal(a *agent) {
+	w.nbTry(append(mapSet("NB_Global", "", "options", optionAdv, "true"), mapSet("NB_Global", "", "options", optionLearn, "true")...)...)
+	w.icTry(`{"op":"insert","table":"Availability_Zone","row":{"name":"west"}}`)
+	w.sbTry(`{"op":"insert","table":"Encap","uuid-name":"e","row":{"type":"geneve","ip":"203.0.113.201","chassis_name":"gw1"}}`,
+		`{"op":"insert","table":"Chassis","row":{"name":"gw1","encaps":["named-uuid","e"],"other_config":["map",[["is-interconn","true"]]]}}`)
+	west := ref(w.row("icsb", "OVN_IC_Southbound", "Availability_Zone", `["name","==","west"]`))
+	w.icTry(`{"op":"insert","table":"Encap","uuid-name":"e","row":{"type":"geneve","ip":"203.0.113.202","gateway_name":"gw-west"}}`,
+		fmt.Sprintf(`{"op":"insert","table":"Gateway","row":{"name":"gw-west","availability_zone":%s,"encaps":["named-uuid","e"]}}`, west))
+	for _, ts := range []string{"ts1", "ts2"} {
+		w.try("icnb", "OVN_IC_Northbound", fmt.Sprintf(`{"op":"insert","table":"Transit_Switch","row":{"name":%q}}`, ts))
+		w.icTry(fmt.Sprintf(`{"op":"insert","table":"Port_Binding","row":{"logical_port":"p-%s","transit_switch":%q,"availability_zone":%s,"tunnel_key":7,"gateway":"gw-west","address":"00:00:00:00:07:09"}}`, ts, ts, west))
+		for i := range 3 {
+			w.icTry(fmt.Sprintf(`{"op":"insert","table":"Route","row":{"transit_switch":%q,"availability_zone":%s,"ip_prefix":"10.7%s.%d.0/24","nexthop":"169.254.%s.7","origin":"static"}}`, ts, west, ts[2:], i, ts[2:]))
+		}
+	}
+	w.settle(a)
+	for i, r := range []string{"r1", "r2"} {
+		if w.row("east.sock", "OVN_Northbound", "Logical_Router", fmt.Sprintf(`["name","==",%q]`, r)) == noRow { // its name is not unique
+			w.nbTry(fmt.Sprintf(`{"op":"insert","table":"Logical_Router","row":{"name":%q}}`, r))
+		}
+		ts := fmt.Sprint("ts", i+1)
+		w.nbTry(routerPort(r, ts)...)
+		w.nbTry(switchPort(r, ts)...)
+	}
+	for range 2 {
+		w.northd()
+	}
+	w.settle(a)
+}
+
 // change makes a random one.
 func (w *wild) change(list []wildChange) {
 	one := list[w.r.IntN(len(list))]
 	results := one.do(w)
-	what := one.name
+	what, changed := one.name, false
 	for _, r := range results {
 		if r.Error != "" {
 			what += " (" + r.Error + ")"
 		}
+		changed = changed || r.Error == "" && (r.Count > 0 || len(r.UUID) > 0)
 	}
-	if what == one.name {
+	if what == one.name && changed {
 		w.hits[what]++
 	}
 	w.log = append(w.log, what)
@@ -486,11 +535,10 @@ func TestAgentEqualsFresh(t *testing.T) {
 			w.ops("icnb", "OVN_IC_Northbound", `{"op":"insert","table":"Transit_Switch","row":{"name":"ts1"}}`)
 			w.ops("icsb", "OVN_IC_Southbound", `{"op":"insert","table":"Availability_Zone","row":{"name":"sync0"}}`, `{"op":"insert","table":"Availability_Zone","row":{"name":"west"}}`)
 			a, stop := w.start()
-			w.settle(a)
-			for _, ch := range wildChanges { // something of each kind
-				ch.do(w)
-			}
+			learned := 0
 			for batch := range *batches {
+				w.heal(a)
+				learned = max(learned, len(w.ops("east.sock", "OVN_Northbound", `{"op":"select","table":"Logical_Router_Static_Route","where":[`+learnedOnly+`]}`)[0].Rows))
 				for range batchChanges {
 					w.change(changes)
 				}
@@ -517,7 +565,10 @@ func TestAgentEqualsFresh(t *testing.T) {
 				}
 				w.log = append(w.log, "-- fresh")
 			}
-			t.Logf("seed %d: %v", n, w.hits)
+			if learned < 4 {
+				t.Errorf("there were never more than %d learned routes", learned)
+			}
+			t.Logf("seed %d: %d learned routes at most; %v", n, learned, w.hits)
 		})
 	}
 }

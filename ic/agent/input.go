@@ -117,32 +117,58 @@ func (t *table[T]) first(key string) string {
 	return ""
 }
 
-// holders are which row has an element in a set column.
+// holders are which row has an element in a set column. It is one as a rule; of
+// several the first one counts for queries.
 type holders struct {
 	name   string
 	e      *incr.Engine
-	holder map[string]string // element to row
+	holder map[string]string   // element to row, the first one
+	others map[string][]string // element to the other rows that have it, in order
 }
 
 func newHolders(e *incr.Engine, name string) *holders {
-	return &holders{name: name, e: e, holder: make(map[string]string)}
+	return &holders{name: name, e: e, holder: make(map[string]string), others: make(map[string][]string)}
 }
 
-// set takes in which elements a row lost and got; of one in two rows the last
-// counts.
+// set takes in which elements a row lost and got.
 func (h *holders) set(row string, gone, come []string) {
 	for _, el := range come {
-		if h.holder[el] != row {
-			h.holder[el] = row
-			h.e.Touch(incr.CellOf(h.name, el))
-		}
+		h.change(el, row, true)
 	}
 	for _, el := range gone {
-		if h.holder[el] == row {
-			delete(h.holder, el)
-			h.e.Touch(incr.CellOf(h.name, el))
-		}
+		h.change(el, row, false)
 	}
+}
+
+func (h *holders) change(el, row string, has bool) {
+	list := h.all(el)
+	i, there := slices.BinarySearch(list, row)
+	switch {
+	case there == has:
+		return
+	case has:
+		list = slices.Insert(list, i, row)
+	default:
+		list = slices.Delete(list, i, i+1)
+	}
+	delete(h.holder, el)
+	delete(h.others, el)
+	if len(list) > 0 {
+		h.holder[el] = list[0]
+	}
+	if len(list) > 1 {
+		h.others[el] = list[1:]
+	}
+	h.e.Touch(incr.CellOf(h.name, el))
+}
+
+// all are the rows that have an element, in order: a new list.
+func (h *holders) all(element string) []string {
+	first, there := h.holder[element]
+	if !there {
+		return nil
+	}
+	return append([]string{first}, h.others[element]...)
 }
 
 func (h *holders) of(c *incr.Ctx, element string) string {

@@ -155,6 +155,7 @@ type opResult struct {
 	Rows  []map[string]any
 	Error string
 	Count int
+	UUID  []string
 }
 
 // ops runs operations on a database; a result for each. None may fail.

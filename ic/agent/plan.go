@@ -492,7 +492,7 @@ func (w *writer) planRoute(key learnedKey) ([]ovsdb.Operation, error) {
 	want, wanted := w.p.routes.Get(key)
 	var have []*nbRoute
 	for _, u := range w.in.route.byKey[key.route] {
-		if w.in.routeAt.holder[u] == key.router {
+		if slices.Contains(w.in.routeAt.all(u), key.router) {
 			have = append(have, w.in.route.rows[u])
 		}
 	}

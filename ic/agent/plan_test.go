@@ -1,10 +1,13 @@
 package agent
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/ovn-org/libovsdb/ovsdb"
+
+	"govn/pkg/incr"
 )
 
 // References that one column gets, or loses, are one operation; what depends on
@@ -56,5 +59,29 @@ func TestLearnedRoutesAreNotListed(t *testing.T) {
 	}
 	if listed(learned); advertised() {
 		t.Error("a learned route is advertised")
+	}
+}
+
+// An element that two rows have is the second one's when the first one loses it, in
+// whatever order they got it.
+func TestHolders(t *testing.T) {
+	for _, order := range [][]string{{"a", "b"}, {"b", "a"}} {
+		h := newHolders(incr.New(incr.Options{}), "test")
+		for _, row := range order {
+			h.set(row, nil, []string{"x", "y"})
+		}
+		h.set("a", nil, []string{"x"}) // again
+		if h.holder["x"] != "a" || !slices.Equal(h.all("x"), []string{"a", "b"}) {
+			t.Errorf("%v: %q first, all %q", order, h.holder["x"], h.all("x"))
+		}
+		h.set("a", []string{"x"}, nil)
+		h.set("b", []string{"y"}, nil)
+		if h.holder["x"] != "b" || h.holder["y"] != "a" || len(h.others) != 0 {
+			t.Errorf("%v: x is of %q, y of %q, others %v", order, h.holder["x"], h.holder["y"], h.others)
+		}
+		h.set("b", []string{"x", "y"}, nil)
+		if h.set("a", []string{"y"}, nil); len(h.holder)+len(h.others) != 0 {
+			t.Errorf("%v: %v, %v stay", order, h.holder, h.others)
+		}
 	}
 }

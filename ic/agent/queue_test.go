@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -72,17 +73,25 @@ func TestQueueOrder(t *testing.T) {
 	}
 }
 
-// What is due no more leaves nothing behind.
+// What is due no more leaves nothing behind, not even the memory that it had; what
+// is due already takes none however often it is added.
 func TestQueueIsEmpty(t *testing.T) {
 	q := newQueue()
 	now := time.Now()
-	for i := range 1000 {
+	had := reflect.ValueOf(q.items).Pointer()
+	for i := range manyItems + 1 {
+		q.add(item{kind: kindRoute, key: fmt.Sprint(i)}, now)
+		q.add(item{kind: kindRoute, key: "0"}, now)
+	}
+	if n := len(q.due[kindRoute]); n != manyItems+1 {
+		t.Errorf("%d are due, of %d", n, manyItems+1)
+	}
+	for i := range manyItems + 1 {
 		it := item{kind: kindRoute, key: fmt.Sprint(i)}
-		q.add(it, now)
 		q.later(it, now.Add(time.Second), now)
 		q.remove(it)
 	}
-	if q.any(0, kinds) || !q.next().IsZero() || len(q.items) != 0 || len(q.due[kindRoute]) != 0 || len(q.wait) != 0 {
+	if q.any(0, kinds) || !q.next().IsZero() || len(q.items) != 0 || cap(q.due[kindRoute]) != 0 || cap(q.wait) != 0 || reflect.ValueOf(q.items).Pointer() == had {
 		t.Errorf("%+v", q)
 	}
 }

@@ -215,8 +215,8 @@ func (w *writer) sawSwitch(r *nbSwitch) {
 	}
 }
 
-// sawRoute marks a learned route for the routers that are to have it and for the
-// one that has it.
+// sawRoute marks a learned route for the routers that are to have it and for those
+// that have it.
 func (w *writer) sawRoute(r *nbRoute) {
 	from := r.ExternalIDs[keyLearned]
 	if from == "" {
@@ -225,7 +225,7 @@ func (w *writer) sawRoute(r *nbRoute) {
 	for _, router := range w.learners[from] {
 		w.mark(kindRoute, router, from)
 	}
-	if router := w.in.routeAt.holder[r.UUID]; router != "" {
+	for _, router := range w.in.routeAt.all(r.UUID) {
 		w.mark(kindRoute, router, from)
 	}
 }
