@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
@@ -56,19 +54,15 @@ func bfdCost(ctx context.Context, args []string) (err error) {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "bfdcost")
+	gateways, err := numbers("gateways", counts, 1, 250)
+	if err != nil {
+		return err
+	}
+	dir, err := workDir(ctx, "bfdcost", &govn)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if govn == "" {
-		govn = filepath.Join(dir, "govn")
-		build := exec.CommandContext(ctx, "go", "build", "-o", govn, "govn/cmd/govn")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("build govn: %w", err)
-		}
-	}
 	cfg, err := lab.Parse("bfd", []byte(bfdLab))
 	if err != nil {
 		return err
@@ -85,11 +79,7 @@ func bfdCost(ctx context.Context, args []string) (err error) {
 	fmt.Fprintf(&table, "\n## BFD with many gateways\n\n%s, %d CPUs, Open vSwitch in userspace; processor time of one hypervisor's ovs-vswitchd over %v; load average before: %s.\n\n",
 		time.Now().Format(time.DateOnly), runtime.NumCPU(), window, loadAverage())
 	table.WriteString("| gateways | BFD timers | min_rx ms | min_tx ms | % of a core | of these by BFD |\n|---|---|---|---|---|---|\n")
-	for _, word := range strings.Split(counts, ",") {
-		n, err := strconv.Atoi(word)
-		if err != nil || n < 1 || n > 250 {
-			return fmt.Errorf("-gateways %q: want numbers from 1 to 250", counts)
-		}
+	for _, n := range gateways {
 		if err := bfdSessions(ctx, l, n, window, &table); err != nil {
 			return fmt.Errorf("%d gateways: %w", n, err)
 		}

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -144,23 +143,18 @@ func measureChanges(ctx context.Context, args []string) error {
 	if o.db == "" {
 		return errors.New("changes: -db is required")
 	}
-	o.systems = strings.Split(systems, ",")
+	var err error
+	if o.systems, err = choices("systems", systems, controls...); err != nil {
+		return err
+	}
 	if only != "" {
 		o.only = strings.Split(only, ",")
 	}
-	dir, err := os.MkdirTemp("", "changes")
+	dir, err := workDir(ctx, "changes", &o.govn)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if o.govn == "" {
-		o.govn = filepath.Join(dir, "govn")
-		build := exec.CommandContext(ctx, "go", "build", "-o", o.govn, "govn/cmd/govn")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("build govn: %w", err)
-		}
-	}
 	net, err := fileNetwork(o.db, vifs*o.chassis)
 	if err != nil {
 		return err

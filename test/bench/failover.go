@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,8 +91,14 @@ func failover(ctx context.Context, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	o.systems, o.timers = strings.Split(systems, ","), strings.Split(sets, ",")
-	dir, err := os.MkdirTemp("", "failover")
+	var err error
+	if o.systems, err = choices("systems", systems, controls...); err != nil {
+		return err
+	}
+	if o.timers, err = choices("timers", sets, slices.Sorted(maps.Keys(timers))...); err != nil {
+		return err
+	}
+	dir, err := workDir(ctx, "failover", &o.govn)
 	if err != nil {
 		return err
 	}
@@ -100,14 +107,6 @@ func failover(ctx context.Context, args []string) error {
 			_ = os.RemoveAll(dir)
 		}
 	}()
-	if o.govn == "" && slices.Contains(o.systems, "govn") {
-		o.govn = filepath.Join(dir, "govn")
-		build := exec.CommandContext(ctx, "go", "build", "-o", o.govn, "govn/cmd/govn")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("build govn: %w", err)
-		}
-	}
 	var table bytes.Buffer
 	fmt.Fprintf(&table, "\n## Gateway failover\n\n%s, %d CPUs, Open vSwitch in userspace, kill -9 of the active gateway's ovs-vswitchd under a 10 ms ping, both systems in one run; load average before: %s.\n\n",
 		time.Now().Format(time.DateOnly), runtime.NumCPU(), loadAverage())
@@ -126,10 +125,7 @@ func failover(ctx context.Context, args []string) error {
 // failovers brings one lab up and lets its gateway fail over, with the central
 // node alive and then dead.
 func failovers(ctx context.Context, o *failoverOptions, control lab.Control, set, dir string, table *bytes.Buffer) (err error) {
-	options, ok := timers[set]
-	if !ok {
-		return fmt.Errorf("-timers %q: there is no such set", set)
-	}
+	options := timers[set]
 	cfg, err := lab.Parse("failover", []byte(failoverLab))
 	if err != nil {
 		return err

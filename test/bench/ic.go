@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,46 +21,36 @@ import (
 	"govn/sim/lab"
 )
 
-// icLab is two zones with a gateway each on the dummy datapath.
-const icLab = `
-name: icbench
-ic: {nbctl: [ts-add ts1]}
-zones:
-  - name: east
-    chassis: [{name: gw_east, datapath: dummy, external-ids: {ovn-is-interconn: "true"}}]
+// icZone is a zone with a gateway on the dummy datapath: %[1]s its name, %[2]d its
+// number, %[3]d that of the zone that it learns a network of.
+const icZone = `
+  - name: %[1]s
+    chassis: [{name: gw_%[1]s, datapath: dummy, external-ids: {ovn-is-interconn: "true"}}]
     topology:
       nbctl:
-        - lr-add router_east
-        - lrp-add router_east router_east-net 0a:00:00:00:01:01 192.168.1.1/24
+        - lr-add router_%[1]s
+        - lrp-add router_%[1]s router_%[1]s-net 0a:00:00:00:%02[2]d:01 192.168.%[2]d.1/24
         - set NB_Global . options:ic-route-adv=true options:ic-route-learn=true
     transit:
       - switch: ts1
         nbctl:
-          - lrp-add router_east router_east-ts1 0a:00:00:00:ff:01 169.254.100.1/24
-          - lrp-set-gateway-chassis router_east-ts1 gw_east
-          - lsp-add ts1 ts1-router_east
-          - lsp-set-type ts1-router_east router
-          - lsp-set-addresses ts1-router_east router
-          - lsp-set-options ts1-router_east router-port=router_east-ts1
-    learns: [192.168.2.0/24]
-  - name: west
-    chassis: [{name: gw_west, datapath: dummy, external-ids: {ovn-is-interconn: "true"}}]
-    topology:
-      nbctl:
-        - lr-add router_west
-        - lrp-add router_west router_west-net 0a:00:00:00:02:01 192.168.2.1/24
-        - set NB_Global . options:ic-route-adv=true options:ic-route-learn=true
-    transit:
-      - switch: ts1
-        nbctl:
-          - lrp-add router_west router_west-ts1 0a:00:00:00:ff:02 169.254.100.2/24
-          - lrp-set-gateway-chassis router_west-ts1 gw_west
-          - lsp-add ts1 ts1-router_west
-          - lsp-set-type ts1-router_west router
-          - lsp-set-addresses ts1-router_west router
-          - lsp-set-options ts1-router_west router-port=router_west-ts1
-    learns: [192.168.1.0/24]
+          - lrp-add router_%[1]s router_%[1]s-ts1 0a:00:00:00:ff:%02[2]d 169.254.100.%[2]d/24
+          - lrp-set-gateway-chassis router_%[1]s-ts1 gw_%[1]s
+          - lsp-add ts1 ts1-router_%[1]s
+          - lsp-set-type ts1-router_%[1]s router
+          - lsp-set-addresses ts1-router_%[1]s router
+          - lsp-set-options ts1-router_%[1]s router-port=router_%[1]s-ts1
+    learns: [192.168.%[3]d.0/24]
 `
+
+// icLab is the lab file of two zones.
+func icLab() string {
+	return "name: icbench\nic: {nbctl: [ts-add ts1]}\nzones:" + fmt.Sprintf(icZone, "east", 1, 2) + fmt.Sprintf(icZone, "west", 2, 1)
+}
+
+// icRoutes is how many prefixes there are of each kind: those that come and go, and
+// those of each zone besides.
+const icRoutes = 50 * 250
 
 // icSystems are what links the zones.
 var icSystems = map[string]struct {
@@ -70,6 +61,8 @@ var icSystems = map[string]struct {
 	"govn-ovsdb":  {lab.ControlGovn, lab.JoinOVSDB},
 	"govn-fabric": {lab.ControlGovn, lab.JoinFabric},
 }
+
+func icSystemNames() []string { return slices.Sorted(maps.Keys(icSystems)) }
 
 type icOptions struct {
 	n, stockN  int
@@ -99,27 +92,20 @@ func measureIC(ctx context.Context, args []string) (err error) {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	o.systems = strings.Split(systems, ",")
-	for _, s := range strings.Split(background, ",") {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 0 {
-			return fmt.Errorf("-background %q: want numbers", background)
-		}
-		o.background = append(o.background, n)
+	if o.systems, err = choices("systems", systems, icSystemNames()...); err != nil {
+		return err
 	}
-	dir, err := os.MkdirTemp("", "icbench")
+	if most := icRoutes - warmUps; o.n < 1 || o.n > most || o.stockN < 1 || o.stockN > most {
+		return fmt.Errorf("-n %d, -stock-n %d: 1 to %d", o.n, o.stockN, most)
+	}
+	if o.background, err = numbers("background", background, 0, icRoutes); err != nil {
+		return err
+	}
+	dir, err := workDir(ctx, "icbench", &o.govn)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if o.govn == "" {
-		o.govn = filepath.Join(dir, "govn")
-		build := exec.CommandContext(ctx, "go", "build", "-o", o.govn, "govn/cmd/govn")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("build govn: %w", err)
-		}
-	}
 	var table bytes.Buffer
 	fmt.Fprintf(&table, "\n## A route from one zone to the other\n\n%s, %d CPUs, two zones with a gateway each on the dummy datapath, all systems in one run; load average before: %s.\n\n",
 		time.Now().Format(time.DateOnly), runtime.NumCPU(), loadAverage())
@@ -128,11 +114,7 @@ func measureIC(ctx context.Context, args []string) (err error) {
 	for _, background := range o.background {
 		var first *icResult
 		for _, name := range o.systems {
-			system, ok := icSystems[name]
-			if !ok {
-				return fmt.Errorf("-systems: no system %q", name)
-			}
-			n := o.n
+			system, n := icSystems[name], o.n
 			if system.control == lab.ControlStock {
 				n = o.stockN
 			}
@@ -176,7 +158,7 @@ func (r *icResult) line(name string, background int, to *icResult) string {
 }
 
 func (o *icOptions) measure(ctx context.Context, control lab.Control, join lab.Join, background, n int, dir string) (_ *icResult, err error) {
-	cfg, err := lab.Parse("bench", []byte(icLab))
+	cfg, err := lab.Parse("bench", []byte(icLab()))
 	if err != nil {
 		return nil, err
 	}

@@ -54,14 +54,12 @@ func measureICScale(ctx context.Context, args []string) (err error) {
 	if o.routes < 1 || o.routes > most {
 		return fmt.Errorf("-routes %d: 1 to %d", o.routes, most)
 	}
-	for _, s := range strings.Split(zones, ",") {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 2 || n > most {
-			return fmt.Errorf("-zones %q: want numbers from 2 to %d", zones, most)
-		}
-		o.zones = append(o.zones, n)
+	if o.zones, err = numbers("zones", zones, 2, most); err != nil {
+		return err
 	}
-	o.systems = strings.Split(systems, ",")
+	if o.systems, err = choices("systems", systems, icSystemNames()...); err != nil {
+		return err
+	}
 	var table bytes.Buffer
 	fmt.Fprintf(&table, "\n## Many zones\n\n%s, %d CPUs, %d routes a zone, all systems in one run; load average before: %s.\n\n",
 		time.Now().Format(time.DateOnly), runtime.NumCPU(), o.routes, loadAverage())
@@ -69,10 +67,7 @@ func measureICScale(ctx context.Context, args []string) (err error) {
 	table.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, n := range o.zones {
 		for _, name := range o.systems {
-			system, ok := icSystems[name]
-			if !ok {
-				return fmt.Errorf("-systems: no system %q", name)
-			}
+			system := icSystems[name]
 			r, err := o.measure(ctx, system.control, system.join, n)
 			if err != nil {
 				return fmt.Errorf("%s with %d zones: %w", name, n, err)

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -69,28 +68,20 @@ func run(ctx context.Context, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	for _, s := range strings.Split(chassis, ",") {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 {
-			return fmt.Errorf("-chassis %q: want numbers", chassis)
-		}
-		o.chassis = append(o.chassis, n)
+	const most = 1000 // endpoints, of the 1,022 addresses of the underlay
+	var err error
+	if o.chassis, err = numbers("chassis", chassis, 1, most); err != nil {
+		return err
 	}
-	o.systems = strings.Split(systems, ",")
+	if o.systems, err = choices("systems", systems, controls...); err != nil {
+		return err
+	}
 
-	dir, err := os.MkdirTemp("", "bench")
+	dir, err := workDir(ctx, "bench", &o.govn)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if o.govn == "" {
-		o.govn = filepath.Join(dir, "govn")
-		build := exec.CommandContext(ctx, "go", "build", "-o", o.govn, "govn/cmd/govn")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("build govn: %w", err)
-		}
-	}
 	var table bytes.Buffer
 	net := madeNetwork(o.switches, o.ports, vifs*slices.Max(o.chassis))
 	if o.db != "" {

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -42,19 +41,10 @@ func measureOVSDB(ctx context.Context, args []string) (err error) {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	if o.dir, err = os.MkdirTemp("", "ovsdb"); err != nil {
+	if o.dir, err = workDir(ctx, "ovsdb", &o.govn); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
-	if o.govn == "" {
-		o.govn = filepath.Join(o.dir, "govn")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", o.govn, "govn/cmd/govn") // as make build
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("build govn: %w", err)
-		}
-	}
 	schemaFile := filepath.Join(o.dir, "schema")
 	if err := os.WriteFile(schemaFile, schema.Northbound().JSON(), 0o600); err != nil {
 		return err
