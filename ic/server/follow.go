@@ -73,7 +73,7 @@ func (c *Centre) takeIn(ctx context.Context, commits []ovsdb.Commit) {
 			st.reconsider()
 		}
 		if st.whole || len(st.dirty) > 0 {
-			st.signal()
+			st.Signal()
 		}
 	}
 	h.mu.Unlock()

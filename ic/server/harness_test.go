@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -19,38 +18,17 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"govn/pkg/ovsdb"
+	"govn/pkg/rpc/rpctest"
 	"govn/proto/ic"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // deadline is how long a test waits for what has to happen.
-const deadline = 20 * time.Second
+const deadline = rpctest.Deadline
 
 // fatal is what both testing.TB and rapid.T offer.
-type fatal interface {
-	Helper()
-	Fatalf(format string, args ...any)
-	Errorf(format string, args ...any)
-}
-
-// lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type fatal = rpctest.TB
 
 // bed is a centre that zones of a test connect to, in memory. It can be stopped
 // and started again on the same databases.
@@ -59,7 +37,7 @@ type bed struct {
 	t        fatal
 	opts     CentreOptions
 	store    *ovsdb.Store
-	log      *lockedBuffer
+	log      *rpctest.Log
 	registry *prometheus.Registry
 	listener *bufconn.Listener
 	rpc      *grpc.Server
@@ -79,7 +57,7 @@ func newBed(t fatal, o CentreOptions) *bed {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	b := &bed{t: t, opts: o, log: &lockedBuffer{}}
+	b := &bed{t: t, opts: o, log: &rpctest.Log{}}
 	b.opts.Logger = slog.New(slog.NewTextHandler(b.log, nil))
 	engine, err := ovsdb.OpenEngine("memory")
 	if err != nil {
@@ -137,19 +115,7 @@ func (b *bed) close() {
 // metric is the sum of a counter or gauge over its labels.
 func (b *bed) metric(name string) float64 {
 	b.t.Helper()
-	families, err := b.registry.Gather()
-	if err != nil {
-		b.t.Fatalf("gather: %v", err)
-	}
-	sum := 0.0
-	for _, f := range families {
-		if f.GetName() == name {
-			for _, m := range f.GetMetric() {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
-	}
-	return sum
+	return rpctest.Metric(b.t, b.registry, name)
 }
 
 // write writes to a database as a program of this process.
@@ -444,13 +410,4 @@ func portOn(name, transit string) *ic.Port {
 
 func routeTo(prefix, transit string) *ic.Route {
 	return &ic.Route{Key: &ic.RouteKey{Switch: transit, Prefix: prefix, Nexthop: "169.254.100.1"}, Origin: "static"}
-}
-
-func eventually(t fatal, what string, ok func() bool) {
-	t.Helper()
-	for limit := time.Now().Add(deadline); !ok(); time.Sleep(time.Millisecond) { // between two looks
-		if time.Now().After(limit) {
-			t.Fatalf("%s: not within %v", what, deadline)
-		}
-	}
 }

@@ -54,7 +54,7 @@ func (r *registry) expire(now time.Time, o *CentreOptions) (over []*joined, next
 		default:
 			z.lapsed = true
 			if z.stream != nil {
-				z.stream.end(errSilent)
+				z.stream.End(errSilent)
 				z.stream, z.lostAt = nil, at
 			}
 			over = append(over, z)

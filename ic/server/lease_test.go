@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"govn/pkg/ovsdb"
+	"govn/pkg/rpc"
+	"govn/pkg/rpc/rpctest"
 	"govn/proto/ic"
 )
 
@@ -209,7 +211,7 @@ func TestLeaseWithoutClock(t *testing.T) {
 	}
 	look("connected")
 	f.disconnect()
-	eventually(t, "end of the stream", func() bool { return b.zones.alive() == 0 })
+	rpctest.Eventually(t, "end of the stream", func() bool { return b.zones.alive() == 0 })
 	look("lost")
 	b.restart()
 	look("restarted")
@@ -221,7 +223,7 @@ func TestPausedCentre(t *testing.T) {
 	born := time.Now()
 	at := func(seconds int) time.Time { return born.Add(time.Duration(seconds) * time.Second) }
 	r, o := newRegistry(), CentreOptions{Lease: lease}
-	z := &joined{id: "1", lostAt: at(0), stream: &stream{centre: &Centre{born: born}, done: make(chan struct{})}}
+	z := &joined{id: "1", lostAt: at(0), stream: &stream{Life: rpc.NewLife[*ic.FromZone](), centre: &Centre{born: born}}}
 	gone := &joined{id: "2", lostAt: at(0)}
 	r.zones[ovsdb.NewUUID()], r.zones[ovsdb.NewUUID()] = z, gone
 	if r.awake(at(0), at(7), lease) {

@@ -273,7 +273,7 @@ func (st *stream) write(ctx context.Context) error {
 			st.outbox.mu.Lock()
 			st.outbox.published = told
 			st.outbox.mu.Unlock()
-			st.signal()
+			st.Signal()
 		}
 	}
 }

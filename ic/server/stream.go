@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"govn/pkg/ovsdb"
+	"govn/pkg/rpc"
 	"govn/proto/ic"
 )
 
@@ -28,6 +27,8 @@ import (
 //	               +--------> | sender | <------------------------------+
 //	         zone <---------- +--------+     what changed for the zone
 type stream struct {
+	*rpc.Life[*ic.FromZone]
+
 	centre *Centre
 	grpc   grpc.BidiStreamingServer[ic.FromZone, ic.ToZone]
 	who    principal
@@ -35,18 +36,11 @@ type stream struct {
 	id     string     // 32 hexadecimal digits
 	called string     // its name when it joined, or was renamed; of admit, then of the writer
 
-	accepted chan struct{} // closed when messages after Hello may be taken in
-	wake     chan struct{} // holds one token when there is something to send
-	done     chan struct{} // closed by end
-	once     sync.Once
-	err      error // why done is closed
-
 	// Guarded by hub.mu.
 	whole bool         // everything is to be sent
 	dirty map[key]bool // items to be sent; whether the zone knows of one
 
-	heard   atomic.Int64 // nanoseconds of the centre's life at the last message
-	sending atomic.Int64 // unix nanoseconds since when a message is being sent; 0: none is
+	heard atomic.Int64 // nanoseconds of the centre's life at the last message
 
 	outbox outbox
 	wishes wishes
@@ -57,21 +51,6 @@ type outbox struct {
 	mu        sync.Mutex
 	heartbeat *ic.Heartbeat
 	published *ic.Published
-}
-
-// end ends the stream for the given reason; the first one counts.
-func (st *stream) end(err error) {
-	st.once.Do(func() {
-		st.err = err
-		close(st.done)
-	})
-}
-
-func (st *stream) signal() {
-	select {
-	case st.wake <- struct{}{}:
-	default:
-	}
 }
 
 // lastHeard is when the zone said something. Nobody who sets the clock changes how
@@ -95,8 +74,7 @@ func (c *Centre) Join(g grpc.BidiStreamingServer[ic.FromZone, ic.ToZone]) error 
 	}
 	defer c.streams.Add(-1)
 	st := &stream{
-		centre: c, grpc: g, who: principalOf(g.Context()), accepted: make(chan struct{}), wake: make(chan struct{}, 1),
-		done: make(chan struct{}), dirty: make(map[key]bool), whole: true,
+		Life: rpc.NewLife[*ic.FromZone](), centre: c, grpc: g, who: principalOf(g.Context()), dirty: make(map[key]bool), whole: true,
 	}
 	if st.who.nameless {
 		c.metrics.refusedStreams.Inc()
@@ -106,9 +84,15 @@ func (c *Centre) Join(g grpc.BidiStreamingServer[ic.FromZone, ic.ToZone]) error 
 	st.wishes.init()
 	ctx, cancel := context.WithCancel(g.Context())
 	defer cancel()
-	first := make(chan *ic.FromZone, 1)
-	c.wg.Go(func() { st.receive(first) })
-	hello, err := st.awaitHello(ctx, first)
+	defer context.AfterFunc(c.ctx, func() { st.End(errEnds) })()
+	c.wg.Go(func() {
+		st.Receive(g.Context(), st.recv, func(m *ic.FromZone) error { return st.take(g.Context(), m) }, st.garbage)
+	})
+	first, err := st.First(ctx, c.o.HelloTimeout)
+	var hello *ic.Hello
+	if err == nil {
+		hello, err = checkHello(first.GetHello())
+	}
 	if err != nil {
 		c.metrics.garbage.Inc()
 		c.log.Warn("a stream ended before its hello", "remote", st.who.String(), "err", err)
@@ -122,27 +106,6 @@ func (c *Centre) Join(g grpc.BidiStreamingServer[ic.FromZone, ic.ToZone]) error 
 	}
 	defer c.leave(st)
 	return st.serve(ctx, welcome)
-}
-
-// awaitHello takes the first message of the stream.
-func (st *stream) awaitHello(ctx context.Context, first <-chan *ic.FromZone) (*ic.Hello, error) {
-	timer := time.NewTimer(st.centre.o.HelloTimeout)
-	defer timer.Stop()
-	select {
-	case m := <-first:
-		return checkHello(m.GetHello())
-	case <-st.done:
-		if st.err == nil {
-			return nil, status.Error(codes.InvalidArgument, "stream without hello")
-		}
-		return nil, st.err
-	case <-timer.C:
-		return nil, status.Error(codes.DeadlineExceeded, "no hello in time")
-	case <-st.centre.ctx.Done():
-		return nil, errEnds
-	case <-ctx.Done():
-		return nil, status.FromContextError(ctx.Err()).Err()
-	}
 }
 
 // maxName is the length of the longest name, in bytes.
@@ -190,32 +153,17 @@ func (st *stream) serve(ctx context.Context, welcome *ic.Welcome) error {
 	defer cancel()
 	c.hub.attach(st)
 	defer c.hub.detach(st)
-	workers.Go(func() { st.end(st.send(ctx, welcome)) })
-	workers.Go(func() { st.end(st.write(ctx)) })
-	close(st.accepted)
-	stall := time.NewTicker(c.o.SendTimeout / 4)
-	defer stall.Stop()
-	for {
-		select {
-		case <-st.done:
-			return st.err
-		case <-ctx.Done():
-			st.end(status.FromContextError(ctx.Err()).Err())
-		case <-c.ctx.Done():
-			st.end(errEnds)
-		case now := <-stall.C:
-			if at := st.sending.Load(); at != 0 && now.UnixNano()-at > int64(c.o.SendTimeout) {
-				st.end(errStalled)
-			}
-		}
-	}
+	workers.Go(func() { st.End(st.send(ctx, welcome)) })
+	workers.Go(func() { st.End(st.write(ctx)) })
+	st.Accept()
+	return st.Wait(ctx, c.o.SendTimeout, errStalled)
 }
 
 func (h *hub) attach(st *stream) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.streams[st] = true
-	st.signal()
+	st.Signal()
 }
 
 func (h *hub) detach(st *stream) {
@@ -224,42 +172,18 @@ func (h *hub) detach(st *stream) {
 	delete(h.streams, st)
 }
 
-// receive reads what the zone sends until the stream ends.
-func (st *stream) receive(first chan<- *ic.FromZone) {
-	c, ctx := st.centre, st.grpc.Context()
-	for n := 0; ; n++ {
-		m, err := st.grpc.Recv()
-		if err == nil {
-			st.heard.Store(int64(time.Since(st.centre.born)))
-			if n == 0 {
-				first <- m
-				select {
-				case <-st.accepted:
-					continue
-				case <-st.done:
-					return
-				case <-ctx.Done():
-					return
-				}
-			}
-			err = st.take(ctx, m)
-		}
-		switch code := status.Code(err); {
-		case err == nil:
-			continue
-		case errors.Is(err, io.EOF):
-			st.end(nil)
-		case n == 0:
-			st.end(err) // the handler reports it
-		case code == codes.Internal, code == codes.ResourceExhausted, code == codes.InvalidArgument:
-			c.metrics.garbage.Inc()
-			c.log.Warn("a zone sends garbage", "zone", st.id, "remote", st.who.String(), "err", err)
-			st.end(status.Error(codes.InvalidArgument, err.Error()))
-		default:
-			st.end(err)
-		}
-		return
+// recv is the next message of the zone.
+func (st *stream) recv() (*ic.FromZone, error) {
+	m, err := st.grpc.Recv()
+	if err == nil {
+		st.heard.Store(int64(time.Since(st.centre.born)))
 	}
+	return m, err
+}
+
+func (st *stream) garbage(err error) {
+	st.centre.metrics.garbage.Inc()
+	st.centre.log.Warn("a zone sends garbage", "zone", st.id, "remote", st.who.String(), "err", err)
 }
 
 // take handles one message after Hello.
@@ -271,7 +195,7 @@ func (st *stream) take(ctx context.Context, m *ic.FromZone) error {
 		st.outbox.mu.Lock()
 		st.outbox.heartbeat = m.GetHeartbeat()
 		st.outbox.mu.Unlock()
-		st.signal()
+		st.Signal()
 		return nil
 	case m.GetPublish() != nil:
 		c.zones.renew(st)
@@ -295,7 +219,7 @@ func (st *stream) send(ctx context.Context, welcome *ic.Welcome) error {
 	}
 	for {
 		select {
-		case <-st.wake:
+		case <-st.Wake():
 		case <-ctx.Done():
 			return status.FromContextError(ctx.Err()).Err()
 		}
@@ -320,8 +244,7 @@ func (st *stream) send(ctx context.Context, welcome *ic.Welcome) error {
 }
 
 func (st *stream) emit(m *ic.ToZone) error {
-	st.sending.Store(time.Now().UnixNano())
-	defer st.sending.Store(0)
+	defer st.Sends()()
 	return st.grpc.Send(m)
 }
 

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"govn/pkg/ovsdb"
+	"govn/pkg/rpc/rpctest"
 	"govn/proto/ic"
 )
 
@@ -169,7 +170,7 @@ func TestDeletedZone(t *testing.T) {
 				west.knows("route ts2,,10.1.0.0/16")
 				west.knows("gateway gw1")
 				east.disconnect()
-				eventually(t, "end of the stream", func() bool { return b.metric("govn_ic_zones_alive") == 1 })
+				rpctest.Eventually(t, "end of the stream", func() bool { return b.metric("govn_ic_zones_alive") == 1 })
 				b.write(b.columns.sb, func(tx *ovsdb.Txn) {
 					c := b.columns
 					row := tx.Lookup(c.zone.table, byName, "zone1").UUID()
@@ -185,7 +186,7 @@ func TestDeletedZone(t *testing.T) {
 					west.forgets(what)
 				}
 				if n := b.store.Snapshot().Len(b.columns.record.table); n != 1 {
-					eventually(t, "end of the record", func() bool { return b.store.Snapshot().Len(b.columns.record.table) == 1 })
+					rpctest.Eventually(t, "end of the record", func() bool { return b.store.Snapshot().Len(b.columns.record.table) == 1 })
 				}
 			})
 		}

@@ -212,7 +212,7 @@ func (c *Centre) admit(ctx context.Context, st *stream, h *ic.Hello) (*ic.Welcom
 		return nil, err
 	}
 	if old != nil {
-		old.end(errReplaced)
+		old.End(errReplaced)
 	}
 	revision, err := c.storeZone(ctx, z, h.Name)
 	if err == nil {
@@ -314,7 +314,7 @@ func (c *Centre) leave(st *stream) {
 	}
 	r.signal()
 	r.mu.Unlock()
-	c.log.Info("a zone's stream ended", "id", st.id, "remote", st.who.String(), "err", st.err)
+	c.log.Info("a zone's stream ended", "id", st.id, "remote", st.who.String(), "err", st.Err())
 }
 
 // idBytes is an id as messages have it.

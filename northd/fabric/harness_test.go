@@ -1,7 +1,6 @@
 package fabric
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -21,6 +20,7 @@ import (
 	pb "google.golang.org/protobuf/proto"
 
 	"govn/pkg/abi"
+	"govn/pkg/rpc/rpctest"
 	"govn/proto"
 	"govn/proto/state"
 )
@@ -30,44 +30,23 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var testCluster = [16]byte{0xc1}
 
 // deadline is how long a test waits for what has to happen.
-const deadline = 20 * time.Second
+const deadline = rpctest.Deadline
 
 // fatal is what both testing.TB and rapid.T offer.
-type fatal interface {
-	Helper()
-	Fatalf(format string, args ...any)
-}
-
-// lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type fatal = rpctest.TB
 
 // bed is a server that chassis of a test connect to, in memory.
 type bed struct {
 	*Server
 	grpc     *grpc.Server
 	listener *bufconn.Listener
-	log      *lockedBuffer
+	log      *rpctest.Log
 	registry *prometheus.Registry
 	served   chan struct{}
 }
 
 func newBed(opts Options) *bed {
-	b := &bed{log: &lockedBuffer{}, listener: bufconn.Listen(64 << 10), served: make(chan struct{})}
+	b := &bed{log: &rpctest.Log{}, listener: bufconn.Listen(64 << 10), served: make(chan struct{})}
 	opts.Logger = slog.New(slog.NewTextHandler(b.log, nil))
 	opts.Cluster = testCluster
 	b.registry = prometheus.NewRegistry()
@@ -100,23 +79,7 @@ func testBed(t testing.TB, opts Options) *bed {
 // metric is the sum of a counter or gauge over its labels.
 func (b *bed) metric(t fatal, name string) float64 {
 	t.Helper()
-	families, err := b.registry.Gather()
-	if err != nil {
-		t.Fatalf("gather: %v", err)
-	}
-	sum, found := 0.0, false
-	for _, f := range families {
-		if f.GetName() == name {
-			found = true
-			for _, m := range f.GetMetric() {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
-	}
-	if !found {
-		t.Fatalf("no metric %q", name)
-	}
-	return sum
+	return rpctest.Metric(t, b.registry, name)
 }
 
 // keepingConn keeps what is read from it.
@@ -351,20 +314,6 @@ func (f *fake) port(t fatal, dp, port uint32) *proto.Port {
 		t.Fatalf("port: %v", err)
 	}
 	return &m
-}
-
-// eventually polls where there is no condition to wait for.
-func eventually(t fatal, what string, cond func() bool) {
-	t.Helper()
-	end := time.Now().Add(deadline)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !cond() {
-		if time.Now().After(end) {
-			t.Fatalf("no %s", what)
-		}
-		<-tick.C
-	}
 }
 
 func marshal(m pb.Message) []byte {

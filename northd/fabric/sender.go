@@ -71,7 +71,7 @@ func (st *stream) run(ctx context.Context, use uint32) error {
 	}
 	for {
 		select {
-		case <-st.wake:
+		case <-st.Wake():
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -222,8 +222,7 @@ func (st *stream) send(ctx context.Context, t target, kind string, fill func(*wr
 		st.unacked = st.unacked[1:]
 	}
 	st.mu.Unlock()
-	st.sending.Store(time.Now().UnixNano())
-	defer st.sending.Store(0)
+	defer st.Sends()()
 	w := writer{kinds: map[proto.Kind]int{}}
 	revision := &proto.Revision{Cluster: s.opts.Cluster[:], Term: s.opts.Term, Number: t.revision}
 	w.chunker = state.NewChunker(revision, kind == "snapshot", s.opts.ChunkSize, func(f *proto.Frame) error {

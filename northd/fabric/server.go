@@ -141,7 +141,7 @@ func (s *Server) Apply(b Batch) {
 	}
 	s.mu.Unlock()
 	for _, st := range awake {
-		st.signal()
+		st.Signal()
 	}
 }
 
@@ -156,6 +156,7 @@ func (s *Server) StopSending() {
 var (
 	errNotLeader = status.Error(codes.Unavailable, "this northd does not lead")
 	errClosed    = status.Error(codes.Unavailable, "northd ends")
+	errStalled   = status.Error(codes.DeadlineExceeded, "chassis does not read")
 	errReplaced  = status.Error(codes.Aborted, "another stream has the name")
 )
 
@@ -164,7 +165,7 @@ func (s *Server) endAll(err error) {
 	defer s.mu.Unlock()
 	for _, c := range s.zone.chassis {
 		if c.session.stream != nil {
-			c.session.stream.end(err)
+			c.session.stream.End(err)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"govn/pkg/abi"
+	"govn/pkg/rpc"
 	"govn/proto"
 	"govn/proto/state"
 )
@@ -45,6 +45,8 @@ type session struct {
 //	                       Apply ----> |        |
 //	                       wake        +--------+
 type stream struct {
+	*rpc.Life[*proto.FromChassis]
+
 	server  *Server
 	grpc    grpc.BidiStreamingServer[proto.FromChassis, proto.ToChassis]
 	remote  string
@@ -52,12 +54,6 @@ type stream struct {
 	chassis *chassis
 	hello   *proto.Hello // only what the first frame needs; nil after it
 	since   time.Time
-
-	accepted chan struct{} // closed when events may be delivered
-	wake     chan struct{} // holds one token when there is something to send
-	done     chan struct{} // closed by end
-	once     sync.Once
-	err      error // why done is closed
 
 	// Guarded by Server.mu.
 	dirty   map[uint32]struct{} // datapaths to look at
@@ -70,8 +66,7 @@ type stream struct {
 	nbCfg  int64
 	framed uint64 // revision of the last frame
 
-	sending atomic.Int64 // unix nanoseconds since when a frame is being sent; 0: none is
-	bytes   atomic.Uint64
+	bytes atomic.Uint64
 
 	mu       sync.Mutex // guards what follows
 	sent     uint64
@@ -93,22 +88,6 @@ type sentAt struct {
 // maxUnacked is how many frames are remembered for the acknowledgement lag.
 const maxUnacked = 256
 
-// end ends the stream for the given reason; the first one counts.
-func (st *stream) end(err error) {
-	st.once.Do(func() {
-		st.err = err
-		close(st.done)
-	})
-}
-
-// signal wakes the sender.
-func (st *stream) signal() {
-	select {
-	case st.wake <- struct{}{}:
-	default:
-	}
-}
-
 // Attach is the handler of a chassis' stream.
 func (s *Server) Attach(g grpc.BidiStreamingServer[proto.FromChassis, proto.ToChassis]) error {
 	s.mu.Lock()
@@ -123,40 +102,24 @@ func (s *Server) Attach(g grpc.BidiStreamingServer[proto.FromChassis, proto.ToCh
 		return errNotLeader
 	}
 	st := &stream{
-		server: s, grpc: g, remote: "unknown", dirty: map[uint32]struct{}{}, view: view{},
-		accepted: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		Life: rpc.NewLife[*proto.FromChassis](), server: s, grpc: g, remote: "unknown", dirty: map[uint32]struct{}{}, view: view{},
 	}
 	if p, ok := peer.FromContext(g.Context()); ok {
 		st.remote = p.Addr.String()
 	}
-	first := make(chan *proto.FromChassis, 1)
-	s.wg.Go(func() { st.receive(first) })
-	hello, err := st.awaitHello(first)
+	defer context.AfterFunc(s.ctx, func() { st.End(errClosed) })()
+	s.wg.Go(st.receive)
+	first, err := st.First(g.Context(), s.opts.HelloTimeout)
+	var hello *proto.Hello
+	if err == nil {
+		hello, err = checkHello(first.GetHello())
+	}
 	if err != nil {
 		s.metrics.garbage.Inc()
 		s.logger.Warn("stream ended before hello", "remote", st.remote, "err", err)
 		return err
 	}
 	return st.serve(hello)
-}
-
-// awaitHello takes the first message of the stream.
-func (st *stream) awaitHello(first <-chan *proto.FromChassis) (*proto.Hello, error) {
-	timer := time.NewTimer(st.server.opts.HelloTimeout)
-	defer timer.Stop()
-	select {
-	case m := <-first:
-		return checkHello(m.GetHello())
-	case <-st.done:
-		if st.err == nil {
-			return nil, status.Error(codes.InvalidArgument, "stream without hello")
-		}
-		return nil, st.err
-	case <-timer.C:
-		return nil, status.Error(codes.DeadlineExceeded, "no hello in time")
-	case <-st.server.ctx.Done():
-		return nil, errClosed
-	}
 }
 
 // maxName is the length of the longest chassis name, in bytes.
@@ -222,23 +185,9 @@ func (st *stream) serve(h *proto.Hello) error {
 	defer st.detach()
 	ctx, cancel := context.WithCancel(st.grpc.Context())
 	defer cancel()
-	close(st.accepted)
-	s.wg.Go(func() { st.end(st.run(ctx, use)) })
-
-	stall := time.NewTicker(s.opts.SendTimeout / 4)
-	defer stall.Stop()
-	for {
-		select {
-		case <-st.done:
-			return st.err
-		case <-st.grpc.Context().Done():
-			st.end(status.FromContextError(st.grpc.Context().Err()).Err())
-		case now := <-stall.C:
-			if at := st.sending.Load(); at != 0 && now.UnixNano()-at > int64(s.opts.SendTimeout) {
-				st.end(status.Error(codes.DeadlineExceeded, "chassis does not read"))
-			}
-		}
-	}
+	st.Accept()
+	s.wg.Go(func() { st.End(st.run(ctx, use)) })
+	return st.Wait(ctx, s.opts.SendTimeout, errStalled)
 }
 
 // refuse answers Hello with an error, and is the end of the stream.
@@ -280,16 +229,16 @@ func (st *stream) attach(h *proto.Hello) error {
 	defer s.mu.Unlock()
 	c.session.current = st
 	if old := c.session.stream; old != nil {
-		old.end(errReplaced)
+		old.End(errReplaced)
 	} else {
 		s.metrics.streams.Inc()
 	}
 	c.session.stream = st
 	switch { // endAll comes after these are set, and takes s.mu
 	case s.closed:
-		st.end(errClosed)
+		st.End(errClosed)
 	case s.stopped.Load():
-		st.end(errNotLeader)
+		st.End(errNotLeader)
 	}
 	s.logger.Info("chassis connected", "chassis", st.name, "remote", st.remote)
 	return nil
@@ -316,7 +265,7 @@ func (st *stream) detach() {
 	}
 	st.release()
 	s.mu.Unlock()
-	s.logger.Info("chassis lost", "chassis", st.name, "remote", st.remote, "err", st.err)
+	s.logger.Info("chassis lost", "chassis", st.name, "remote", st.remote, "err", st.Err())
 	if c.session.current == st {
 		c.session.current = nil
 		if s.opts.Events != nil {
@@ -336,39 +285,13 @@ func (st *stream) deliver(fn func(Events)) {
 }
 
 // receive reads what the chassis sends until the stream ends.
-func (st *stream) receive(first chan<- *proto.FromChassis) {
+func (st *stream) receive() {
 	s, ctx := st.server, st.grpc.Context()
 	limit := bucket{rate: s.opts.ReportRate, burst: s.opts.ReportBurst}
-	for n := 0; ; n++ {
-		m, err := st.grpc.Recv()
-		if err == nil && n == 0 {
-			first <- m
-			select {
-			case <-st.accepted:
-				continue
-			case <-ctx.Done():
-				return
-			}
-		}
-		if err == nil {
-			err = st.take(ctx, &limit, m)
-		}
-		switch code := status.Code(err); {
-		case err == nil:
-			continue
-		case n == 0 && !errors.Is(err, io.EOF):
-			st.end(err) // the handler reports it
-		case errors.Is(err, io.EOF):
-			st.end(nil)
-		case code == codes.Internal, code == codes.ResourceExhausted, code == codes.InvalidArgument:
-			s.metrics.garbage.Inc()
-			s.logger.Warn("chassis sends garbage", "chassis", st.name, "remote", st.remote, "err", err)
-			st.end(status.Error(codes.InvalidArgument, err.Error()))
-		default:
-			st.end(err)
-		}
-		return
-	}
+	st.Receive(ctx, st.grpc.Recv, func(m *proto.FromChassis) error { return st.take(ctx, &limit, m) }, func(err error) {
+		s.metrics.garbage.Inc()
+		s.logger.Warn("chassis sends garbage", "chassis", st.name, "remote", st.remote, "err", err)
+	})
 }
 
 // take handles one message after Hello.
@@ -429,7 +352,7 @@ func (st *stream) acked(a *proto.Ack) {
 	st.mu.Unlock()
 	if a.Resync {
 		s.logger.Warn("chassis asks for a snapshot: its digest differed", "chassis", st.name, "revision", a.GetReceived().GetNumber())
-		st.signal()
+		st.Signal()
 	}
 	if counts {
 		st.deliver(func(e Events) { e.Acked(st.name, a) })

@@ -9,6 +9,8 @@
 //
 //   - A dialer uses the keys of the moment, and asks no proxy and no name service
 //     for configuration: what it is told is where it goes.
+//   - A stream of a server has a Life: who receives, sends and waits on it end it
+//     once, and who neither speaks nor reads is given up in a set time.
 //   - A server with Codec decodes nothing that would take much more memory than it
 //     took on the wire.
 //   - A listener on unix:PATH takes the place of a socket that nobody listens on any
