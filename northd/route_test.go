@@ -417,12 +417,58 @@ func TestLintLoop(t *testing.T) {
 		t.Errorf("problems %q", p)
 	}
 	z.route(t, lr[1], "0.0.0.0/0", "10.9.0.1")
-	if p := z.problems(); !strings.Contains(p, `nexthop "10.9.0.2": router "lr1" sends these packets back to router "lr0" (next hop 10.9.0.1)`) {
+	if p := z.problems(); !strings.Contains(p, `nexthop "10.9.0.2": packets to 192.168.0.0, for one, go round until their time to live ends: router "lr0" to router "lr1" to router "lr0"`) {
 		t.Errorf("problems %q", p)
 	}
 	z.route(t, lr[1], "192.168.7.0/24", "discard")
+	if p := z.problems(); !strings.Contains(p, "packets to 192.168.0.0, for one") {
+		t.Errorf("problems %q: the other router has a better route for a part only", p)
+	}
+	z.route(t, lr[1], "192.168.0.0/17", "discard")
+	if p := z.problems(); !strings.Contains(p, "packets to 192.168.128.0, for one") {
+		t.Errorf("problems %q: the other router has a better route for the first half only", p)
+	}
+	z.route(t, lr[1], "192.168.128.0/17", "discard")
 	if p := z.problems(); p != "" {
 		t.Errorf("problems %q although the other router has a better route", p)
+	}
+	z.route(t, lr[0], "0.0.0.0/0", "10.9.0.2")
+	if p := z.problems(); strings.Count(p, "packets to 1.0.0.0, for one") != 2 {
+		t.Errorf("problems %q with default routes to each other", p)
+	}
+}
+
+// TestLintLoopOfThree: routers that send packets round between them, and routers
+// with default and better routes to each other that do not.
+func TestLintLoopOfThree(t *testing.T) {
+	z := newZone(t, "")
+	lr := make([]ovsdb.UUID, 3)
+	z.nb(t, func(tx *ovsdb.Txn) error {
+		for i := range lr {
+			out, in := fmt.Sprintf("p%d-%d", i, (i+1)%3), fmt.Sprintf("p%d-%d", i, (i+2)%3)
+			ports := []ovsdb.Atom{
+				tx.Insert(z.columns.LRP.Table, ovsdb.UUID{}, row("name", out, "mac", fmt.Sprintf("00:00:00:00:03:%02x", i),
+					"networks", []string{fmt.Sprintf("10.8.%d.1/24", i)}, "peer", []string{fmt.Sprintf("p%d-%d", (i+1)%3, i)})),
+				tx.Insert(z.columns.LRP.Table, ovsdb.UUID{}, row("name", in, "mac", fmt.Sprintf("00:00:00:00:04:%02x", i),
+					"networks", []string{fmt.Sprintf("10.8.%d.2/24", (i+2)%3)}, "peer", []string{fmt.Sprintf("p%d-%d", (i+2)%3, i)})),
+				tx.Insert(z.columns.LRP.Table, ovsdb.UUID{}, row("name", fmt.Sprint("net", i), "mac", fmt.Sprintf("00:00:00:00:05:%02x", i),
+					"networks", []string{fmt.Sprintf("10.7.%d.1/24", i)})),
+			}
+			lr[i] = tx.Insert(z.columns.LR.Table, ovsdb.UUID{}, map[string]ovsdb.Value{"name": fmt.Sprint("lr", i), "ports": ovsdb.NewSet(ports...)})
+		}
+		return tx.Err()
+	})
+	for i := range lr { // each knows its own network, and the next one's by the next one
+		z.route(t, lr[i], fmt.Sprintf("10.7.%d.0/24", (i+1)%3), fmt.Sprintf("10.8.%d.2", i))
+	}
+	z.route(t, lr[0], "10.7.0.0/16", "10.8.0.2")
+	z.route(t, lr[1], "10.7.0.0/16", "10.8.1.2")
+	if p := z.problems(); p != "" {
+		t.Errorf("problems %q", p)
+	}
+	z.route(t, lr[2], "0.0.0.0/0", "10.8.2.2")
+	if p := z.problems(); !strings.Contains(p, `router "lr0" to router "lr1" to router "lr2" to router "lr0"`) || strings.Count(p, "go round") != 3 {
+		t.Errorf("problems %q", p)
 	}
 }
 

@@ -213,7 +213,7 @@ func TestRouterViews(t *testing.T) {
 	}
 	for object, reason := range map[string]string{
 		"bad-mac mac": "nonsense", "bad-net networks": "10.9.0.999/24", "p0-0 name": "a switch port has this name",
-		"overlap networks": `10.0.0.0/24 of port "r-sw0"`, "alone peer": `"nobody"`, "mtu options": "much",
+		"overlap networks": `10.0.0.0/24 is a part of it and on port "r-sw0": packets for addresses there go out by that port`, "alone peer": `"nobody"`, "mtu options": "much",
 		"second options": "another port is connected", "nowhere options": `no router port "missing"`, "nothing options": "router-port",
 	} {
 		if !strings.Contains(got[object], reason) {

@@ -138,11 +138,19 @@ func (p *Program) checkHAGroup(c *incr.Ctx, id topology.HAGroupID) error {
 	if err != nil || g == nil {
 		return err
 	}
+	var missing []topology.HAMember
 	for _, m := range g.Members {
-		if _, ok := p.Reader.Named(c, p.c.Chassis.Name, m.Chassis); ok {
-			continue
+		if _, ok := p.Reader.Named(c, p.c.Chassis.Name, m.Chassis); !ok {
+			missing = append(missing, m)
 		}
-		e := &topology.FieldError{UUID: m.Row, Object: m.Chassis, Err: fmt.Errorf("%q: %w", m.Chassis, topology.ErrNoChassis)}
+	}
+	// What that means: nothing passes, or one member less to take over.
+	then := topology.ErrNoMember
+	if len(missing) < len(g.Members) {
+		then = topology.ErrMemberAway
+	}
+	for _, m := range missing {
+		e := &topology.FieldError{UUID: m.Row, Object: m.Chassis, Err: fmt.Errorf("%q: %w: %w", m.Chassis, topology.ErrNoChassis, then)}
 		switch id.Kind {
 		case topology.HAGroupRow:
 			e.Table, e.Column = p.c.HAChassis.Table.Name, "chassis_name"

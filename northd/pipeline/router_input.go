@@ -59,6 +59,7 @@ func (f *Flows) unreachable(p *topology.RouterPort, ip netip.Addr, u *unreachabl
 	}
 	to := logical.IP("ip", ip)
 	f.Add(LRInIPInput, 80, u.tcp, u.reset, to)
+	f.Add(LRInIPInput, 80, u.sctp, u.abort, to)
 	f.Add(LRInIPInput, 80, u.udp, u.port, to)
 	f.Add(LRInIPInput, 70, u.other, u.protocol, to)
 }
@@ -75,8 +76,8 @@ func timeExceeded(p *topology.RouterPort, everywhere, there actionText) actionTe
 
 // unreachable are the matches and answers of an IP version.
 type unreachable struct {
-	tcp, udp, other       matchText
-	reset, port, protocol actionText
+	tcp, sctp, udp, other        matchText
+	reset, abort, port, protocol actionText
 }
 
 // hosts are the addresses of networks.
@@ -134,17 +135,21 @@ var (
 		"icmp6.code = 0; outport = {port}; flags.loopback = 1; output; };")
 	unreachableV4 = unreachable{
 		tcp:      match("ip4 && ip4.dst == {ip} && !ip.later_frag && tcp"),
+		sctp:     match("ip4 && ip4.dst == {ip} && !ip.later_frag && sctp"),
 		udp:      match("ip4 && ip4.dst == {ip} && !ip.later_frag && udp"),
 		other:    match("ip4 && ip4.dst == {ip} && !ip.later_frag"),
 		reset:    actions("tcp_reset { eth.dst <-> eth.src; ip4.dst <-> ip4.src; next; };"),
+		abort:    actions("sctp_abort { eth.dst <-> eth.src; ip4.dst <-> ip4.src; next; };"),
 		port:     actions("icmp4 { eth.dst <-> eth.src; ip4.dst <-> ip4.src; ip.ttl = 255; icmp4.type = 3; icmp4.code = 3; next; };"),
 		protocol: actions("icmp4 { eth.dst <-> eth.src; ip4.dst <-> ip4.src; ip.ttl = 255; icmp4.type = 3; icmp4.code = 2; next; };"),
 	}
 	unreachableV6 = unreachable{
 		tcp:      match("ip6 && ip6.dst == {ip} && !ip.later_frag && tcp"),
+		sctp:     match("ip6 && ip6.dst == {ip} && !ip.later_frag && sctp"),
 		udp:      match("ip6 && ip6.dst == {ip} && !ip.later_frag && udp"),
 		other:    match("ip6 && ip6.dst == {ip} && !ip.later_frag"),
 		reset:    actions("tcp_reset { eth.dst <-> eth.src; ip6.dst <-> ip6.src; next; };"),
+		abort:    actions("sctp_abort { eth.dst <-> eth.src; ip6.dst <-> ip6.src; next; };"),
 		port:     actions("icmp6 { eth.dst <-> eth.src; ip6.dst <-> ip6.src; ip.ttl = 255; icmp6.type = 1; icmp6.code = 4; next; };"),
 		protocol: actions("icmp6 { eth.dst <-> eth.src; ip6.dst <-> ip6.src; ip.ttl = 255; icmp6.type = 1; icmp6.code = 3; next; };"),
 	}

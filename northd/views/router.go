@@ -64,8 +64,11 @@ func overlaps(list []routerNetwork) []control.Problem {
 		}
 		for _, wide := range slices.Backward(around) {
 			if wide.port != n.port && !n.prefix.Addr().IsLinkLocalUnicast() {
-				p := ambiguous(wide.port, "networks", fmt.Sprintf("the network has that of %s in it: %v of port %q; the longer prefix wins, of equal ones either",
-					wide.text, n.prefix, nameOf(n.port)))
+				reason := fmt.Sprintf("%v is a part of it and on port %q: packets for addresses there go out by that port", n.prefix, nameOf(n.port))
+				if n.prefix == wide.prefix {
+					reason = fmt.Sprintf("port %q is on the same network: packets for addresses there go out by one of the two ports, whichever has them", nameOf(n.port))
+				}
+				p := ambiguous(wide.port, "networks", reason)
 				p.Value = wide.text
 				out = append(out, p)
 				break

@@ -1,7 +1,6 @@
 package views
 
 import (
-	"fmt"
 	"net/netip"
 
 	"govn/northd/topology"
@@ -15,6 +14,7 @@ type routers struct {
 	ports   map[ovsdb.UUID][]routerPort // by router
 	by      map[netip.Addr][]routerPort // by address
 	segment map[string]string           // by name of a router port: the switch or pair of ports that it is on
+	tables  map[ovsdb.UUID]*routeTable
 }
 
 // routerPort is a port of a router with its networks.
@@ -25,7 +25,7 @@ type routerPort struct {
 }
 
 func (s *Source) routers() *routers {
-	r := &routers{s: s, ports: make(map[ovsdb.UUID][]routerPort), by: make(map[netip.Addr][]routerPort), segment: make(map[string]string)}
+	r := &routers{s: s, ports: make(map[ovsdb.UUID][]routerPort), by: make(map[netip.Addr][]routerPort), segment: make(map[string]string), tables: make(map[ovsdb.UUID]*routeTable)}
 	c := s.Columns
 	for lr := range s.Snapshot.Rows(c.LR.Table) {
 		for a := range lr.Set(c.LR.Ports).All() {
@@ -127,40 +127,6 @@ func (r *routers) exit(router ovsdb.UUID, ip netip.Addr) (routerPort, bool) {
 	return best, bits >= 0
 }
 
-// lintRoute finds a route by which packets come back: the next hop is a router
-// that has no better route for them than to this one.
-func (r *routers) lintRoute(lr, row *ovsdb.Row) []control.Problem {
-	prefix, next, ok := r.route(row)
-	if !ok {
-		return nil
-	}
-	out, ok := r.exit(lr.UUID(), next)
-	if !ok || r.segment[out.name] == "" {
-		return nil
-	}
-	for _, at := range r.by[next] {
-		if at.router.UUID() == lr.UUID() || r.segment[at.name] != r.segment[out.name] {
-			continue
-		}
-		back, ok := r.back(at.router, prefix)
-		if !ok {
-			continue
-		}
-		for _, own := range r.by[back] {
-			if own.router.UUID() != lr.UUID() {
-				continue
-			}
-			t := &r.s.Columns.Route
-			return []control.Problem{{
-				Object: control.Object{Table: t.Table.Name, Name: row.Str(t.Prefix), UUID: row.UUID().String()},
-				Column: t.Nexthop.Name, Value: next.String(), Effect: control.Ambiguous,
-				Reason: fmt.Sprintf("router %q sends these packets back to router %q (next hop %s): they go round until their time to live ends", nameOf(at.router), nameOf(lr), back),
-			}}
-		}
-	}
-	return nil
-}
-
 // lintSymmetric finds routes that ask in vain for replies to go the way that the
 // requests came: packets of a distributed router do not pass one chassis, and which
 // route table a packet looks into is not known yet where connections are looked up.
@@ -180,49 +146,4 @@ func (r *routers) lintSymmetric(lr, row *ovsdb.Row) []control.Problem {
 		Object: control.Object{Table: t.Table.Name, Name: row.Str(t.Prefix), UUID: row.UUID().String()},
 		Column: t.Options.Name, Value: topology.OptionSymmetricReply, Reason: reason, Effect: control.Ambiguous,
 	}}
-}
-
-// route is prefix and next hop of a route by destination in the main table.
-func (r *routers) route(row *ovsdb.Row) (prefix netip.Prefix, next netip.Addr, ok bool) {
-	t := &r.s.Columns.Route
-	if policy, there := row.Opt(t.Policy); there && policy.(string) != "dst-ip" || row.Str(t.RouteTable) != "" {
-		return prefix, next, false
-	}
-	prefix, err := topology.ParsePrefix(row.Str(t.Prefix))
-	if err != nil {
-		return prefix, next, false
-	}
-	next, err = netip.ParseAddr(row.Str(t.Nexthop))
-	return prefix.Masked(), next, err == nil
-}
-
-// back is the next hop to which a router sends all packets for a prefix, if it
-// has one: no network or route of its is a part of the prefix or better.
-func (r *routers) back(lr *ovsdb.Row, prefix netip.Prefix) (next netip.Addr, ok bool) {
-	for _, p := range r.ports[lr.UUID()] {
-		for _, n := range p.networks {
-			if n.Overlaps(prefix) {
-				return next, false
-			}
-		}
-	}
-	bits := -1
-	for a := range lr.Set(r.s.Columns.LR.StaticRoutes).All() {
-		row := r.s.Snapshot.Row(r.s.Columns.Route.Table, a.(ovsdb.UUID))
-		if row == nil {
-			continue
-		}
-		p, err := topology.ParsePrefix(row.Str(r.s.Columns.Route.Prefix))
-		if err != nil || !p.Overlaps(prefix) {
-			continue
-		}
-		if p.Bits() > prefix.Bits() {
-			return next, false
-		}
-		_, hop, there := r.route(row)
-		if there && p.Bits() > bits {
-			next, ok, bits = hop, true, p.Bits()
-		}
-	}
-	return next, ok
 }

@@ -50,8 +50,7 @@ var routerNetwork = []string{
 var routerExceptions = map[lab.Control]*regexp.Regexp{
 	lab.ControlStock: regexp.MustCompile(lflowExceptions[lab.ControlStock].String() +
 		`|^ls_out_pre_lb priority=110 .* action=\(ct_clear; next;\)$` + // connection tracking
-		`|handle_dhcpv6_reply` + // prefix delegation
-		`|sctp_abort`),
+		`|handle_dhcpv6_reply`), // prefix delegation
 	lab.ControlGovn: lflowExceptions[lab.ControlGovn],
 }
 
