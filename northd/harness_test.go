@@ -68,6 +68,9 @@ func newRecorder() *recorder {
 		bindings: make(map[[2]uint32]fabric.Binding), chassis: make(map[string][]byte), links: make(map[[2]uint32]fabric.Link), groups: make(map[string]fabric.HAGroup)}
 }
 
+// TakeHAUsers implements the fabric: nobody uses anything.
+func (r *recorder) TakeHAUsers() []fabric.HAUsers { return nil }
+
 func (r *recorder) Apply(b fabric.Batch) {
 	r.batches++
 	r.revision = b.Revision

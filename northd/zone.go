@@ -55,8 +55,11 @@ type Zone struct {
 	numbers    *topology.RouteNumbers
 }
 
-// sink is where batches go: the fabric.
-type sink interface{ Apply(fabric.Batch) }
+// sink is where batches go: the fabric, which tells who uses the HA groups then.
+type sink interface {
+	Apply(fabric.Batch)
+	TakeHAUsers() []fabric.HAUsers
+}
 
 // Round is what one round did.
 type Round struct {
@@ -234,7 +237,7 @@ func (z *Zone) catchUp(ctx context.Context, commits []ovsdb.Commit) ([]ovsdb.Com
 
 func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 	start := time.Now()
-	done := Round{}
+	done, fresh := Round{}, z.fresh
 	for {
 		if err := z.release(ctx); err != nil {
 			return err
@@ -257,6 +260,9 @@ func (z *Zone) round(ctx context.Context, commits []ovsdb.Commit) error {
 		z.fresh = false
 	}
 	z.publish(&done)
+	if err := z.users(ctx, fresh); err != nil {
+		return err
+	}
 	z.complain()
 	if err := z.settle(ctx, start); err != nil {
 		return err
@@ -452,6 +458,15 @@ func (z *Zone) publish(done *Round) {
 		z.fabric.Apply(b)
 	}
 	z.store.Settled(b.Revision)
+}
+
+// users writes who uses the HA groups, which the fabric finds out.
+func (z *Zone) users(ctx context.Context, fresh bool) error {
+	changed := make(map[ovsdb.UUID][]string)
+	for _, g := range z.fabric.TakeHAUsers() {
+		changed[ovsdb.UUID([]byte(g.Group))] = g.Chassis
+	}
+	return z.writer.Users(ctx, changed, fresh)
 }
 
 // learned tells whether a chassis can do without an item of the kind: it learns

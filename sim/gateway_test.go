@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	"govn/pkg/ovsdb"
 )
 
 // gatewayAt waits until the southbound database has the gateway port of the
@@ -28,6 +31,18 @@ func gatewayAt(t *testing.T, s *Scenario, chassis string) {
 	if err := s.Zone.Until(within(t), chassis+" is the gateway", func() bool { return at() == chassis }); err != nil {
 		t.Fatalf("%v; it is %q", err, at())
 	}
+}
+
+// groupUsers are the chassis in ref_chassis of all HA groups, by name.
+func groupUsers(s *Scenario) (names []string) {
+	sn, g, ch := s.Zone.Store.Snapshot(), &s.Zone.Columns.SBHAGroup, &s.Zone.Columns.Chassis
+	for row := range sn.Rows(g.Table) {
+		for u := range row.Set(g.RefChassis).All() {
+			names = append(names, sn.Row(ch.Table, u.(ovsdb.UUID)).Str(ch.Name))
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // reached fails the test where pings are not answered in time: the southbound
@@ -57,6 +72,9 @@ func TestGatewayFailover(t *testing.T) {
 	s := up(t, loadFile(t, "../docs/examples/gateway.yaml"), Options{})
 	gatewayAt(t, s, "gw1")
 	reached(t, s, "through gw1")
+	if got := groupUsers(s); !slices.Equal(got, []string{"hv1"}) {
+		t.Errorf("HA_Chassis_Group:ref_chassis %q, want hv1: no other chassis has the router and is no member", got)
+	}
 	s.SetFault(LinkDown("gw1", ""))
 	gatewayAt(t, s, "gw2")
 	reached(t, s, "through gw2")

@@ -80,6 +80,13 @@ type HAGroup struct {
 	Value   []byte   // a proto.HAGroup; nil: gone. Not to be written to any more
 }
 
+// HAUsers are the chassis that send to the chassisredirect ports of a group: those
+// that the routers of the ports are on, without the members of the group.
+type HAUsers struct {
+	Group   string   // key of the HA_GROUP item
+	Chassis []string // names, in order
+}
+
 // Batch is what one revision changed.
 type Batch struct {
 	Revision uint64 // of the database; does not fall

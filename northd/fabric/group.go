@@ -21,8 +21,9 @@ type item struct {
 	value    []byte
 	digest   state.Digest
 	critical bool
-	body     Key // of a unit: its body; the zero Key otherwise
-	ha       Key // of a port: its HA group; the zero Key otherwise
+	body     Key  // of a unit: its body; the zero Key otherwise
+	ha       Key  // of a port: its HA group; the zero Key otherwise
+	redirect bool // of a port: it is of type chassisredirect
 
 	first *cell       // of a shared item: the first cell that had it; with Server.mu held
 	many  atomic.Bool // of a shared item: some other cell has had it, too
@@ -37,6 +38,8 @@ func (it *item) in(c *cell) {
 	}
 }
 
+const typeRedirect = "chassisredirect" // Port.type of the port that stands for a distributed gateway port
+
 func newItem(key Key, value []byte, critical bool) *item {
 	it := &item{key: key, value: value, critical: critical}
 	it.digest = state.DigestOf(state.ItemHash(key.Kind, key.Key, value))
@@ -48,6 +51,8 @@ func newItem(key Key, value []byte, critical bool) *item {
 	if key.Kind == proto.Kind_KIND_PORT {
 		if g, ok := bytesField(value, 15); ok {
 			it.ha = haGroupKey(g)
+			kind, _ := bytesField(value, 3)
+			it.redirect = kind == typeRedirect
 		}
 	}
 	return it

@@ -1,6 +1,10 @@
 package fabric
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"govn/proto"
 	"govn/proto/state"
 )
@@ -15,6 +19,10 @@ type haGroup struct {
 	members []string
 	ports   map[*port]struct{}
 	in      map[*datapath]int // ports of the group there
+
+	redirects map[*datapath]int   // of these, chassisredirect ports
+	users     map[string]int      // datapaths of redirects that are local to a chassis
+	told      map[string]struct{} // what TakeHAUsers told last
 }
 
 func haGroupKey(key string) Key { return Key{Kind: proto.Kind_KIND_HA_GROUP, Key: key} }
@@ -22,7 +30,7 @@ func haGroupKey(key string) Key { return Key{Kind: proto.Kind_KIND_HA_GROUP, Key
 func (z *zone) haGroup(k Key) *haGroup {
 	g := z.haGroups[k]
 	if g == nil {
-		g = &haGroup{key: k, ports: map[*port]struct{}{}, in: map[*datapath]int{}}
+		g = &haGroup{key: k, ports: map[*port]struct{}{}, in: map[*datapath]int{}, redirects: map[*datapath]int{}, users: map[string]int{}}
 		z.haGroups[k] = g
 	}
 	return g
@@ -40,6 +48,7 @@ func (z *zone) putHAGroup(ch *HAGroup, made *item) {
 	g := z.haGroup(haGroupKey(ch.Key))
 	old := g.members
 	g.info, g.members = made, nil
+	z.reused[g] = struct{}{}
 	if made != nil {
 		g.members = ch.Members
 	}
@@ -65,7 +74,13 @@ func (z *zone) joinHA(d *datapath, p *port) {
 	if p.base != nil && p.base.ha != (Key{}) {
 		now = z.haGroup(p.base.ha)
 	}
-	old := p.group
+	old, was := p.group, p.redirect
+	if p.redirect = now != nil && p.base.redirect; p.redirect && (!was || old != now) {
+		z.redirect(now, d, +1)
+	}
+	if was && (!p.redirect || old != now) {
+		z.redirect(old, d, -1)
+	}
 	if old == now {
 		return
 	}
@@ -113,6 +128,63 @@ func (z *zone) haUser(d *datapath, user string, there bool) {
 	for host := range d.hosts {
 		z.setHAUser(d, host, user, there)
 	}
+	n := -1
+	if there {
+		n = +1
+	}
+	for g := range d.redirects {
+		z.use(g, user, n)
+	}
+}
+
+// redirect counts the chassisredirect ports of a group in a datapath.
+func (z *zone) redirect(g *haGroup, d *datapath, n int) {
+	before := g.redirects[d]
+	g.redirects[d] = before + n
+	switch {
+	case before == 0:
+		d.redirects[g] = struct{}{}
+	case before+n == 0:
+		delete(g.redirects, d)
+		delete(d.redirects, g)
+	default:
+		return
+	}
+	for user := range d.localTo {
+		z.use(g, user, n)
+	}
+}
+
+// use counts the datapaths of a group that a chassis has.
+func (z *zone) use(g *haGroup, user string, n int) {
+	if g.users[user] += n; g.users[user] == 0 {
+		delete(g.users, user)
+	}
+	z.reused[g] = struct{}{}
+}
+
+// takeHAUsers are the groups whose users changed since the last call.
+func (z *zone) takeHAUsers() []HAUsers {
+	var out []HAUsers
+	for g := range z.reused {
+		if g.info == nil {
+			g.told = nil // its row is gone
+			continue
+		}
+		now := make(map[string]struct{}, len(g.users))
+		for user := range g.users {
+			if !slices.Contains(g.members, user) {
+				now[user] = struct{}{}
+			}
+		}
+		if !maps.Equal(now, g.told) {
+			g.told = now
+			out = append(out, HAUsers{Group: g.key.Key, Chassis: slices.Sorted(maps.Keys(now))})
+		}
+	}
+	clear(z.reused)
+	slices.SortFunc(out, func(a, b HAUsers) int { return strings.Compare(a.Group, b.Group) })
+	return out
 }
 
 // setHAUser tells a member that a chassis has the datapath.

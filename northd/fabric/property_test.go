@@ -166,6 +166,28 @@ func (m *model) local(name string) map[uint32]bool {
 	return local
 }
 
+// users are the chassis that use each group.
+func (m *model) users() map[string][]string {
+	users := map[string][]string{}
+	for k, ch := range m.items {
+		dp, _, ok := state.ParsePortKey(k.Key)
+		var p proto.Port
+		if k.Kind != proto.Kind_KIND_PORT || !ok || pb.Unmarshal(ch.Value, &p) != nil || p.Type != typeRedirect {
+			continue
+		}
+		g := m.groups[string(p.HaGroup)]
+		for _, name := range chassisNames {
+			if g.Value != nil && !slices.Contains(g.Members, name) && m.local(name)[dp] && !slices.Contains(users[g.Key], name) {
+				users[g.Key] = append(users[g.Key], name)
+			}
+		}
+	}
+	for _, names := range users {
+		slices.Sort(names)
+	}
+	return users
+}
+
 func (m *model) spec(name string) map[Key]string {
 	local := m.local(name)
 	want := map[Key]string{}
@@ -307,7 +329,8 @@ func drawBatch(t *rapid.T, m *model) Batch {
 			b.Chassis = append(b.Chassis, info)
 		case 10: // a port that several chassis may host
 			p := portOf(dp.Draw(t, "dp"), port.Draw(t, "port"), "cr")
-			p.Value = marshal(&proto.Port{Name: "cr", HaGroup: []byte(rapid.SampledFrom([]string{"g1", "g2"}).Draw(t, "group"))})
+			kind := rapid.SampledFrom([]string{typeRedirect, "external"}).Draw(t, "type")
+			p.Value = marshal(&proto.Port{Name: "cr", Type: kind, HaGroup: []byte(rapid.SampledFrom([]string{"g1", "g2"}).Draw(t, "group"))})
 			b.Items = append(b.Items, p)
 		case 11: // a group comes, changes or goes
 			g := HAGroup{Key: rapid.SampledFrom([]string{"g1", "g2"}).Draw(t, "group")}
@@ -349,7 +372,7 @@ func TestEveryChassisConverges(t *testing.T) {
 		})
 		defer bed.stop()
 		m := newModel()
-		fakes := map[string]*fake{}
+		fakes, users := map[string]*fake{}, map[string][]string{}
 		for _, n := range chassisNames {
 			fakes[n] = newFake(n)
 			defer func() { fakes[n].disconnect() }()
@@ -362,9 +385,22 @@ func TestEveryChassisConverges(t *testing.T) {
 				}
 			}
 			bed.Apply(b)
+			for _, g := range b.HAGroups {
+				if m.groups[g.Key].Value == nil {
+					delete(users, g.Key)
+				}
+			}
+			for _, g := range bed.TakeHAUsers() {
+				if users[g.Group] = g.Chassis; len(g.Chassis) == 0 {
+					delete(users, g.Group)
+				}
+			}
 		}
 		check := func() {
 			apply(Batch{Revision: m.revision + 1, NbCfg: m.nbCfg + 1})
+			if diff := cmp.Diff(m.users(), users); diff != "" {
+				t.Fatalf("users of HA groups (-specification +fabric):\n%s", diff)
+			}
 			fresh := map[string]*fake{}
 			for _, n := range chassisNames {
 				f := fakes[n]

@@ -18,6 +18,14 @@ func (s *Server) Holders(datapath uint32) []string {
 	return slices.Sorted(maps.Keys(d.localTo))
 }
 
+// TakeHAUsers tells the users of the HA groups where they changed since the last
+// call: in time with what changed, not with the number of groups or chassis.
+func (s *Server) TakeHAUsers() []HAUsers {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.zone.takeHAUsers()
+}
+
 // Tunnels names, for each chassis, the others that it has tunnels to: those
 // with ports in its local datapaths. It looks at all of them: for people, not
 // for the way of a change.

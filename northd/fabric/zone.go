@@ -28,6 +28,7 @@ type zone struct {
 	ports     map[portID]*port
 	chassis   map[string]*chassis
 	haGroups  map[Key]*haGroup
+	reused    map[*haGroup]struct{} // whose users or members changed since they were taken
 
 	// During apply.
 	touched   []*cell
@@ -48,18 +49,21 @@ type datapath struct {
 	links   map[linkID]border
 	ports   int
 	hosts   map[string]int // members of the HA groups of its ports, counted by group
+	// redirects are the groups of its chassisredirect ports.
+	redirects map[*haGroup]struct{}
 }
 
 // port is what the zone knows of a port.
 type port struct {
-	id      portID
-	chassis string   // bound to
-	more    []string // bound to, too; in order, without chassis
-	encaps  []string // CHASSIS@IP
-	up      bool
-	base    *item         // PORT item as northd made it
-	scoped  map[Key]*item // sent only where the port is resident
-	group   *haGroup      // whose members it is resident on instead
+	id       portID
+	chassis  string   // bound to
+	more     []string // bound to, too; in order, without chassis
+	encaps   []string // CHASSIS@IP
+	up       bool
+	base     *item         // PORT item as northd made it
+	scoped   map[Key]*item // sent only where the port is resident
+	group    *haGroup      // whose members it is resident on instead
+	redirect bool          // it counts as a chassisredirect port of the group
 
 	// As the cells have it: scoped and the own view are in the cell of placed.
 	placed    []string // chassis, then more
@@ -91,7 +95,7 @@ func newZone(logger *slog.Logger, logKeys int) *zone {
 	return &zone{
 		logger: logger, logKeys: logKeys,
 		scopes: map[Key]Scope{}, bodies: map[Key]*item{}, missing: map[Key]map[*cell]struct{}{},
-		datapaths: map[uint32]*datapath{}, ports: map[portID]*port{}, chassis: map[string]*chassis{}, haGroups: map[Key]*haGroup{},
+		datapaths: map[uint32]*datapath{}, ports: map[portID]*port{}, chassis: map[string]*chassis{}, haGroups: map[Key]*haGroup{}, reused: map[*haGroup]struct{}{},
 		unsettled: map[*port]struct{}{}, moved: map[*chassis]struct{}{}, visited: map[*datapath]struct{}{},
 	}
 }
@@ -99,7 +103,7 @@ func newZone(logger *slog.Logger, logKeys int) *zone {
 func (z *zone) datapath(key uint32) *datapath {
 	d := z.datapaths[key]
 	if d == nil {
-		d = &datapath{key: key, own: map[string]*cell{}, localTo: map[string]*chassis{}, links: map[linkID]border{}, hosts: map[string]int{}}
+		d = &datapath{key: key, own: map[string]*cell{}, localTo: map[string]*chassis{}, links: map[linkID]border{}, hosts: map[string]int{}, redirects: map[*haGroup]struct{}{}}
 		d.all = z.newCell(d, "")
 		z.datapaths[key] = d
 	}
