@@ -3,10 +3,8 @@
 package e2e
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"regexp"
@@ -17,7 +15,6 @@ import (
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
 	"golang.org/x/sys/unix"
 
 	"govn/sim/lab"
@@ -65,28 +62,13 @@ type sighting struct {
 // sightings are the frames that a gateway sent, as captured.
 func sightings(t *testing.T, c *lab.Capture) (list []sighting) {
 	t.Helper()
-	f, err := os.Open(c.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := pcapgo.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		data, info, err := r.ReadPacketData()
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return list
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	for data, at := range frames(t, c) {
 		eth, ok := gopacket.NewPacket(data, layers.LayerTypeEthernet, gopacket.NoCopy).LinkLayer().(*layers.Ethernet)
 		if ok {
-			list = append(list, sighting{info.Timestamp, eth.DstMAC.String() == net.HardwareAddr(layers.EthernetBroadcast).String()})
+			list = append(list, sighting{at, eth.DstMAC.String() == net.HardwareAddr(layers.EthernetBroadcast).String()})
 		}
 	}
+	return list
 }
 
 var pingSeq = regexp.MustCompile(`icmp_seq=(\d+) `)

@@ -5,8 +5,11 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gopacket/gopacket/pcapgo"
 	"golang.org/x/sys/unix"
 
 	"govn/sim/lab"
@@ -251,6 +255,34 @@ func (p *pinger) noLoss(least int) {
 		p.t.Errorf("%d of %d pings answered, at least %d and none lost expected:\n%s", received, sent, least, data)
 	}
 	p.t.Logf("%d of %d pings answered", received, sent)
+}
+
+// frames are those of a capture, with the times at which they came.
+func frames(t *testing.T, c *lab.Capture) iter.Seq2[[]byte, time.Time] {
+	return func(yield func([]byte, time.Time) bool) {
+		t.Helper()
+		f, err := os.Open(c.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		r, err := pcapgo.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			data, info, err := r.ReadPacketData()
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !yield(data, info.Timestamp) {
+				return
+			}
+		}
+	}
 }
 
 var uuidRE = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)

@@ -4,11 +4,8 @@ package e2e
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
 
 	"govn/pkg/geneve"
 	"govn/sim/lab"
@@ -86,7 +82,7 @@ func (w *linked) hops() {
 			w.t.Fatal(err)
 		}
 		got := map[seen]int{}
-		for _, s := range echoes(w.t, captures[name].Path) {
+		for _, s := range echoes(w.t, captures[name]) {
 			got[s]++
 		}
 		if diff := cmp.Diff(want[name], got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
@@ -149,25 +145,9 @@ func (w *linked) icKey(table, where string) int {
 }
 
 // echoes are the ICMP echoes in the tunnels of a capture.
-func echoes(t *testing.T, file string) (list []seen) {
+func echoes(t *testing.T, c *lab.Capture) (list []seen) {
 	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := pcapgo.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		data, _, err := r.ReadPacketData()
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return list
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	for data := range frames(t, c) {
 		const eth, ip, udp = 14, 20, 8
 		if len(data) < eth+ip+udp || binary.BigEndian.Uint16(data[12:]) != 0x0800 || data[eth] != 0x45 {
 			t.Fatalf("strange packet % x", data)
@@ -194,4 +174,5 @@ func echoes(t *testing.T, file string) (list []seen) {
 		}
 		list = append(list, s)
 	}
+	return list
 }
