@@ -3,6 +3,7 @@ package ovsdb
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"reflect"
 	"slices"
@@ -47,6 +48,37 @@ func FuzzParseJSON(f *testing.F) {
 			t.Fatalf("%q prints as %q: %v", s, v.String(), err)
 		}
 	})
+}
+
+// TestParseLongLists: lists so long that they are not copied, behind and within
+// others, have what encoding/json finds in them.
+func TestParseLongLists(t *testing.T) {
+	list := func(n int) string {
+		b := []byte("[")
+		for i := range n {
+			b = fmt.Appendf(b, "%d,", i)
+		}
+		return string(b) + `"end"]`
+	}
+	for _, s := range []string{
+		list(4095), list(4096), list(20_000), `[1,{"a":` + list(5000) + `,"b":` + list(5000) + `},[` + list(6000) + `,2],3]`,
+		`[` + list(100) + `,` + strings.Repeat(`0,`, 1000) + list(5000) + `,4]`, `[` + strings.Repeat(`[1,[2]],`, 5000) + `[]]`,
+		`{"x":1,` + strings.Repeat(`"y":[3],`, 5000) + `"z":` + list(9000) + `}`,
+	} {
+		v, err := parseJSON(s, defaultJSONLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dec := json.NewDecoder(strings.NewReader(s))
+		dec.UseNumber()
+		var want any
+		if err := dec.Decode(&want); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(goValue(&v), want) {
+			t.Errorf("%.60s is read as %.60s", s, v.String())
+		}
+	}
 }
 
 // goValue is a value as encoding/json has it.
