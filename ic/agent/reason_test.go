@@ -69,6 +69,7 @@ func TestReasons(t *testing.T) {
 		"same table":          {port("route_table", "t1"), in(func(r *icRoute) { r.RouteTable = "t1" }), Used},
 		"loop":                {nil, in(func(r *icRoute) { r.Nexthop = "169.254.100.1" }), Loop},
 		"unreachable":         {nil, in(func(r *icRoute) { r.Nexthop = "169.254.101.1" }), Unreachable},
+		"link-local next hop": {nil, in(func(r *icRoute) { r.IPPrefix, r.Nexthop = "fd07::/64", "fe80::7" }), Unreachable}, // as with ovn-ic
 		"own network":         {nil, prefix("10.0.1.0/24"), OwnNetwork},
 		"own route": {func(b *bed) {
 			r := *b.rows["r1"].(*nbRouter)

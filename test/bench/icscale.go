@@ -281,8 +281,14 @@ func (p *icParts) startSelf(ctx context.Context, to *[]*exec.Cmd, dir string, ar
 	return p.start(ctx, to, dir, append([]string{self, "icscale", icPartName}, args...)...)
 }
 
+// icPartArgs are how many arguments a part has.
+var icPartArgs = map[string]int{"centre": 2, "agents": 4}
+
 // icPart is "centre DIR" or "agents DIR ZONES JOIN".
 func icPart(ctx context.Context, args []string) error {
+	if n, known := icPartArgs[strings.Join(args[:min(1, len(args))], "")]; !known || len(args) != n {
+		return fmt.Errorf("%q: want \"centre DIR\" or \"agents DIR ZONES JOIN\"", args)
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	nb, sb, fabric := icScaleRemotes(args[1])
 	if args[0] == "centre" {
