@@ -5,6 +5,8 @@ TOOLS := $(CURDIR)/bin/tools
 TAGS  := e2e,long
 LAB   := docs/examples/two-hypervisors.yaml
 ZONES := docs/examples/interconnect.yaml
+PREFIX ?= /usr/local
+UNITS  ?= /etc/systemd/system
 
 # What generates code and what judges it.
 GO_TOOLS := \
@@ -14,7 +16,7 @@ GO_TOOLS := \
 
 export PATH := $(TOOLS):$(PATH)
 
-.PHONY: help deps build generate lint check test test-all unit random e2e bench bench-full bench-changes bench-ovsdb bench-failover bench-ic bench-zones demo compose-tour e2e-compose clean
+.PHONY: help deps build install generate lint check test test-all unit random e2e bench bench-full bench-changes bench-ovsdb bench-failover bench-ic bench-zones demo compose-tour e2e-compose clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -26,6 +28,12 @@ deps: ## install Debian packages and Go tools that are missing (root)
 
 build: ## build the static binary bin/govn
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/govn ./cmd/govn
+
+install: ## install bin/govn, completion and systemd units below DESTDIR; PREFIX is /usr/local (root)
+	install -D -m 755 bin/govn $(DESTDIR)$(PREFIX)/bin/govn
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(UNITS)
+	bin/govn completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/govn
+	for u in packaging/systemd/*.service; do sed 's|/usr/local/bin|$(PREFIX)/bin|' $$u > $(DESTDIR)$(UNITS)/$${u##*/} || exit 1; done
 
 generate: ## make the generated code anew
 	protoc --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative proto/fabric.proto proto/ic/ic.proto
