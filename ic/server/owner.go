@@ -372,6 +372,18 @@ func (o nbOwner) Authorize(cl *ovsdb.Client, _ *ovsdb.Txn, rows []ovsdb.RowWrite
 	return nil, nil
 }
 
+// boundTo are the zones that are bound to a certificate.
+func (r *registry) boundTo(cert string) (rows []ovsdb.UUID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for row, z := range r.zones {
+		if cert != "" && z.cert == cert {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
 // bound tells whether some zone is bound to a certificate. r.mu is held.
 func (r *registry) bound(cert string) bool {
 	for _, z := range r.zones {

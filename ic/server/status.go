@@ -15,8 +15,13 @@ import (
 	"govn/proto/ic"
 )
 
-// Status tells of zones, leases and conflicts.
-func (c *Centre) Status(context.Context, *ic.StatusRequest) (*ic.StatusReply, error) {
+// Status tells of zones, leases and conflicts: a zone, which shows its certificate,
+// of those that it may know; anybody else, as the operator, of all.
+func (c *Centre) Status(ctx context.Context, _ *ic.StatusRequest) (*ic.StatusReply, error) {
+	viewers := c.zones.boundTo(principalOf(ctx).cert)
+	may := func(one func(viewer ovsdb.UUID) bool) bool {
+		return len(viewers) == 0 || slices.ContainsFunc(viewers, one)
+	}
 	id := c.store.ClusterID()
 	reply := &ic.StatusReply{Centre: id[:]}
 	zones := make(map[ovsdb.UUID]*ic.ZoneStatus)
@@ -24,6 +29,9 @@ func (c *Centre) Status(context.Context, *ic.StatusRequest) (*ic.StatusReply, er
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for k, it := range h.items {
+		if !may(func(v ovsdb.UUID) bool { return h.visible(it, v) }) {
+			continue
+		}
 		switch k.kind {
 		case kindZone:
 			z := zones[it.zone]
@@ -55,6 +63,10 @@ func (c *Centre) Status(context.Context, *ic.StatusRequest) (*ic.StatusReply, er
 	reply.Zones = slices.SortedFunc(maps.Values(zones), func(a, b *ic.ZoneStatus) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(reply.Switches, func(a, b *ic.SwitchStatus) int { return cmp.Compare(a.Name, b.Name) })
 	for _, f := range h.conflicts.all() {
+		t := h.switches[f.transit]
+		if !may(func(v ovsdb.UUID) bool { return h.allowed(t, v) && h.allowed(t, f.zone) && h.allowed(t, f.loser) }) {
+			continue
+		}
 		reply.Conflicts = append(reply.Conflicts, h.message(f))
 	}
 	return reply, nil

@@ -1,7 +1,11 @@
 package server
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +13,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"govn/pkg/ovsdb"
@@ -126,6 +132,54 @@ func TestRename(t *testing.T) {
 	west.await("end", func() bool { return west.ended != nil })
 	if status.Code(west.ended) != codes.Aborted {
 		t.Errorf("ended with %v", west.ended)
+	}
+}
+
+// TestStatusOfTenants: who asks with the certificate of a zone is told what the zone
+// may know, others, as the operator, everything.
+func TestStatusOfTenants(t *testing.T) {
+	b := testBed(t, CentreOptions{})
+	b.strict(true)
+	b.addSwitch("ts1", "zone1,zone2")
+	b.addSwitch("ts2", "zone2,zone3")
+	for n := range 4 {
+		f := newFake(t, n).connect(b)
+		defer f.disconnect()
+		p := &ic.Publish{Whole: true}
+		for _, transit := range []string{"ts1", "ts2"} {
+			p.Routes = append(p.Routes, routeTo("10.0.0.0/8", transit))
+			p.Ports = append(p.Ports, portOn(fmt.Sprint("p", n, transit), transit))
+		}
+		f.publish(p)
+		f.knows("zone " + f.name)
+		b.zones.mu.Lock()
+		b.zones.byID[fmt.Sprintf("%x", f.id)].cert = "cert" + f.name[4:]
+		b.zones.mu.Unlock()
+	}
+	rpctest.Eventually(t, "conflicts", func() bool { return b.metric("govn_ic_conflicts") == 2 })
+	for cert, want := range map[string]string{
+		"cert0": "zone0", "cert1": "zone1 zone2 ts1 ts1:zone1/zone2", "cert2": "zone1 zone2 zone3 ts1 ts2 ts1:zone1/zone2 ts2:zone2/zone3",
+		"cert3": "zone2 zone3 ts2 ts2:zone2/zone3", "operator": "zone0 zone1 zone2 zone3 ts1 ts2 ts1:zone1/zone2 ts2:zone2/zone3",
+		"": "zone0 zone1 zone2 zone3 ts1 ts2 ts1:zone1/zone2 ts2:zone2/zone3",
+	} {
+		info := credentials.TLSInfo{State: tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Subject: pkix.Name{CommonName: cert}}}}}
+		s, err := b.Status(peer.NewContext(t.Context(), &peer.Peer{Addr: &net.TCPAddr{}, AuthInfo: info}), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, z := range s.Zones {
+			got = append(got, z.Name)
+		}
+		for _, transit := range s.Switches {
+			got = append(got, transit.Name)
+		}
+		for _, f := range s.Conflicts {
+			got = append(got, f.Switch+":"+f.Zone+"/"+f.OtherZone)
+		}
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("%q is told of %s, want %s", cert, text, want)
+		}
 	}
 }
 
