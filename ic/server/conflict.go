@@ -2,6 +2,8 @@ package server
 
 import (
 	"cmp"
+	"container/heap"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -29,9 +31,45 @@ type conflicts struct {
 
 // advertised is a prefix, and who advertises it.
 type advertised struct {
-	routes map[ovsdb.UUID]*item
+	zones  map[ovsdb.UUID]*routes
 	winner *item // the first
 	found  []conflict
+}
+
+// routes are those of one zone for a prefix. To find the first one costs the same
+// however many there are.
+type routes struct {
+	byRow map[ovsdb.UUID]*item
+	order []*item // a heap; some of them may be gone
+}
+
+func (r *routes) Len() int           { return len(r.order) }
+func (r *routes) Less(i, j int) bool { return r.order[i].route.Since < r.order[j].route.Since }
+func (r *routes) Swap(i, j int)      { r.order[i], r.order[j] = r.order[j], r.order[i] }
+func (r *routes) Push(x any)         { r.order = append(r.order, x.(*item)) }
+
+func (r *routes) Pop() any {
+	last := len(r.order) - 1
+	it := r.order[last]
+	r.order[last], r.order = nil, r.order[:last]
+	return it
+}
+
+func (r *routes) put(it *item) {
+	r.byRow[it.row] = it
+	heap.Push(r, it)
+	if len(r.order) > 2*len(r.byRow)+8 {
+		r.order = slices.Collect(maps.Values(r.byRow))
+		heap.Init(r)
+	}
+}
+
+// first is the route that was seen first; there is one.
+func (r *routes) first() *item {
+	for r.byRow[r.order[0].row] != r.order[0] {
+		heap.Pop(r)
+	}
+	return r.order[0]
 }
 
 // conflict is one that was found.
@@ -72,16 +110,22 @@ func (c *conflicts) take(it *item, there bool) {
 	}
 	n := t.put(p)
 	if n.value == nil {
-		n.value = &advertised{routes: make(map[ovsdb.UUID]*item)}
+		n.value = &advertised{zones: make(map[ovsdb.UUID]*routes)}
 	}
 	was := n.value.winner
+	of := n.value.zones[it.zone]
+	if of == nil {
+		of = &routes{byRow: make(map[ovsdb.UUID]*item)}
+		n.value.zones[it.zone] = of
+	}
 	if there {
-		n.value.routes[it.row] = it
-	} else {
-		delete(n.value.routes, it.row)
+		of.put(it)
+	} else if delete(of.byRow, it.row); len(of.byRow) == 0 {
+		delete(n.value.zones, it.zone)
 	}
 	n.value.winner = nil
-	for _, r := range n.value.routes {
+	for _, zone := range n.value.zones {
+		r := zone.first()
 		if w := n.value.winner; w == nil || r.route.Since < w.route.Since {
 			n.value.winner = r
 		}
@@ -106,9 +150,8 @@ func (c *conflicts) look(n *trieNode[advertised], at [2]string) {
 	var found []conflict
 	if w := v.winner; w != nil {
 		one := conflict{kind: conflictSame, transit: at[0], table: at[1], prefix: n.prefix, other: n.prefix, zone: w.zone}
-		for _, r := range v.routes {
-			one.loser = r.zone
-			if r.zone != w.zone && !slices.Contains(found, one) {
+		for zone := range v.zones {
+			if one.loser = zone; zone != w.zone {
 				found = append(found, one)
 			}
 		}
