@@ -2,6 +2,7 @@ package northd_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	gproto "google.golang.org/protobuf/proto"
 
 	"govn/northd/fabric"
+	"govn/northd/southbound"
 	"govn/northd/topology"
 	"govn/pkg/ovsdb"
 	"govn/proto"
@@ -293,5 +295,49 @@ func TestGatewayProblems(t *testing.T) {
 				t.Errorf("the chassis are there now:\n%s", got)
 			}
 		})
+	}
+}
+
+// TestGatewayUsers: what the fabric tells about the users of a group stands in
+// ref_chassis; what an earlier process wrote there does not.
+func TestGatewayUsers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "zone.db")
+	z, err := openZone(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z.register(t, "hv1")
+	z.register(t, "hv2")
+	_, lrp := z.edge(t)
+	z.gatewayChassis(t, lrp, "hv2")
+	users := func() (list []string) {
+		for row := range z.store.Snapshot().Rows(z.columns.SBHAGroup.Table) {
+			for u := range row.Set(z.columns.SBHAGroup.RefChassis).All() {
+				list = append(list, u.(ovsdb.UUID).String())
+			}
+		}
+		return list
+	}
+	tell := func(names ...string) {
+		key := topology.HAGroupID{Kind: topology.HAGatewayChassis, Row: lrp}.Key()
+		z.fabric.users = []fabric.HAUsers{{Group: string(key[:]), Chassis: names}}
+		z.nb(t, func(tx *ovsdb.Txn) error {
+			tx.Insert(z.columns.LS.Table, ovsdb.UUID{}, map[string]ovsdb.Value{"name": "another"})
+			return tx.Err()
+		})
+	}
+	want := []string{southbound.ChassisUUID("hv1").String()}
+	if tell("hv1"); !slices.Equal(users(), want) {
+		t.Errorf("ref_chassis %q, want %q", users(), want)
+	}
+	if tell(); len(users()) != 0 {
+		t.Errorf("ref_chassis %q of a group that nobody uses", users())
+	}
+	tell("hv1")
+	if err := z.close(); err != nil {
+		t.Fatal(err)
+	}
+	if z = newZone(t, path); len(users()) != 0 {
+		t.Errorf("ref_chassis %q, of an earlier process", users())
 	}
 }

@@ -61,6 +61,7 @@ type recorder struct {
 	revision uint64
 	groups   map[string]fabric.HAGroup
 	batches  int
+	users    []fabric.HAUsers
 }
 
 func newRecorder() *recorder {
@@ -68,8 +69,12 @@ func newRecorder() *recorder {
 		bindings: make(map[[2]uint32]fabric.Binding), chassis: make(map[string][]byte), links: make(map[[2]uint32]fabric.Link), groups: make(map[string]fabric.HAGroup)}
 }
 
-// TakeHAUsers implements the fabric: nobody uses anything.
-func (r *recorder) TakeHAUsers() []fabric.HAUsers { return nil }
+// TakeHAUsers implements the fabric: it tells what a test put there, once.
+func (r *recorder) TakeHAUsers() []fabric.HAUsers {
+	users := r.users
+	r.users = nil
+	return users
+}
 
 func (r *recorder) Apply(b fabric.Batch) {
 	r.batches++
