@@ -103,7 +103,7 @@ func (c *codec) fill() error {
 		if !due.IsZero() && time.Now().After(due) {
 			return fmt.Errorf("%w: %w", errMessage, c.held.meter.exceeded(limitMessageTime, "%d bytes of it came in %v", len(c.buf), c.within))
 		}
-		n, err := c.conn.Read(c.buf[len(c.buf):min(cap(c.buf), len(c.buf)+1<<20)])
+		n, err := c.read(c.buf[len(c.buf):min(cap(c.buf), len(c.buf)+1<<20)])
 		if n > 0 {
 			c.buf = c.buf[:len(c.buf)+n]
 			c.probing.Store(false)
@@ -126,6 +126,13 @@ func (c *codec) fill() error {
 		}
 		return err
 	}
+}
+
+func (c *codec) read(b []byte) (int, error) {
+	if c.direct != nil {
+		return c.direct.read(b)
+	}
+	return c.conn.Read(b)
 }
 
 // charge counts the buffer, if it is not small.
