@@ -33,12 +33,14 @@ type RemotesOptions struct {
 //	SSL rows -------------------> certs.Loader            | every 2.5 s
 //	Connection:is_connected,status <----------------------'
 type Remotes struct {
-	srv    *Server
-	o      RemotesOptions
-	log    *slog.Logger
-	keys   *certs.Loader
-	sub    *Subscription
-	ending sync.WaitGroup
+	srv  *Server
+	o    RemotesOptions
+	log  *slog.Logger
+	keys *certs.Loader
+	// changed has a token when a commit may have changed what is wanted, until unwatch.
+	changed chan struct{}
+	unwatch func()
+	ending  sync.WaitGroup
 	// requests are changes of what is configured, for Run to make; it closes ended.
 	requests chan func()
 	ended    chan struct{}
@@ -67,7 +69,7 @@ const statusInterval = 2500 * time.Millisecond
 func (srv *Server) OpenRemotes(o RemotesOptions) (*Remotes, error) {
 	rs := &Remotes{
 		srv: srv, o: o, log: srv.log, failing: make(map[string]error), active: make(map[string]*remote),
-		requests: make(chan func()), ended: make(chan struct{}),
+		requests: make(chan func()), ended: make(chan struct{}), changed: make(chan struct{}, 1),
 		configured: slices.Compact(slices.Sorted(slices.Values(o.Remotes))),
 	}
 	for _, name := range o.Remotes {
@@ -80,17 +82,17 @@ func (srv *Server) OpenRemotes(o RemotesOptions) (*Remotes, error) {
 		}
 	}
 	rs.sort()
-	snapshot, sub := srv.store.SubscribeSnapshot()
+	snapshot, unwatch := srv.store.watch(rs.watcher())
 	for _, ref := range *rs.refs.Load() {
 		if _, err := ref.find(snapshot); err != nil {
-			sub.Close()
+			unwatch()
 			return nil, fmt.Errorf("ovsdb: remote %q: %w", "db:"+ref.db+","+ref.table+","+ref.column, err)
 		}
 	}
-	rs.sub = sub
+	rs.unwatch = unwatch
 	files, err := keyFiles(snapshot, o.Keys)
 	if err != nil {
-		sub.Close()
+		unwatch()
 		return nil, fmt.Errorf("ovsdb: TLS: %w", err)
 	}
 	rs.keys = certs.NewLoader(files, rs.log)
@@ -112,7 +114,7 @@ func (srv *Server) OpenRemotes(o RemotesOptions) (*Remotes, error) {
 
 // Close ends what OpenRemotes opened where Run is not called.
 func (rs *Remotes) Close() {
-	rs.sub.Close()
+	rs.unwatch()
 	for _, r := range rs.list() {
 		rs.drop(r)
 	}
@@ -265,13 +267,7 @@ func (rs *Remotes) retry() {
 
 // Run serves until ctx ends, then closes all remotes and their connections.
 func (rs *Remotes) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var follower sync.WaitGroup
-	defer follower.Wait()
 	defer close(rs.ended)
-	defer cancel()
-	changed := make(chan struct{}, 1)
-	follower.Go(func() { rs.follow(ctx, changed) })
 	// The status is written, and what failed is tried again, when that is due and
 	// there is something to tell or to try: at once after a change, unless the last
 	// time is too near.
@@ -292,7 +288,7 @@ func (rs *Remotes) Run(ctx context.Context) error {
 			}
 			rs.Close()
 			return nil
-		case <-changed:
+		case <-rs.changed:
 			rs.reconfigure()
 		case change := <-rs.requests:
 			change()
@@ -329,8 +325,9 @@ func (rs *Remotes) converted() bool {
 	})
 }
 
-// follow tells of commits that change a table in which remotes or keys are.
-func (rs *Remotes) follow(ctx context.Context, changed chan<- struct{}) {
+// watcher returns a function that leaves a token for those commits that change a table
+// in which remotes or keys are. The others, which are nearly all, wake nobody.
+func (rs *Remotes) watcher() func(*Commit) {
 	refs, known := rs.refs.Load(), make(map[*TableSchema]bool)
 	reads := func(t *TableSchema) bool {
 		yes, ok := known[t]
@@ -340,28 +337,21 @@ func (rs *Remotes) follow(ctx context.Context, changed chan<- struct{}) {
 		}
 		return yes
 	}
-	for {
-		commits, err := rs.sub.Next(ctx)
-		if err != nil {
-			return
-		}
+	return func(c *Commit) {
 		if now := rs.refs.Load(); now != refs {
 			refs = now
 			clear(known)
 		}
-		if slices.ContainsFunc(commits, func(c Commit) bool { return concerns(c, reads) }) {
-			select {
-			case changed <- struct{}{}:
-			default:
-			}
+		if concerns(publicChanges(c.Changes), reads) {
+			token(rs.changed)
 		}
 	}
 }
 
-// concerns tells whether a commit may change what is wanted, which is in some
-// tables. Our own status is none of it.
-func concerns(c Commit, reads func(*TableSchema) bool) bool {
-	return slices.ContainsFunc(c.Changes, func(ch Change) bool {
+// concerns tells whether the changes of a commit may change what is wanted, which is
+// in some tables. Our own status is none of it.
+func concerns(changes []Change, reads func(*TableSchema) bool) bool {
+	return slices.ContainsFunc(changes, func(ch Change) bool {
 		if !reads(ch.Table) {
 			return false
 		}

@@ -123,6 +123,7 @@ type Store struct {
 	tail      *commitNode
 	history   history
 	interests interests
+	watchers  []*func(*Commit) // see watch
 
 	// converted are told of conversions; see onConvert.
 	converted []func(*database, uint64)
@@ -293,6 +294,9 @@ func (s *Store) show(c *Commit, state *dbState, txid UUID) {
 	close(s.tail.ready)
 	s.tail = node
 	s.interests.tell(node)
+	for _, tell := range s.watchers {
+		(*tell)(&node.commit)
+	}
 }
 
 // WaitDurable blocks until revision rev and all before it survive a crash. An

@@ -1,6 +1,9 @@
 package ovsdb
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // commitNode is an element of the endless list of commits. Subscribers walk it
 // at their own pace; what nobody still points to is garbage.
@@ -75,6 +78,22 @@ func (s *Subscription) Next(ctx context.Context) ([]Commit, error) {
 		s.at = n
 	}
 	return commits, nil
+}
+
+// watch returns the present state, and has a function called with each commit after it
+// until stop is called. The function runs under Store.publish, before the commit is
+// answered: it must be quick, and change nothing but what is its own. A subscription is
+// for those who want every commit, since each one wakes a goroutine, which takes as long
+// as the rest of a small transaction; this is for those who want few of them.
+func (s *Store) watch(tell func(*Commit)) (now *Snapshot, stop func()) {
+	s.publish.Lock()
+	defer s.publish.Unlock()
+	s.watchers = append(slices.Clip(s.watchers), &tell)
+	return s.current.Load(), func() {
+		s.publish.Lock()
+		defer s.publish.Unlock()
+		s.watchers = slices.DeleteFunc(slices.Clone(s.watchers), func(t *func(*Commit)) bool { return t == &tell })
+	}
 }
 
 // Close ends the subscription; a blocked Next returns. Call it once.
