@@ -59,7 +59,7 @@ func (s *Store) convert(ctx context.Context, d *database, v *jsonValue) (uint64,
 	txid := nextTxnID(before.txid, data)
 	s.adopt(d, c, txid)
 	s.logged.Add(int64(len(data)))
-	s.durable.add(Entry{Revision: c.revision, Data: data})
+	s.durable.add(Entry{Revision: c.revision, Data: data}, false)
 	s.log.Info("a database was converted", "db", next.Name, "from", c.from.schema.Version, "to", next.Version, "revision", c.revision)
 	if err := s.announceSchema(d); err != nil {
 		s.log.Error("_Server cannot show a schema", "db", next.Name, "error", err)

@@ -37,8 +37,8 @@ var (
 // any log will do that keeps what is said here; package enginetest tests it.
 //
 //	Identity, Load      in this order, before all others; Load may be repeated
-//	Append              from one goroutine
-//	Compact             from one other, at any time after Load
+//	Append              one at a time
+//	Compact             one at a time, beside Append, at any time after Load
 //	Close               last, when nothing else runs
 //
 // # Order

@@ -96,3 +96,10 @@ var (
 	// the transaction without an effect; Update then returns no error.
 	ErrUnchanged = errors.New("ovsdb: nothing to change")
 )
+
+// inColumn adds to the details of an error in which column a value stood.
+func inColumn(err error, c *ColumnSchema) error {
+	e := *asError(err)
+	e.Details = fmt.Sprintf("%s (column %q of table %q)", e.Details, c.Name, c.Table.Name)
+	return &e
+}

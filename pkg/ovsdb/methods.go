@@ -132,11 +132,14 @@ func (s *session) transact(r *request) ([]byte, error) {
 		tr.shows = s.srv.shows
 	}
 	s.mu.Lock()
+	alone := len(s.steps) == 0
 	duplicate := slices.ContainsFunc(s.blocked, func(b *blocked) bool { return sameJSON(&b.id, &r.id) })
 	s.mu.Unlock()
 	if duplicate {
 		return nil, syntaxError(r.array(), "transact: duplicate request ID")
 	}
+	// With more requests at hand we go on with those, and leave the disk to the writer.
+	tr.leads = alone && len(s.codec.buf) == 0 && s.store.durable.leads()
 	s.attempt(&blocked{id: r.id, tr: tr, since: time.Now(), size: r.weight})
 	return nil, nil
 }

@@ -27,6 +27,10 @@ import (
 // reply. So updates come before the reply of the transaction that caused them,
 // a monitor's initial rows and its updates fit together, and nobody is told
 // what a crash could take back.
+//
+// Each change of goroutines takes about as long as a small transaction, so a request
+// that is alone changes none: where nobody else writes and the disk is quick, the reader
+// itself gives its transaction to the engine (Store.lead), and runs its step then.
 type session struct {
 	srv    *Server
 	store  *Store
@@ -401,7 +405,7 @@ func (s *session) attempt(b *blocked) {
 	i := slices.Index(s.blocked, b)
 	switch {
 	case o.blocked && !b.canceled:
-		b.timeout = o.timeout
+		b.timeout, b.tr.leads = o.timeout, false
 		full := i < 0 && len(s.blocked) >= s.srv.opts.MaxOutstanding
 		if i < 0 {
 			s.blocked = append(s.blocked, b)

@@ -264,7 +264,7 @@ func (s *Store) commit(t *Txn) (uint64, error) {
 	}
 	s.show(&c, state, nextTxnID(t.base.txid, data))
 	s.logged.Add(int64(len(data)))
-	s.durable.add(Entry{Revision: rev, Data: data})
+	s.durable.add(Entry{Revision: rev, Data: data}, t.leads)
 	return rev, nil
 }
 

@@ -24,6 +24,8 @@ type transaction struct {
 	held *holding // what the connection has, and its limits; nil: none
 	// durable is set by run when a "commit" operation asks for it.
 	durable bool
+	// leads tells that run gives the engine what it has committed; see Store.lead.
+	leads bool
 	// reads are the tables of which a change may unblock it; set by run.
 	reads []string
 }
@@ -49,6 +51,9 @@ var errBlocked = errorf(ErrInternal, "a wait does not hold yet")
 // came.
 func (tr *transaction) run(waited time.Duration) outcome {
 	if tr.writes() {
+		if tr.leads {
+			defer tr.store.lead()
+		}
 		if o := tr.write(waited, true); !o.heavy {
 			return o
 		}
@@ -76,6 +81,7 @@ func (tr *transaction) write(waited time.Duration, light bool) outcome {
 	tr.store.writing.Lock()
 	defer tr.store.writing.Unlock()
 	x.txn = newTxn(tr.store.Snapshot(), tr.db, tr.who)
+	x.txn.leads = tr.leads
 	x.intern = tr.store.texts
 	return x.all(x.commit)
 }
@@ -294,13 +300,6 @@ func (x *executor) row(t *TableSchema, v *jsonValue) (values []Value, fixed *Col
 		values[c.Index] = value
 	}
 	return values, fixed, nil
-}
-
-// inColumn adds to the details of an error in which column a value stood.
-func inColumn(err error, c *ColumnSchema) error {
-	e := *asError(err)
-	e.Details = fmt.Sprintf("%s (column %q of table %q)", e.Details, c.Name, c.Table.Name)
-	return &e
 }
 
 func (x *executor) insert(f *fields) error {

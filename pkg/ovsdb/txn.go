@@ -16,6 +16,7 @@ type Txn struct {
 	state  *dbState
 	who    Owner
 	tables []*txnTable // by TableSchema.id; nil where untouched
+	leads  bool        // who runs it calls Store.lead afterwards
 	err    error
 }
 
