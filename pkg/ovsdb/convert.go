@@ -75,7 +75,7 @@ func (s *Store) adopt(d *database, c *conversion, txid UUID) {
 	s.publish.Lock()
 	s.history.clear()
 	s.publish.Unlock()
-	s.show(&commit, c.to, txid)
+	s.show(&commit, c.to, txid, 0) // the first of a new history
 	for _, tell := range s.converted {
 		tell(d, c.revision)
 	}

@@ -15,7 +15,8 @@ import (
 // its name; see Server.LimitMetrics.
 type Limits struct {
 	// MaxMessage is the size of the longest message accepted, in bytes; a longer
-	// one ends the connection. Default 64 MiB. It cannot be without limit.
+	// one ends the connection, and so does one with more JSON values than an eighth
+	// of it. Default 64 MiB. It cannot be without limit.
 	MaxMessage int
 	// MaxDepth is the deepest nesting of JSON accepted; more ends the connection.
 	// Default 100. It cannot be without limit.
@@ -25,8 +26,10 @@ type Limits struct {
 	// any length may wait. Default 64 MiB.
 	MaxBacklog int
 	// MaxBuffers is how many bytes all connections together may have of messages
-	// that are not complete, not read, or of transactions that wait. Beyond it,
-	// the connection that has most is dropped. Default 1 GiB.
+	// that are not complete, are handled (with 48 bytes for each JSON value), or not
+	// read, of answers that are made, and of transactions, monitors and names of
+	// locks that are kept. Beyond it, the connection that has most is dropped.
+	// Default 1 GiB.
 	MaxBuffers int64
 	// MaxOutstanding is how many transactions of a connection may wait for a
 	// condition; one more ends the connection. As many answers may wait for the

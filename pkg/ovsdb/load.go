@@ -296,7 +296,7 @@ func (l *loader) readEntry(e Entry) error {
 		return err
 	}
 	node := newCommitNode()
-	node.commit, node.txid = Commit{Revision: e.Revision, DB: d.Schema, Changes: changes}, l.state.txid
+	node.commit, node.txid, node.size = Commit{Revision: e.Revision, DB: d.Schema, Changes: changes}, l.state.txid, len(e.Data)
 	s := l.store
 	s.history.add(node)
 	s.tail.next = node

@@ -226,4 +226,19 @@ func TestHistoryIsBounded(t *testing.T) {
 	if n := len(s.history.order); n > 4 {
 		t.Errorf("%d commits are kept", n)
 	}
+	// Large values are not kept so often: a commit counts as its entry in the log.
+	c.result("transact", fmt.Sprintf(`["Test",{"op":"insert","table":"Flow","row":{"match":%q}}]`, strings.Repeat("x", 100_000)))
+	if n := s.tail.size; n < 100_000 || n > 101_000 || s.history.bytes < n || s.history.bytes > n+1000 {
+		t.Errorf("a commit of 100 kB counts as %d bytes, all as %d", n, s.history.bytes)
+	}
+	h := history{limit: 100}
+	for i := range 50 {
+		h.add(&commitNode{size: maxHistoryBytes/4 - 1, txid: UUID{byte(i)}})
+	}
+	if n := h.len(); n != 4 || len(h.byID) != 4 || h.bytes != 4*(maxHistoryBytes/4-1) {
+		t.Errorf("%d large commits are kept, of %d bytes", n, h.bytes)
+	}
+	if h.add(&commitNode{size: 2 * maxHistoryBytes, txid: UUID{99}}); h.len() != 1 {
+		t.Errorf("%d commits are kept beside one that is too large", h.len())
+	}
 }

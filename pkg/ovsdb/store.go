@@ -262,7 +262,7 @@ func (s *Store) commit(t *Txn) (uint64, error) {
 		data = encodeSchemaEntry(rev, state.schema, changes)
 		t.db.recorded = true
 	}
-	s.show(&c, state, nextTxnID(t.base.txid, data))
+	s.show(&c, state, nextTxnID(t.base.txid, data), len(data))
 	s.logged.Add(int64(len(data)))
 	s.durable.add(Entry{Revision: rev, Data: data}, t.leads)
 	return rev, nil
@@ -280,15 +280,15 @@ func (s *Store) after(rev uint64, db *DatabaseSchema, state *dbState) *Snapshot 
 	return next
 }
 
-// show makes a commit the present state.
-func (s *Store) show(c *Commit, state *dbState, txid UUID) {
+// show makes a commit the present state; size is that of its entry in the log.
+func (s *Store) show(c *Commit, state *dbState, txid UUID, size int) {
 	next := s.after(c.Revision, c.DB, state)
 	next.txid = txid
 	s.publish.Lock()
 	defer s.publish.Unlock()
 	s.current.Store(next)
 	node := newCommitNode()
-	node.commit, node.txid = *c, txid
+	node.commit, node.txid, node.size = *c, txid, size
 	s.history.add(node)
 	s.tail.next = node
 	close(s.tail.ready)

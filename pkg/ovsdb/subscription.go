@@ -12,6 +12,7 @@ import (
 type commitNode struct {
 	commit Commit
 	txid   UUID
+	size   int // of the entry in the log, in bytes
 	// ready is closed when next is set.
 	ready chan struct{}
 	next  *commitNode
@@ -105,10 +106,14 @@ type history struct {
 	byID  map[UUID]*commitNode
 	order []*commitNode
 	rows  int // changes held
+	bytes int // of their entries in the log
 }
 
-// maxHistoryRows bounds what history keeps alive.
-const maxHistoryRows = 200_000
+// What history keeps alive is bounded by these as well.
+const (
+	maxHistoryRows  = 200_000
+	maxHistoryBytes = 64 << 20
+)
 
 func (h *history) len() int { return len(h.order) }
 
@@ -119,11 +124,13 @@ func (h *history) add(n *commitNode) {
 	h.byID[n.txid] = n
 	h.order = append(h.order, n)
 	h.rows += len(n.commit.Changes)
-	for len(h.order) > h.limit || h.rows > maxHistoryRows && len(h.order) > 1 {
+	h.bytes += n.size
+	for len(h.order) > h.limit || (h.rows > maxHistoryRows || h.bytes > maxHistoryBytes) && len(h.order) > 1 {
 		old := h.order[0]
 		h.order[0] = nil
 		h.order = h.order[1:]
 		h.rows -= len(old.commit.Changes)
+		h.bytes -= old.size
 		delete(h.byID, old.txid)
 	}
 }
