@@ -259,7 +259,7 @@ func TestGatewayProblems(t *testing.T) {
 		change func(z *zone, tx *ovsdb.Txn, lr, lrp ovsdb.UUID)
 		want   string
 	}{
-		{"no such chassis", func(z *zone, tx *ovsdb.Txn, _, lrp ovsdb.UUID) {}, topology.ErrNoChassis.Error() + ": " + topology.ErrMemberAway.Error()},
+		{"no such chassis", func(z *zone, tx *ovsdb.Txn, _, lrp ovsdb.UUID) {}, topology.ErrNoChassis.Error() + ", " + topology.ErrMemberAway.Error()},
 		{"no chassis at all", func(z *zone, tx *ovsdb.Txn, _, lrp ovsdb.UUID) {
 			gone := tx.Insert(z.columns.GatewayChassis.Table, ovsdb.UUID{}, map[string]ovsdb.Value{"name": "y", "chassis_name": "gone"})
 			tx.SetColumn(z.columns.LRP.Table, lrp, "gateway_chassis", ovsdb.NewSet(gone))

@@ -150,7 +150,7 @@ func (p *Program) checkHAGroup(c *incr.Ctx, id topology.HAGroupID) error {
 		then = topology.ErrMemberAway
 	}
 	for _, m := range missing {
-		e := &topology.FieldError{UUID: m.Row, Object: m.Chassis, Err: fmt.Errorf("%q: %w: %w", m.Chassis, topology.ErrNoChassis, then)}
+		e := &topology.FieldError{UUID: m.Row, Object: m.Chassis, Err: fmt.Errorf("%q: %w, %w", m.Chassis, topology.ErrNoChassis, then)}
 		switch id.Kind {
 		case topology.HAGroupRow:
 			e.Table, e.Column = p.c.HAChassis.Table.Name, "chassis_name"

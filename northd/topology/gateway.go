@@ -82,8 +82,8 @@ var (
 	ErrNoChassis = errors.New("there is no chassis of that name")
 	// ErrNoMember and ErrMemberAway say what follows where chassis that may host a
 	// port are not registered: all of them, or some.
-	ErrNoMember   = errors.New("nor is there another one that may host the port or router, so nothing passes it")
-	ErrMemberAway = errors.New("it cannot take over from the others")
+	ErrNoMember   = errors.New("nor of another one that may host the port or router, so nothing passes it")
+	ErrMemberAway = errors.New("so it cannot take over from the others")
 	// ErrGatewayRouter is the problem of a distributed gateway port on a router
 	// that is on one chassis as a whole.
 	ErrGatewayRouter = errors.New("the router is on one chassis as a whole (options:chassis); a gateway chassis of a port has no effect")

@@ -66,7 +66,7 @@ func overlaps(list []routerNetwork) []control.Problem {
 			if wide.port != n.port && !n.prefix.Addr().IsLinkLocalUnicast() {
 				reason := fmt.Sprintf("%v is a part of it and on port %q: packets for addresses there go out by that port", n.prefix, nameOf(n.port))
 				if n.prefix == wide.prefix {
-					reason = fmt.Sprintf("port %q is on the same network: packets for addresses there go out by one of the two ports, whichever has them", nameOf(n.port))
+					reason = fmt.Sprintf("port %q is on the same network: packets for addresses there go out by one of the two ports only", nameOf(n.port))
 				}
 				p := ambiguous(wide.port, "networks", reason)
 				p.Value = wide.text
