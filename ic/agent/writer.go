@@ -339,9 +339,8 @@ func (w *writer) take(now time.Time) {
 			switch {
 			case r.err == nil:
 				w.took(r.db.name, now.Sub(since))
-				if delete(w.alone, it); !w.dirty.has(it) {
-					w.done(it)
-				}
+				delete(w.alone, it)
+				w.dirty.add(it, now) // somebody may have undone it before it was seen
 			case len(r.items) > 1:
 				w.alone[it] = true
 				w.dirty.add(it, since)

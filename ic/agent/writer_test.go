@@ -143,6 +143,12 @@ func TestRefused(t *testing.T) {
 			}
 		}
 		a.w.take(now)
+		for it := range a.w.dirty.items {
+			if a.w.alone[it] || it == bad {
+				continue
+			}
+			a.w.dirty.remove(it) // which has been seen meanwhile
+		}
 	}
 	if next := a.w.flush(ctx, now, true); written != routes-1 || a.w.busy[nb] || !next.Equal(now.Add(retryAfter)) {
 		t.Errorf("%d written, busy %v, next %v; now is %v", written, a.w.busy[nb], next, now)
@@ -175,5 +181,20 @@ func TestNothingBeforeAllIsSeen(t *testing.T) {
 		if len(a.w.results) != 0 {
 			t.Errorf("without source %d there is written %v", missing, a.w.results[0].items)
 		}
+	}
+}
+
+// A row that was written is looked at once more: somebody may have undone it before
+// the agent saw it, and there is no other sign of that.
+func TestUndoneUnseen(t *testing.T) {
+	a := burdened(t, 1, io.Discard)
+	ctx := context.Background()
+	for round := range 2 {
+		a.step(ctx)
+		a.w.running.Wait()
+		if len(a.w.results) != 1 {
+			t.Fatalf("round %d: %d transactions", round, len(a.w.results))
+		}
+		a.w.results[0].err = nil // and the row is as it was
 	}
 }
