@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -271,12 +272,28 @@ func (z *Zone) Settle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("zone: %w", err)
 	}
-	return z.Until(ctx, "the chassis have everything", func() bool {
+	err = z.Until(ctx, "the chassis have everything", func() bool {
 		for row := range z.Store.Snapshot().Rows(g.Table) {
 			return row.Int(g.Table.Column("hv_cfg")) >= target
 		}
 		return false
 	})
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, z.behind())
+	}
+	return nil
+}
+
+// behind names the chassis that have not installed the last revision, and how far they are.
+func (z *Zone) behind() string {
+	at := z.Store.Snapshot().Revision()
+	said := []string{fmt.Sprintf("the revision is %d, compiled is %d", at, z.revision.Load())}
+	for _, s := range z.Fabric.Status() {
+		if s.Applied < at {
+			said = append(said, fmt.Sprintf("%s: connected %t, sent %d, received %d, applied %d, %d to be sent", s.Name, s.Connected, s.Sent, s.Received, s.Applied, s.Backlog))
+		}
+	}
+	return strings.Join(said, "; ")
 }
 
 // Compiled waits until all commits are compiled.

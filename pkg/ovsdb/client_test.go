@@ -48,7 +48,7 @@ func (c *client) send(format string, args ...any) {
 
 func (c *client) receive() message {
 	c.t.Helper()
-	c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.conn.SetReadDeadline(time.Now().Add(time.Minute))
 	var m message
 	if err := c.dec.Decode(&m); err != nil {
 		if c.lost != nil {

@@ -63,7 +63,7 @@ func newFleet(t testing.TB, n int) *fleet {
 
 // within bounds everything that is waited for.
 func (f *fleet) within() context.Context {
-	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 4*time.Minute)
 	f.t.Cleanup(cancel)
 	return ctx
 }
