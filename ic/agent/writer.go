@@ -339,8 +339,11 @@ func (w *writer) take(now time.Time) {
 			switch {
 			case r.err == nil:
 				w.took(r.db.name, now.Sub(since))
-				delete(w.alone, it)
-				w.dirty.add(it, now) // somebody may have undone it before it was seen
+				if delete(w.alone, it); !w.dirty.has(it) {
+					delete(w.said, it)
+					// Somebody may have undone it before it was seen.
+					w.dirty.later(it, now.Add(retryAfter), now)
+				}
 			case len(r.items) > 1:
 				w.alone[it] = true
 				w.dirty.add(it, since)

@@ -184,17 +184,25 @@ func TestNothingBeforeAllIsSeen(t *testing.T) {
 	}
 }
 
-// A row that was written is looked at once more: somebody may have undone it before
-// the agent saw it, and there is no other sign of that.
+// A row that was written is looked at once more, after a while: somebody may have
+// undone it before the agent saw it, and there is no other sign of that.
 func TestUndoneUnseen(t *testing.T) {
 	a := burdened(t, 1, io.Discard)
 	ctx := context.Background()
-	for round := range 2 {
-		a.step(ctx)
+	a.step(ctx)
+	now := time.Now()
+	for round := range 3 {
 		a.w.running.Wait()
 		if len(a.w.results) != 1 {
 			t.Fatalf("round %d: %d transactions", round, len(a.w.results))
 		}
 		a.w.results[0].err = nil // and the row is as it was
+		a.w.take(now)
+		if next := a.w.flush(ctx, now, true); len(a.w.busy) != 0 || !next.Equal(now.Add(retryAfter)) {
+			t.Fatalf("round %d: %d transactions at once, next %v; now is %v", round, len(a.w.busy), next, now)
+		}
+		now = now.Add(retryAfter)
+		a.w.flush(ctx, now, true)
 	}
+	a.w.running.Wait()
 }
