@@ -238,6 +238,11 @@ func (z *zone) share(c *cell, k Key, it *item) {
 		}
 		c.shared.remove(k)
 	} else {
+		if same := c.group.sharedItem(k); same != nil && same != it && (itemOps{}).Equal(same, it) {
+			// The group may keep it, because the trees are equal: one says what the other does.
+			same.many.Store(true)
+			it.many.Store(true)
+		}
 		c.shared.put(k, it)
 		it.in(c)
 	}
