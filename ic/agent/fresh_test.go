@@ -168,8 +168,6 @@ func (w *wild) row(sock, db, table, where string) string {
 // uuids is the value of a set of references, to rows or new ones.
 func uuids(list ...string) string { return `["set",[` + strings.Join(list, ",") + `]]` }
 
-func named(name string) string { return fmt.Sprintf(`["named-uuid",%q]`, name) }
-
 func ref(uuid string) string { return fmt.Sprintf(`["uuid",%q]`, uuid) }
 
 func is(uuid string) string { return fmt.Sprintf(`["_uuid","==",%s]`, ref(uuid)) }
