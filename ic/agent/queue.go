@@ -24,6 +24,11 @@ type due struct{ at, since time.Time }
 
 func newQueue() queue { return queue{items: make(map[item]due)} }
 
+func (q *queue) has(it item) bool {
+	_, there := q.items[it]
+	return there
+}
+
 // add has an item due now. It is known since when it was if it is there.
 func (q *queue) add(it item, since time.Time) {
 	d, there := q.items[it]
