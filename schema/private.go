@@ -23,7 +23,7 @@ type Allocation struct {
 // interconnection's centre.
 const (
 	PrivateICName    = "_GOVN_IC"
-	PrivateICVersion = "1.0.0"
+	PrivateICVersion = "1.1.0"
 )
 
 // ICZone is a row of Zone: what the interconnection's centre knows of a zone
@@ -43,4 +43,12 @@ type ICRoute struct {
 
 	Route string `ovsdb:"route" db:"uuid"` // its row in OVN_IC_Southbound
 	Since int    `ovsdb:"since"`           // counts up
+}
+
+// ICTransit is the row of Transit: what the interconnection's centre knows of transit
+// switches that are gone.
+type ICTransit struct {
+	UUID string `ovsdb:"_uuid" db:"table=Transit,root"`
+
+	LastKey int `ovsdb:"last_key"` // the key that was given last
 }

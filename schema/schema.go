@@ -108,7 +108,7 @@ var (
 		return newDatabase(PrivateName, PrivateVersion, []any{(*Allocation)(nil)})
 	})
 	privateIC = sync.OnceValue(func() *Database {
-		return newDatabase(PrivateICName, PrivateICVersion, []any{(*ICZone)(nil), (*ICRoute)(nil)})
+		return newDatabase(PrivateICName, PrivateICVersion, []any{(*ICZone)(nil), (*ICRoute)(nil), (*ICTransit)(nil)})
 	})
 )
 

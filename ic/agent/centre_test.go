@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 	pb "google.golang.org/protobuf/proto"
 
+	"govn/pkg/interconnect"
 	"govn/proto/ic"
 )
 
@@ -134,7 +135,7 @@ func somewhere(n int) *ic.Update {
 	return &ic.Update{
 		Whole:    true,
 		Zones:    []*ic.Zone{{Row: uuid(1), Name: "here"}, {Row: uuid(2), Name: "there"}},
-		Switches: []*ic.Switch{{Row: uuid(3), Name: "ts1", Key: maxTransitKey}},
+		Switches: []*ic.Switch{{Row: uuid(3), Name: "ts1", Key: interconnect.MaxTransitKey}},
 		Gateways: []*ic.Gateway{{Row: uuid(4), Zone: uuid(2), Name: "gw", Encaps: []*ic.Encap{{Type: "geneve", Ip: "203.0.113.1"}}}},
 		Ports:    []*ic.Port{{Row: uuid(5), Zone: uuid(2), Name: "p", Switch: "ts1", Gateway: "gw", Address: "00:00:00:00:00:01 169.254.0.1/24", Key: 1}},
 		Routes:   []*ic.Route{{Row: uuid(100 + n), Zone: uuid(2), Key: &ic.RouteKey{Switch: "ts1", Prefix: "10.0.0.0/24", Nexthop: "169.254.0.1"}}},

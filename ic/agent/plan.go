@@ -7,15 +7,12 @@ import (
 	"slices"
 
 	"github.com/ovn-org/libovsdb/ovsdb"
+
+	"govn/pkg/interconnect"
 )
 
-// Keys of transit switches: what OVN sets apart for them. The first one is left
-// out, as ovn-ic does.
-const (
-	minTransitKey = 16711682
-	maxTransitKey = 16777215
-	maxPortKey    = 32767
-)
+// maxPortKey is the highest key of a port on a transit switch.
+const maxPortKey = 32767
 
 // plan is what takes a row to what is wanted of it; none: nothing.
 func (w *writer) plan(it item) ([]ovsdb.Operation, error) {
@@ -217,6 +214,9 @@ func (w *writer) zone() (string, error) {
 func (w *writer) planDatapath(ts string) ([]ovsdb.Operation, error) {
 	_, wanted := w.p.datapaths.Get(ts)
 	dp, there := w.in.icDP.peek(ts)
+	if there {
+		w.keys.Saw(dp.TunnelKey)
+	}
 	switch {
 	case wanted == there:
 		return nil, nil
@@ -230,19 +230,18 @@ func (w *writer) planDatapath(ts string) ([]ovsdb.Operation, error) {
 	for _, dp := range w.in.icDP.rows {
 		used[dp.TunnelKey] = true
 	}
-	for key := minTransitKey; key <= maxTransitKey; key++ {
-		if used[key] {
-			continue
-		}
-		w.reserve("", key)
-		none := 0
-		return []ovsdb.Operation{
-			{Op: ovsdb.OperationWait, Table: "Datapath_Binding", Timeout: &none, Until: string(ovsdb.WaitConditionNotEqual), Columns: []string{"transit_switch"},
-				Where: []ovsdb.Condition{{Column: "transit_switch", Function: ovsdb.ConditionEqual, Value: ts}}, Rows: []ovsdb.Row{{"transit_switch": ts}}},
-			insert("Datapath_Binding", "", ovsdb.Row{"transit_switch": ts, "tunnel_key": key}),
-		}, nil
+	w.keys = w.keys.With(used)
+	key, ok := w.keys.Next()
+	if !ok {
+		return nil, fmt.Errorf("all %d keys of transit switches are in use", interconnect.MaxTransitKey-interconnect.MinTransitKey+1)
 	}
-	return nil, fmt.Errorf("all %d keys of transit switches are in use", maxTransitKey-minTransitKey+1)
+	w.reserve("", key)
+	none := 0
+	return []ovsdb.Operation{
+		{Op: ovsdb.OperationWait, Table: "Datapath_Binding", Timeout: &none, Until: string(ovsdb.WaitConditionNotEqual), Columns: []string{"transit_switch"},
+			Where: []ovsdb.Condition{{Column: "transit_switch", Function: ovsdb.ConditionEqual, Value: ts}}, Rows: []ovsdb.Row{{"transit_switch": ts}}},
+		insert("Datapath_Binding", "", ovsdb.Row{"transit_switch": ts, "tunnel_key": key}),
+	}, nil
 }
 
 func (w *writer) planGateway(name string) ([]ovsdb.Operation, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"govn/pkg/incr"
+	"govn/pkg/interconnect"
 )
 
 // bed is a program that is fed by hand.
@@ -60,7 +61,7 @@ func (b *bed) zone() {
 
 func (b *bed) transit(n int) {
 	ts := fmt.Sprint("ts", n)
-	b.set(&icSwitch{UUID: "ic-" + ts, Name: ts}, &icDatapath{UUID: "icdp-" + ts, TransitSwitch: ts, TunnelKey: minTransitKey + n},
+	b.set(&icSwitch{UUID: "ic-" + ts, Name: ts}, &icDatapath{UUID: "icdp-" + ts, TransitSwitch: ts, TunnelKey: interconnect.MinTransitKey + n},
 		&sbDatapath{UUID: "dp-" + ts, ExternalIDs: map[string]string{keyTransit: ts}})
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"govn/pkg/interconnect"
 	"govn/proto/ic"
 )
 
@@ -93,7 +94,7 @@ func (c *centre) read(u *ic.Update, rows map[rowID]row, set func(rowID, row)) {
 	}
 	for _, s := range u.Switches {
 		err := checkRow(s.GetRow(), s.GetName())
-		if err == nil && s.GetKey() != 0 && (s.GetKey() < lowTransitKey || s.GetKey() > maxTransitKey) {
+		if err == nil && s.GetKey() != 0 && (s.GetKey() < lowTransitKey || s.GetKey() > interconnect.MaxTransitKey) {
 			err = fmt.Errorf("%w: %d", errKey, s.GetKey())
 		}
 		list := []row{&icSwitch{UUID: s.GetRow(), Name: s.GetName()}}

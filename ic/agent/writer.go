@@ -12,6 +12,7 @@ import (
 	"github.com/ovn-org/libovsdb/ovsdb"
 
 	"govn/pkg/incr"
+	"govn/pkg/interconnect"
 	checked "govn/pkg/ovsdb"
 )
 
@@ -72,7 +73,8 @@ type writer struct {
 	// learners are the routers that are to have a route, by the route's row.
 	learners map[string][]string
 
-	planned map[string]map[int]bool // keys that the transaction in the making gives
+	keys    interconnect.TransitKeys // of transit switches
+	planned map[string]map[int]bool  // keys that the transaction in the making gives
 
 	busy    map[*replica]bool      // a transaction has no answer yet
 	pause   map[*replica]time.Time // the last one had none, or no connection

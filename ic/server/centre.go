@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"govn/pkg/interconnect"
 	"govn/pkg/ovsdb"
 	"govn/pkg/rpc"
 	"govn/proto/ic"
@@ -89,6 +90,7 @@ type Centre struct {
 	sub     *ovsdb.Subscription
 	hub     *hub
 	zones   *registry
+	keys    interconnect.TransitKeys // of transit switches; of the goroutine that follows the store
 
 	starting *ovsdb.Snapshot // of begin, while it runs
 	joining  sync.Mutex      // one zone joins at a time
@@ -111,6 +113,7 @@ func newCentre(ctx context.Context, store *ovsdb.Store, columns *columns, o Cent
 	sn, sub := store.SubscribeSnapshot()
 	c.sub = sub
 	c.zones.load(columns, sn, time.Now())
+	c.loadKeys(sn)
 	c.begin(ctx, sn)
 	return c
 }

@@ -57,6 +57,10 @@ type columns struct {
 		table        *ovsdb.TableSchema
 		route, since *ovsdb.ColumnSchema
 	} // private, Route
+	given struct {
+		table *ovsdb.TableSchema
+		last  *ovsdb.ColumnSchema
+	} // private, Transit
 }
 
 // Positions of unique indexes in their tables.
@@ -104,6 +108,7 @@ func newColumns() (*columns, error) {
 	bind(c.sb, "Address_Set", &c.addresses.table, []string{"availability_zone"}, &c.addresses.zone)
 	bind(c.private, "Zone", &c.record.table, []string{"zone", "id", "certificate", "address"},
 		&c.record.zone, &c.record.id, &c.record.certificate, &c.record.address)
+	bind(c.private, "Transit", &c.given.table, []string{"last_key"}, &c.given.last)
 	bind(c.private, "Route", &c.seen.table, []string{"route", "since"}, &c.seen.route, &c.seen.since)
 	return c, nil
 }

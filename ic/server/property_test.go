@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"govn/pkg/interconnect"
 	"govn/pkg/ovsdb"
 	"govn/proto/ic"
 )
@@ -168,7 +169,7 @@ func TestEveryViewIsTheDatabases(t *testing.T) {
 			seen := make(map[string]bool)
 			c, sn := b.columns, b.store.Snapshot()
 			for row := range sn.Rows(c.datapath.table) {
-				if k := fmt.Sprint("switch ", row.Int(c.datapath.key)); seen[k] || row.Int(c.datapath.key) < minTransitKey {
+				if k := fmt.Sprint("switch ", row.Int(c.datapath.key)); seen[k] || row.Int(c.datapath.key) < interconnect.MinTransitKey {
 					t.Fatalf("the key of %s is given twice, or too low", k)
 				} else {
 					seen[k] = true

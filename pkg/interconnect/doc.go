@@ -5,6 +5,7 @@
 //
 //	CheckNorthbound, CheckSouthbound   row --> []northbound.Fault
 //	Keys                               the keys that are known
+//	TransitKeys                        which tunnel key a transit switch gets
 //
 // govn ic-nbctl and govn ic-sbctl warn with it before they send, govn ic lint lists
 // with it. It is to those databases what package northbound is to OVN_Northbound,
