@@ -60,6 +60,7 @@ test: deps build check unit random e2e ## what must pass: deps, build, check, un
 
 test-all: deps build lint ## everything, with the race detector and the long tests (root)
 	$(GO) test -race -timeout 30m -tags $(TAGS) -count 1 ./...
+	$(GO) test -timeout 10m -tags long -count 1 -run TestSimulatedChassisEqualFresh ./test/convergence
 	$(MAKE) e2e-compose
 
 bench: deps ## benchmarks of every package, one port more beside stock OVN, the store beside ovsdb-server (root)

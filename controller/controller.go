@@ -27,9 +27,6 @@ import (
 
 // Times of the loop.
 const (
-	// tunnelPatience is how long an ack waits for Open vSwitch to make the
-	// tunnels that its revision needs.
-	tunnelPatience = 5 * time.Second
 	// cautionTime is how long a controller that finds flows in Open vSwitch
 	// waits for northd before it adds what its cache has more.
 	cautionTime = 5 * time.Second

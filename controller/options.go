@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -31,6 +32,9 @@ type Options struct {
 	// Ready is called once, when the database of Open vSwitch has been read.
 	// Optional.
 	Ready func()
+	// TunnelPatience is how long the acknowledgement of a revision waits for Open
+	// vSwitch to make the tunnels and patch ports that it needs. Optional: 5 seconds.
+	TunnelPatience time.Duration
 	// Handle registers a command of the control socket. It is called while Run
 	// starts; min and max bound the number of arguments. Optional.
 	Handle func(name, usage string, min, max int, fn Command)

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -31,7 +32,7 @@ func (c *controller) carry(name string, old, now *vswitch.Interface) {
 		if _, wanted := c.tunnels.Get(was); wanted && port == 0 {
 			// It was given up and wished for again before it had gone, or somebody
 			// else removed it: no revision is installed until it is back.
-			c.waiting[was] = time.Now().Add(tunnelPatience)
+			c.await(was)
 		}
 	}
 	if is == "" {
@@ -57,4 +58,9 @@ func (c *controller) carrierPort(id string) int {
 		}
 	}
 	return 0
+}
+
+// await has acknowledgements wait for the port of a tunnel or patch.
+func (c *controller) await(id string) {
+	c.waiting[id] = time.Now().Add(cmp.Or(c.o.TunnelPatience, 5*time.Second))
 }

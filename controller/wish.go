@@ -129,7 +129,7 @@ func (c *controller) wishTunnel(t vswitch.Tunnel) {
 	}
 	c.tunnels = c.tunnels.With(id, t)
 	if !c.haveTunnel(id) {
-		c.waiting[id] = time.Now().Add(tunnelPatience)
+		c.await(id)
 	}
 }
 
@@ -163,7 +163,7 @@ func (c *controller) patches() vswitch.Patches {
 	for port, patch := range want {
 		all = all.With(port, patch)
 		if _, had := c.wanted.Patches.Get(port); !had && !c.havePatch(port) {
-			c.waiting[patchWait(port)] = time.Now().Add(tunnelPatience)
+			c.await(patchWait(port))
 		}
 	}
 	return all

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"govn/controller"
 	"govn/pkg/openflow"
@@ -166,7 +167,7 @@ func (c *Chassis) StartController() error {
 	done := make(chan error, 1)
 	control := map[string]controller.Command{}
 	o := controller.Options{
-		OVS: c.DB(), RunDir: c.Dir, Logger: c.log,
+		OVS: c.DB(), RunDir: c.Dir, Logger: c.log, TunnelPatience: tunnelPatience,
 		Handle: func(name, _ string, _, _ int, fn controller.Command) { control[name] = fn },
 	}
 	registered := make(chan struct{})
@@ -181,6 +182,10 @@ func (c *Chassis) StartController() error {
 	c.stop, c.done, c.control = stop, done, control
 	return nil
 }
+
+// tunnelPatience is how long revisions wait for tunnels: the simulated Open vSwitch makes them
+// all, and hundreds of chassis in one process take their time.
+const tunnelPatience = 5 * time.Minute
 
 // StopController ends the controller; the flows stay. One that does not run is
 // no error.
