@@ -56,7 +56,8 @@ random: ## 2,000 random changes, and 20,000: incremental = full, and each chassi
 e2e: ## stories on real Open vSwitch (root)
 	$(if $(wildcard test/e2e/*.go),$(GO) test -tags e2e -timeout 15m -count 1 ./test/e2e/...)
 
-test: deps build check unit random e2e ## what must pass: deps, build, check, unit, random, e2e (root)
+test: deps build check unit ## what must pass: deps, build, check, unit, then random beside e2e, which mostly waits (root)
+	$(MAKE) -j2 -Otarget random e2e
 
 test-all: deps build lint ## everything, with the race detector and the long tests (root)
 	$(GO) test -race -timeout 30m -tags $(TAGS) -count 1 ./...
