@@ -57,7 +57,7 @@ e2e: ## stories on real Open vSwitch (root)
 	$(if $(wildcard test/e2e/*.go),$(GO) test -tags e2e -timeout 15m -count 1 ./test/e2e/...)
 
 test: deps build check unit ## what must pass: deps, build, check, unit, then random beside e2e, which mostly waits (root)
-	$(MAKE) -j2 -Otarget random e2e
+	printf '%s\n' random e2e | xargs -P 2 -n 1 $(MAKE)
 
 test-all: deps build lint ## everything, with the race detector and the long tests (root)
 	$(GO) test -race -timeout 30m -tags $(TAGS) -count 1 ./...
