@@ -40,7 +40,10 @@ func oracles(t *testing.T, pattern string) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
 			cfg := load(t, file)
-			seed := uint64(time.Now().UnixNano())
+			seed := *microflowSeed
+			if seed == 0 {
+				seed = uint64(time.Now().UnixNano())
+			}
 			compare(t, cfg, seed, 1000)
 		})
 	}
@@ -68,6 +71,7 @@ func TestOracleRandom(t *testing.T) {
 
 var (
 	randomSeed       = flag.Uint64("seed", 1, "of the first random topology; 0: by the clock")
+	microflowSeed    = flag.Uint64("microflows", 0, "seed of the microflows in given topologies, as a failure prints it; 0: by the clock")
 	randomTopologies = flag.Int("topologies", 3, "how many random topologies")
 )
 

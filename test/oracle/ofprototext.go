@@ -84,6 +84,7 @@ var (
 		"00.00.00.0b": "tcp_reset",
 		"00.00.00.0c": "nd_na_router",
 		"00.00.00.0e": "icmp", // icmp4_error
+		"00.00.00.11": "",     // bind_vport
 		"00.00.00.14": "icmp", // icmp6_error
 		"00.00.00.19": "",     // put_fdb
 	}
@@ -101,6 +102,7 @@ var (
 		opcode(abi.PuntSCTPAbort):  "sctp_abort",
 		opcode(abi.PuntNDNARouter): "nd_na_router",
 		opcode(abi.PuntNDRAOpts):   "put_nd_ra_opts",
+		opcode(abi.PuntBindVPort):  "",
 		opcode(abi.PuntBFD):        "",
 	}
 )
