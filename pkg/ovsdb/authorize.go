@@ -70,7 +70,7 @@ func (t *Txn) written() (list []RowWrite) {
 			continue
 		}
 		table := t.state.schema.tables[id].public()
-		for _, r := range tt.rows {
+		for _, r := range tt.rows.All() {
 			if r.new != r.old && (r.new == nil || r.old == nil || !r.new.Equal(r.old)) {
 				r.lent = true
 				list = append(list, RowWrite{Table: table, Old: r.old, New: r.new})

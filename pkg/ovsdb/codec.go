@@ -45,13 +45,15 @@ type codec struct {
 	escape   bool
 	current  request
 	held     holding
-	charged  int64         // of held, for buf
-	within   time.Duration // which a message has to arrive; not positive: whenever
-	begun    time.Time     // when the message of buf began, if it is not all there
-	leave    func()        // the handling of a large message
-	values   int           // of buf, about as many as the part looked at has; never fewer
-	weight   int64         // of the last message, as request has it
-	handling int64         // of held, for the message that is handled
+	charged  int64          // of held, for buf
+	within   time.Duration  // which a message has to arrive; not positive: whenever
+	begun    time.Time      // when the message of buf began, if it is not all there
+	leave    func()         // the handling of a large message
+	values   int            // of buf, about as many as the part looked at has; never fewer
+	weight   int64          // of the last message, as request has it
+	handling int64          // of held, for the message that is handled
+	elements *requestValues // of the message that is handled
+	consumed bool           // and nobody looks at them any more
 
 	// The send queue, for what the socket does not take at once.
 	direct   *direct
@@ -227,7 +229,10 @@ func (c *codec) parse(text string) (v jsonValue, err error) {
 			return v, c.why()
 		}
 	}
-	if v, err = parseJSON(text, c.limits); err != nil {
+	if c.elements == nil {
+		c.elements = freeValues.Get().(*requestValues)
+	}
+	if v, err = parseJSONIn(text, c.limits, c.elements[:]); err != nil {
 		err = fmt.Errorf("%w: %w", errMessage, err)
 	}
 	return v, err
@@ -238,7 +243,23 @@ func (c *codec) handled() {
 	c.leave()
 	c.held.add(-c.handling)
 	c.leave, c.handling = func() {}, 0
+	if c.consumed {
+		clear(c.elements[:]) // they hold the message
+		freeValues.Put(c.elements)
+	}
+	c.elements, c.consumed = nil, false
 }
+
+// requestValues are the elements of a request, as far as they go: enough for the usual
+// ones.
+type requestValues [160]jsonValue
+
+// freeValues are those of requests that were consumed.
+var freeValues = sync.Pool{New: func() any { return new(requestValues) }}
+
+// consume tells that nobody looks at the request any more that is handled, nor at what
+// its id has, but at the texts in it.
+func (c *codec) consume() { c.consumed = c.elements != nil }
 
 // ReadHeader reads the next message. What is no JSON-RPC message ends the
 // connection; a response, such as that to a probe, is passed over.

@@ -26,8 +26,11 @@ type Set struct {
 
 // NewSet returns the set of the given atoms; duplicates count once.
 func NewSet(atoms ...Atom) Set {
-	if len(atoms) == 0 {
+	switch len(atoms) {
+	case 0:
 		return Set{}
+	case 1:
+		return Set{}.With(atoms[0])
 	}
 	elements := make([]treap.Element[Atom, struct{}], len(atoms))
 	for i, a := range atoms {

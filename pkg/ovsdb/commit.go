@@ -29,7 +29,7 @@ type commit struct {
 	own  []bool // tables of next that are private copies
 	edit *treeEdit
 	// changed are all rows that differ, by UUID, per table.
-	changed []map[UUID]*Change
+	changed []*fewMap[*Change]
 	lost    []*Row   // may have lost its last strong reference
 	gone    []*Row   // was deleted: weak references to it go
 	strong  []newRef // must exist
@@ -52,7 +52,7 @@ func (t *Txn) build(rev uint64) (*dbState, []Change, error) {
 		if tt == nil {
 			continue
 		}
-		for _, r := range tt.rows {
+		for _, r := range tt.rows.All() {
 			if r.new != r.old && (r.new == nil || r.old == nil || !r.new.Equal(r.old)) {
 				c.replace(r.old, r.new)
 			}
@@ -90,7 +90,7 @@ func (t *Txn) build(rev uint64) (*dbState, []Change, error) {
 func (t *Txn) newCommit(rev uint64) *commit {
 	n := len(t.tables)
 	return &commit{
-		txn: t, rev: rev, edit: new(treeEdit), own: make([]bool, n), changed: make([]map[UUID]*Change, n),
+		txn: t, rev: rev, edit: new(treeEdit), own: make([]bool, n), changed: make([]*fewMap[*Change], n),
 		next: &dbState{schema: t.state.schema, tables: slices.Clone(t.state.tables)},
 	}
 }
@@ -123,12 +123,12 @@ func (c *commit) replace(old, new *Row) {
 		t, u = new.table, new.uuid
 	}
 	if c.changed[t.id] == nil {
-		c.changed[t.id] = make(map[UUID]*Change)
+		c.changed[t.id] = &fewMap[*Change]{}
 	}
-	change := c.changed[t.id][u]
+	change := c.changed[t.id].Get(u)
 	if change == nil {
 		change = &Change{Table: t, UUID: u, Old: old}
-		c.changed[t.id][u] = change
+		c.changed[t.id].Put(u, change)
 	}
 	state := c.table(t.id)
 	if change.New = new; new == nil {
@@ -149,25 +149,34 @@ func (c *commit) replace(old, new *Row) {
 		if new != nil {
 			to = new.values[f.column.Index]
 		}
-		f.difference(from, to, func(target UUID, added bool) {
-			switch {
-			case added:
-				state.addRef(f, target, u, 1)
-				ref := newRef{f, u, target}
-				if f.base.Ref == RefStrong {
-					c.strong = append(c.strong, ref)
-				} else {
-					c.dangle = append(c.dangle, ref)
-				}
-			default:
-				state.addRef(f, target, u, -1)
-				if f.base.Ref == RefStrong && !f.base.Target.IsRoot {
-					if r := c.row(f.base.Target, target); r != nil {
-						c.lost = append(c.lost, r)
-					}
-				}
+		if from != nil && to != nil && ValuesEqual(from, to) || hasNone(from) && hasNone(to) {
+			continue // nearly all, and a closure is not for nothing
+		}
+		f.difference(from, to, func(target UUID, added bool) { c.refer(state, f, u, target, added) })
+	}
+}
+
+// hasNone tells whether a value, which may be nil, has no element.
+func hasNone(v Value) bool { return v == nil || valueLen(v) == 0 }
+
+// refer counts that a row has come to refer to a target, or refers no more.
+func (c *commit) refer(state *tableState, f *refField, source, target UUID, added bool) {
+	switch {
+	case added:
+		state.addRef(f, target, source, 1)
+		ref := newRef{f, source, target}
+		if f.base.Ref == RefStrong {
+			c.strong = append(c.strong, ref)
+		} else {
+			c.dangle = append(c.dangle, ref)
+		}
+	default:
+		state.addRef(f, target, source, -1)
+		if f.base.Ref == RefStrong && !f.base.Target.IsRoot {
+			if r := c.row(f.base.Target, target); r != nil {
+				c.lost = append(c.lost, r)
 			}
-		})
+		}
 	}
 }
 
@@ -211,7 +220,7 @@ func (c *commit) checkStrong(deleted []*Row) error {
 		if c.row(ref.f.base.Target, ref.target) != nil {
 			continue
 		}
-		if c.changed[ref.f.base.Target.id][ref.target] != nil {
+		if c.changed[ref.f.base.Target.id].Get(ref.target) != nil {
 			continue // deleted here; the error below names it
 		}
 		worst = least(worst, errorf(ErrReferential, "Table %s column %s row %s references nonexistent row %s in table %s.",
@@ -276,7 +285,7 @@ func (c *commit) prune() error {
 		v := ref.f.prune(source.values[column.Index], ref.target)
 		if valueLen(v) < column.Type.Min {
 			how := ""
-			if c.changed[column.Table.id][ref.source] != nil && c.changed[column.Table.id][ref.source].Old == nil {
+			if ch := c.changed[column.Table.id].Get(ref.source); ch != nil && ch.Old == nil {
 				how = "(inserted within this transaction) "
 			}
 			if ref.target.IsZero() {
@@ -297,7 +306,7 @@ func (c *commit) prune() error {
 func (c *commit) checkRows() error {
 	for id, changed := range c.changed {
 		t := c.next.schema.tables[id]
-		if n := c.next.tables[id].rows.Len(); len(changed) > 0 && n > t.MaxRows && n > c.txn.state.tables[id].rows.Len() {
+		if n := c.next.tables[id].rows.Len(); changed.Len() > 0 && n > t.MaxRows && n > c.txn.state.tables[id].rows.Len() {
 			return constraintf("transaction causes %q table to contain %d rows, greater than the schema-defined limit of %d row(s)", t.Name, n, t.MaxRows)
 		}
 	}
@@ -315,7 +324,7 @@ func (c *commit) index() error {
 				return worst // that of the first index
 			}
 			var moved []*Change
-			for _, ch := range changed {
+			for _, ch := range changed.All() {
 				if ch.Old == nil && ch.New == nil || ch.Old != nil && ch.New != nil && !slices.ContainsFunc(columns, func(col *ColumnSchema) bool {
 					return !ValuesEqual(ch.Old.values[col.Index], ch.New.values[col.Index])
 				}) {
@@ -365,7 +374,7 @@ func (c *commit) duplicate(t *TableSchema, columns []*ColumnSchema, a, b UUID) e
 	on := kind + enumerate(names)
 	history := func(which string, u UUID) string {
 		s := fmt.Sprintf("%s row, with UUID %s, ", which, u)
-		switch ch := c.changed[t.id][u]; {
+		switch ch := c.changed[t.id].Get(u); {
 		case ch == nil:
 			return s + "existed in the database before this transaction and was not modified by the transaction."
 		case ch.Old == nil:
@@ -412,10 +421,14 @@ func (t *ColumnType) text(v Value) string {
 
 // list returns the net changes in order.
 func (c *commit) list() []Change {
-	var all []Change
+	n := 0
+	for _, changed := range c.changed {
+		n += changed.Len()
+	}
+	all := make([]Change, 0, n)
 	for _, changed := range c.changed {
 		from := len(all)
-		for _, ch := range changed {
+		for _, ch := range changed.All() {
 			if ch.Old != nil && ch.New != nil && ch.Old.Equal(ch.New) {
 				// Pruned back to what it was.
 				s := c.table(ch.Table.id)

@@ -115,15 +115,15 @@ func newConversion(from *dbState, next *DatabaseSchema, revision uint64) (*conve
 			continue
 		}
 		columns := newColumnConversions(old, ts)
-		rows := make(map[UUID]*txnRow, from.tables[old.id].rows.Len())
+		tt := new(txnTable)
 		for u, r := range from.tables[old.id].rows.All() {
 			row, err := columns.row(r, revision)
 			if err != nil {
 				return nil, err
 			}
-			rows[u] = &txnRow{uuid: u, new: row}
+			tt.rows.Put(u, &txnRow{uuid: u, new: row})
 		}
-		t.tables[ts.id] = &txnTable{rows: rows}
+		t.tables[ts.id] = tt
 	}
 	state, _, err := t.build(revision)
 	if err != nil {
@@ -138,7 +138,7 @@ func newConversion(from *dbState, next *DatabaseSchema, revision uint64) (*conve
 		if tt == nil {
 			continue
 		}
-		for u, r := range tt.rows {
+		for u, r := range tt.rows.All() {
 			now, _ := state.tables[ts.id].rows.Get(u)
 			if now != r.new {
 				c.changes = append(c.changes, Change{Table: ts, UUID: u, Old: r.new, New: now})
@@ -159,7 +159,7 @@ func compareChanges(a, b Change) int {
 // encode is the log entry; its reader converts the rows that it has, and then
 // applies the changes.
 func (c *conversion) encode() []byte {
-	return encodeSchemaEntry(c.revision, c.to.schema, c.changes)
+	return new(entryWriter).schemaEntry(c.revision, c.to.schema, c.changes)
 }
 
 // visible are the changes that the program can see.

@@ -340,8 +340,15 @@ func (s *Store) compact(ctx context.Context, snapshot *Snapshot) error {
 
 // nextTxnID chains the ids of transactions over what they logged.
 func nextTxnID(before UUID, data []byte) UUID {
-	h := sha256.New()
-	h.Write(before[:])
-	h.Write(data)
-	return UUID(h.Sum(nil)[:16]).asV4()
+	if len(data) > 1<<10 {
+		h := sha256.New()
+		h.Write(before[:])
+		h.Write(data)
+		return UUID(h.Sum(nil)[:16]).asV4()
+	}
+	var small [len(before) + 1<<10]byte // without a trip to the heap
+	n := copy(small[:], before[:])
+	n += copy(small[n:], data)
+	h := sha256.Sum256(small[:n])
+	return UUID(h[:16]).asV4()
 }

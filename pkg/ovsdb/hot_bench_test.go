@@ -25,7 +25,9 @@ func northboundStore(b *testing.B) (*Store, *DatabaseSchema) {
 
 // request parses and runs a transaction as a session does, without sockets.
 func runRequest(b *testing.B, s *Store, d *DatabaseSchema, text string) outcome {
-	v, err := parseJSON(text, defaultJSONLimits)
+	values := freeValues.Get().(*requestValues)
+	defer freeValues.Put(values)
+	v, err := parseJSONIn(text, defaultJSONLimits, values[:])
 	if err != nil {
 		b.Fatal(err)
 	}

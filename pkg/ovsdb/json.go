@@ -78,12 +78,16 @@ var openValues sync.Pool
 
 // parseJSON parses exactly one value with optional white space around it. Of
 // several members with one name in an object the last one counts.
-func parseJSON(s string, limits jsonLimits) (jsonValue, error) {
+func parseJSON(s string, limits jsonLimits) (jsonValue, error) { return parseJSONIn(s, limits, nil) }
+
+// parseJSONIn is parseJSON with memory for the elements, of which the value takes more
+// where that is too small. The value is gone when the memory is used again.
+func parseJSONIn(s string, limits jsonLimits, slab []jsonValue) (jsonValue, error) {
 	open, _ := openValues.Get().(*[]jsonValue)
 	if open == nil {
 		open = new([]jsonValue)
 	}
-	p := jsonParser{s: s, limits: limits, open: *open}
+	p := jsonParser{s: s, limits: limits, open: *open, slab: slab[:0]}
 	v, err := p.value(0)
 	defer func() {
 		if cap(p.open) <= 512 {

@@ -140,7 +140,9 @@ func (s *session) transact(r *request) ([]byte, error) {
 	}
 	// With more requests at hand we go on with those, and leave the disk to the writer.
 	tr.leads = alone && len(s.codec.buf) == 0 && s.store.durable.leads()
-	s.attempt(&blocked{id: r.id, tr: tr, since: time.Now(), size: r.weight})
+	if ended := s.attempt(&blocked{id: r.id, tr: tr, since: time.Now(), size: r.weight}); ended && r.id.list == nil {
+		s.codec.consume()
+	}
 	return nil, nil
 }
 

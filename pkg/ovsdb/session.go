@@ -397,8 +397,9 @@ func (s *session) retry(since *commitNode) {
 }
 
 // attempt runs a transaction and queues its reply, or keeps it among the
-// blocked ones. b.running is set, so that a cancel leaves the answer to us.
-func (s *session) attempt(b *blocked) {
+// blocked ones; ended tells that it did the former. b.running is set, so that a cancel
+// leaves the answer to us.
+func (s *session) attempt(b *blocked) (ended bool) {
 	o := b.tr.run(time.Since(b.since))
 	s.mu.Lock()
 	b.running = false
@@ -418,7 +419,7 @@ func (s *session) attempt(b *blocked) {
 		if i < 0 {
 			s.wake()
 		}
-		return
+		return false
 	case i >= 0:
 		s.blocked = slices.Delete(s.blocked, i, i+1)
 		s.codec.held.add(-b.size)
@@ -427,7 +428,8 @@ func (s *session) attempt(b *blocked) {
 	id := b.id
 	if o.blocked {
 		s.reply(&id, nil, plainError(ErrCanceled))
-		return
+		return true
 	}
 	s.queue(step{o.revision, len(o.result), b.tr.durable || !s.srv.opts.Relaxed, func() { s.reply(&id, o.result, nil) }})
+	return true
 }

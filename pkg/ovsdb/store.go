@@ -111,9 +111,10 @@ type Store struct {
 	cluster UUID
 	dbs     []*database
 
-	// writing serialises transactions. It guards texts.
+	// writing serialises transactions. It guards texts and entries.
 	writing sync.Mutex
 	texts   *interner
+	entries entryWriter
 	// heavy has a token while a transaction of a client is heavy; see effort. It is
 	// taken before writing.
 	heavy chan struct{}
@@ -257,9 +258,9 @@ func (s *Store) commit(t *Txn) (uint64, error) {
 	c := Commit{Revision: rev, DB: t.db.Schema, Changes: changes, Who: t.who}
 	var data []byte
 	if t.db.recorded || t.db.volatile {
-		data = encodeEntry(&c, t.db.volatile)
+		data = s.entries.entry(&c, t.db.volatile)
 	} else {
-		data = encodeSchemaEntry(rev, state.schema, changes)
+		data = s.entries.schemaEntry(rev, state.schema, changes)
 		t.db.recorded = true
 	}
 	s.show(&c, state, nextTxnID(t.base.txid, data), len(data))

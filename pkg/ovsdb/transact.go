@@ -68,7 +68,7 @@ func (tr *transaction) run(waited time.Duration) outcome {
 }
 
 func (tr *transaction) executor(waited time.Duration) *executor {
-	return &executor{transaction: tr, waited: waited, timeout: -1, names: make(map[string]*symbol)}
+	return &executor{transaction: tr, waited: waited, timeout: -1}
 }
 
 // write runs a transaction that changes something, while no other does. One that
@@ -123,6 +123,9 @@ func (x *executor) symbol(name string) *symbol {
 	s := x.names[name]
 	if s == nil {
 		s = &symbol{uuid: NewUUID()}
+		if x.names == nil {
+			x.names = make(map[string]*symbol)
+		}
 		x.names[name] = s
 	}
 	return s
@@ -155,7 +158,7 @@ func (x *executor) readVirtual() {
 // where one fails its error in its place and nulls after it, as many elements
 // as operations; an error at commit is one element more.
 func (x *executor) all(commit func() (uint64, error)) outcome {
-	x.out = append(x.out, '[')
+	x.out = append(make([]byte, 0, 128), '[')
 	rev := x.txn.base.revision
 	for i := range x.ops {
 		if i > 0 {

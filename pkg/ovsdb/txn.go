@@ -3,7 +3,6 @@ package ovsdb
 import (
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 )
 
@@ -22,7 +21,7 @@ type Txn struct {
 
 // txnTable holds the rows of one table that the transaction touched.
 type txnTable struct {
-	rows     map[UUID]*txnRow
+	rows     fewMap[*txnRow]
 	inserted int // rows present now but not before, minus the opposite
 	// index is built by the first Lookup and then kept: for each index, key to
 	// touched rows that have it now.
@@ -70,7 +69,7 @@ func (t *Txn) table(ts *TableSchema) *TableSchema {
 func (t *Txn) Row(ts *TableSchema, u UUID) *Row {
 	ts = t.table(ts)
 	if tt := t.tables[ts.id]; tt != nil {
-		if r := tt.rows[u]; r != nil {
+		if r := tt.rows.Get(u); r != nil {
 			r.lent = true
 			return r.new
 		}
@@ -97,7 +96,7 @@ func (t *Txn) Rows(ts *TableSchema) iter.Seq[*Row] {
 	return func(yield func(*Row) bool) {
 		for u, r := range t.state.tables[ts.id].rows.All() {
 			if tt := t.tables[ts.id]; tt != nil {
-				if touched := tt.rows[u]; touched != nil {
+				if touched := tt.rows.Get(u); touched != nil {
 					touched.lent = true
 					r = touched.new
 				}
@@ -111,7 +110,7 @@ func (t *Txn) Rows(ts *TableSchema) iter.Seq[*Row] {
 			return
 		}
 		var inserted []UUID
-		for u, r := range tt.rows {
+		for u, r := range tt.rows.All() {
 			if r.old == nil && r.new != nil {
 				inserted = append(inserted, u)
 			}
@@ -139,7 +138,7 @@ func (t *Txn) Lookup(ts *TableSchema, index int, key ...Atom) *Row {
 	}
 	if tt.index[index] == nil {
 		tt.index[index] = make(map[UUID][]UUID)
-		for u, r := range tt.rows {
+		for u, r := range tt.rows.All() {
 			if r.new != nil {
 				k := r.new.indexKey(index)
 				tt.index[index][k] = append(tt.index[index][k], u)
@@ -149,7 +148,7 @@ func (t *Txn) Lookup(ts *TableSchema, index int, key ...Atom) *Row {
 	if found := tt.index[index][h]; len(found) > 0 {
 		return t.Row(ts, found[0])
 	}
-	if u, ok := t.state.tables[ts.id].indexes[index].Get(h); ok && tt.rows[u] == nil {
+	if u, ok := t.state.tables[ts.id].indexes[index].Get(h); ok && tt.rows.Get(u) == nil {
 		return t.Row(ts, u)
 	}
 	return nil
@@ -160,17 +159,17 @@ func (t *Txn) Lookup(ts *TableSchema, index int, key ...Atom) *Row {
 func (t *Txn) Referrers(c *ColumnSchema, u UUID) iter.Seq[UUID] {
 	c = t.table(c.Table).Columns[c.Index]
 	return func(yield func(UUID) bool) {
-		var touched map[UUID]*txnRow
+		var touched *fewMap[*txnRow]
 		if tt := t.tables[c.Table.id]; tt != nil {
-			touched = tt.rows
+			touched = &tt.rows
 		}
 		for r := range t.state.tables[c.Table.id].referrers(c, u) {
-			if touched[r] == nil && !yield(r) {
+			if touched.Get(r) == nil && !yield(r) {
 				return
 			}
 		}
-		for _, r := range slices.SortedFunc(maps.Keys(touched), UUID.Compare) {
-			row := touched[r].new
+		for _, r := range touched.sorted() {
+			row := touched.Get(r).new
 			if row == nil || !slices.ContainsFunc(c.refs, func(f *refField) bool { return f.holds(row.values[c.Index], u) }) {
 				continue
 			}
@@ -185,17 +184,17 @@ func (t *Txn) Referrers(c *ColumnSchema, u UUID) iter.Seq[UUID] {
 func (t *Txn) touch(ts *TableSchema, u UUID) *txnRow {
 	tt := t.tables[ts.id]
 	if tt == nil {
-		tt = &txnTable{rows: make(map[UUID]*txnRow)}
+		tt = new(txnTable)
 		t.tables[ts.id] = tt
 	}
-	r := tt.rows[u]
+	r := tt.rows.Get(u)
 	if r == nil {
 		old, ok := t.state.tables[ts.id].rows.Get(u)
 		if !ok {
 			return nil
 		}
 		r = &txnRow{uuid: u, old: old, new: old}
-		tt.rows[u] = r
+		tt.rows.Put(u, r)
 		tt.reindex(ts, u, nil, old)
 	}
 	if r.new == nil {
@@ -264,7 +263,7 @@ const duplicateUUID = "This UUID would duplicate a UUID already present within t
 // taken tells whether no row may be inserted with that UUID: one has it, or one
 // that was there before was deleted by the transaction.
 func (t *Txn) taken(ts *TableSchema, u UUID) bool {
-	if tt := t.tables[ts.id]; tt != nil && tt.rows[u] != nil {
+	if tt := t.tables[ts.id]; tt != nil && tt.rows.Get(u) != nil {
 		return true
 	}
 	_, existed := t.state.tables[ts.id].rows.Get(u)
@@ -281,7 +280,7 @@ func (t *Txn) insert(ts *TableSchema, u UUID, values []Value) error {
 	}
 	tt := t.tables[ts.id]
 	if tt == nil {
-		tt = &txnTable{rows: make(map[UUID]*txnRow)}
+		tt = new(txnTable)
 		t.tables[ts.id] = tt
 	}
 	if t.taken(ts, u) {
@@ -297,7 +296,7 @@ func (t *Txn) insert(ts *TableSchema, u UUID, values []Value) error {
 		}
 	}
 	r := &txnRow{uuid: u, new: &Row{table: ts, uuid: u, values: values}}
-	tt.rows[u] = r
+	tt.rows.Put(u, r)
 	tt.inserted++
 	tt.reindex(ts, u, nil, r.new)
 	return nil
@@ -312,7 +311,7 @@ func (t *Txn) remove(ts *TableSchema, u UUID) error {
 		tt.reindex(ts, u, r.new, nil)
 		r.new = nil
 		if tt.inserted--; r.old == nil {
-			delete(tt.rows, u) // as if it had never been there: its UUID is free
+			tt.rows.Remove(u) // as if it had never been there: its UUID is free
 		}
 	}
 	return nil

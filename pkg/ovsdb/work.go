@@ -221,24 +221,24 @@ func (x *executor) indexed(t *TableSchema, where allOf) ([]*Row, bool, error) {
 	var rows []*Row
 	tt := x.txn.tables[t.id]
 	for _, r := range s.rows[where[i].arg] {
-		if tt == nil || tt.rows[r.uuid] == nil {
+		if tt == nil || tt.rows.Get(r.uuid) == nil {
 			rows = append(rows, r)
 		}
 	}
 	if err := x.spend(1 + len(rows)); err != nil || tt == nil {
 		return rows, true, err
 	}
-	if err := x.spend(len(tt.rows) / 4); err != nil {
+	if err := x.spend(tt.rows.Len() / 4); err != nil {
 		return nil, false, err
 	}
-	for _, r := range tt.rows {
+	for _, r := range tt.rows.All() {
 		if r.new != nil && where[i].matches(r.new) {
 			r.lent = true
 			rows = append(rows, r.new)
 		}
 	}
 	inserted := func(r *Row) int {
-		if touched := tt.rows[r.uuid]; touched != nil && touched.old == nil {
+		if touched := tt.rows.Get(r.uuid); touched != nil && touched.old == nil {
 			return 1
 		}
 		return 0
