@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -174,6 +175,12 @@ func judge(path string, d *DatabaseSchema, before *said) error {
 // returns the first few verdicts that are bad, and how many there are.
 func crashes(t *testing.T, events []event, n int, seed uint64, ignore func(event) bool) (bad []string, count int) {
 	t.Helper()
+	return crashesWithin(t, events, 0, len(events), n, seed, ignore)
+}
+
+// crashesWithin is crashes from one event on, and up to another one.
+func crashesWithin(t *testing.T, events []event, from, to, n int, seed uint64, ignore func(event) bool) (bad []string, count int) {
+	t.Helper()
 	d := testSchema(t)
 	all := newSaid()
 	for _, e := range events {
@@ -189,7 +196,7 @@ func crashes(t *testing.T, events []event, n int, seed uint64, ignore func(event
 	rng := rand.New(rand.NewPCG(seed, 1))
 	at := make(map[int]int)
 	for range n {
-		at[rng.IntN(len(events)+1)]++
+		at[from+rng.IntN(to-from+1)]++
 	}
 	k := newDisk(ignore)
 	check := func(i int) {
@@ -276,6 +283,47 @@ func TestCrashIsSeen(t *testing.T) {
 			t.Errorf("with a disk that ignores %s, none of 120 crashes is seen", what)
 		}
 		t.Logf("%s: %d of 120: %.300q", what, n, bad)
+	}
+}
+
+// TestKilledThenCrash: a process that is killed leaves what it has written and not
+// synced, its successor goes on from that, and then the machine crashes. What the
+// successor has read must be on the medium before it writes over what that replaces: of
+// bbolt's two meta pages the second is the state to fall back to only while its pages are
+// left alone.
+func TestKilledThenCrash(t *testing.T) {
+	first := recordWriter(t, "synced")
+	var cuts []int // after a meta page is written, before it is synced
+	for i, e := range first {
+		if e.kind == 'w' && e.file == "db" && e.offset <= 4096 {
+			cuts = append(cuts, i+1)
+		}
+	}
+	const rounds = 3
+	if len(cuts) < 2*rounds {
+		t.Fatalf("%d meta pages were written", len(cuts))
+	}
+	for round := range rounds {
+		cut := cuts[(2*round+1)*len(cuts)/(2*rounds)]
+		k := newDisk(nil)
+		for _, e := range first[:cut] {
+			k.apply(e)
+		}
+		dir := t.TempDir()
+		for name, f := range k.names {
+			if err := os.WriteFile(filepath.Join(dir, name), f.now(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		second := recordOne(t, dir, "synced")
+		events := slices.Clone(first[:cut])
+		for _, e := range second {
+			e.sync += len(first)
+			events = append(events, e)
+		}
+		if bad, n := crashesWithin(t, events, cut, cut+len(second)/8, crashPoints, uint64(round), nil); n > 0 {
+			t.Errorf("killed at event %d: %d of %d crashes:\n%s", cut, n, crashPoints, strings.Join(bad, "\n"))
+		}
 	}
 }
 

@@ -145,7 +145,16 @@ func openBolt(path string, o BoltOptions) (*boltEngine, error) {
 				if err != nil {
 					return nil, err
 				}
-				if layout, err = readBoltLayout(f); err == nil {
+				if !o.ReadOnly && !o.NoSync {
+					// A process that was killed may have left its last meta page to the system's
+					// memory. Going on from that, bbolt writes over pages of the state before it,
+					// to which a crash of the machine would go back.
+					err = fdatasync(f)
+				}
+				if err == nil {
+					layout, err = readBoltLayout(f)
+				}
+				if err == nil {
 					wal, leftover, err = checkWAL(walPath(path), &layout)
 				}
 				if err != nil {
