@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"govn/pkg/eventually"
 	"govn/pkg/openflow"
 	"govn/proto"
 	"govn/proto/state"
@@ -14,7 +15,7 @@ import (
 func TestAdvertise(t *testing.T) {
 	l := newLab(t)
 	l.start()
-	await(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
+	eventually.That(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
 	l.plug("vm1", "vm2")
 	l.topology()
 	message := append([]byte{134, 0, 0, 0, 255, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0}, 1, 1, 0, 0, 0, 0, 0, 1)
@@ -22,7 +23,7 @@ func TestAdvertise(t *testing.T) {
 		Advertise: &proto.RouterAdvertisement{Message: message, MaxInterval: 1, MinInterval: 1}}
 	router := item{state.Key{Kind: proto.Kind_KIND_PORT, Key: state.PortKey(6, 1)}, marshal(p)}
 	l.n.applied(l.n.put(append(unit(12, 5, 8, openflow.EncodeActions(nil)), router)...))
-	await(t, "two advertisements", func() bool { return strings.Contains(l.command("debug/punts"), "advertisements 2") })
+	eventually.That(t, "two advertisements", func() bool { return strings.Contains(l.command("debug/punts"), "advertisements 2") })
 	p.Advertise.MaxInterval = 0
 	router.value = marshal(p)
 	l.n.applied(l.n.put(router))

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"govn/pkg/abi"
+	"govn/pkg/eventually"
 	"govn/pkg/openflow"
 	"govn/proto"
 	"govn/proto/state"
@@ -42,12 +43,12 @@ func (l *lab) check() {
 func TestChassis(t *testing.T) {
 	l := newLab(t)
 	l.start()
-	await(t, "Hello", func() bool { l.n.mu.Lock(); defer l.n.mu.Unlock(); return len(l.n.hellos) > 0 })
+	eventually.That(t, "Hello", func() bool { l.n.mu.Lock(); defer l.n.mu.Unlock(); return len(l.n.hellos) > 0 })
 	h := l.n.hellos[0]
 	if h.Name != "hv1" || h.Hostname != "host1" || len(h.Encaps) != 1 || h.Encaps[0].Ip != "203.0.113.1" || h.Abi != abi.Version {
 		t.Errorf("Hello is %v", h)
 	}
-	await(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
+	eventually.That(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
 	l.plug("vm1", "vm2")
 	if ack := l.n.applied(l.topology()); len(ack.Failed) > 0 {
 		t.Errorf("failed: %v", ack.Failed)
@@ -66,10 +67,10 @@ func TestChassis(t *testing.T) {
 	if out := l.ovs.Ofctl("dump-tlv-map"); !strings.Contains(out, "0x102") {
 		t.Errorf("TLV map:\n%s", out)
 	}
-	await(t, "ovn-installed", func() bool {
+	eventually.That(t, "ovn-installed", func() bool {
 		return strings.Contains(l.ovs.Vsctl("get", "interface", "tap-vm1", "external_ids"), `ovn-installed="true"`)
 	})
-	await(t, "zones and nb_cfg", func() bool {
+	eventually.That(t, "zones and nb_cfg", func() bool {
 		ids := l.ovs.Vsctl("get", "bridge", "br-int", "external_ids")
 		return strings.Contains(ids, `ct-zone-vm1="1"`) && strings.Contains(ids, "ovn-nb-cfg=")
 	})
@@ -97,23 +98,23 @@ func TestChassis(t *testing.T) {
 
 	// Another chassis goes: flows first, then its tunnel.
 	l.n.applied(l.n.put(remote("hv2", ""), port(5, 3, nil)))
-	await(t, "removal of the tunnel", func() bool { return !strings.Contains(l.ovs.Vsctl("list-ports", "br-int"), "ovn-hv2-0") })
-	await(t, "flows without the tunnel", func() bool { return l.wanted() == l.flows() })
+	eventually.That(t, "removal of the tunnel", func() bool { return !strings.Contains(l.ovs.Vsctl("list-ports", "br-int"), "ovn-hv2-0") })
+	eventually.That(t, "flows without the tunnel", func() bool { return l.wanted() == l.flows() })
 	if strings.Contains(l.flows(), "reg15=0x3") {
 		t.Errorf("flows to hv2 are left:\n%s", l.flows())
 	}
 
 	// A port is unplugged.
 	l.ovs.Vsctl("del-port", "br-int", "tap-vm2")
-	await(t, "report of the unplugged port", func() bool { _, there := l.n.level()["vm2"]; return !there })
-	await(t, "removal of its flows and zone", func() bool {
+	eventually.That(t, "report of the unplugged port", func() bool { _, there := l.n.level()["vm2"]; return !there })
+	eventually.That(t, "removal of its flows and zone", func() bool {
 		return !strings.Contains(l.flows(), "reg15=0x2,") && l.command("ct-zone-list") == "vm1 1\n"
 	})
 	l.check()
 
 	// A port moves away: its interface is no longer installed.
 	l.n.applied(l.n.put(port(5, 1, &proto.Port{Name: "vm1", Chassis: "hv9"})))
-	await(t, "no ovn-installed", func() bool {
+	eventually.That(t, "no ovn-installed", func() bool {
 		return !strings.Contains(l.ovs.Vsctl("get", "interface", "tap-vm1", "external_ids"), "ovn-installed")
 	})
 }
@@ -146,11 +147,11 @@ func (l *lab) stats() map[openflow.FlowKey]openflow.FlowStats {
 func TestRestart(t *testing.T) {
 	l := newLab(t)
 	l.start()
-	await(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
+	eventually.That(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
 	l.plug("vm1", "vm2")
 	since := l.n.level()["vm1"]
 	l.n.applied(l.topology())
-	await(t, "since on the interface", func() bool {
+	eventually.That(t, "since on the interface", func() bool {
 		return strings.Contains(l.ovs.Vsctl("get", "interface", "tap-vm1", "external_ids"), "govn-since")
 	})
 	l.stop()
@@ -160,7 +161,7 @@ func TestRestart(t *testing.T) {
 	number := l.n.put(unit(3, 5, 10, resubmit(11))...)
 	l.start()
 	l.n.applied(number)
-	await(t, "reconciliation", func() bool { return !strings.Contains(l.flows(), "reg15=0x2,") })
+	eventually.That(t, "reconciliation", func() bool { return !strings.Contains(l.flows(), "reg15=0x2,") })
 	if got := l.n.level()["vm1"]; got != since {
 		t.Errorf("interface since %d, before the restart %d", got, since)
 	}
@@ -193,15 +194,15 @@ func TestRestart(t *testing.T) {
 func TestVswitchdRestart(t *testing.T) {
 	l := newLab(t)
 	l.start()
-	await(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
+	eventually.That(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
 	l.plug("vm1", "vm2")
 	l.n.applied(l.topology())
 	want := l.flows()
 	l.ovs.KillVswitchd()
 	l.ovs.StartVswitchd()
 	began := time.Now()
-	await(t, "bridge", func() bool { return l.ovs.Vsctl("get", "interface", "br-int", "ofport") != "" })
-	await(t, "flows after the restart", func() bool { return canConnect(l) && l.flows() == want })
+	eventually.That(t, "bridge", func() bool { return l.ovs.Vsctl("get", "interface", "br-int", "ofport") != "" })
+	eventually.That(t, "flows after the restart", func() bool { return canConnect(l) && l.flows() == want })
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("flows were back after %v", took)
 	} else {
@@ -225,7 +226,7 @@ func canConnect(l *lab) bool {
 func TestQuarantine(t *testing.T) {
 	l := newLab(t)
 	l.start()
-	await(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
+	eventually.That(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
 	l.plug("vm1", "vm2")
 	l.n.applied(l.topology())
 	// decodes here, but Open vSwitch knows no such port field width: a set_field of
@@ -264,17 +265,17 @@ func TestQuarantine(t *testing.T) {
 func TestLearn(t *testing.T) {
 	l := newLab(t)
 	l.start()
-	await(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
+	eventually.That(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
 	l.plug("vm1", "vm2")
 	l.topology()
 	punt := openflow.EncodeActions([]openflow.Action{openflow.ToController(0, abi.PuntPutFDB)})
 	l.n.applied(l.n.put(unit(9, 5, 10, punt)...))
 	l.ovs.Ofctl("packet-out", "in_port="+ofport(l, "tap-vm1")+
 		",packet=ffffffffffff5054000000aa0800000000000000000000000000,actions=resubmit(,0)")
-	await(t, "learned flow", func() bool {
+	eventually.That(t, "learned flow", func() bool {
 		return strings.Contains(l.flows(), "table=71, priority=100,metadata=0x5,dl_dst=50:54:00:00:00:aa actions=set_field:0x1->reg15")
 	})
-	await(t, "report of the address", func() bool {
+	eventually.That(t, "report of the address", func() bool {
 		l.n.mu.Lock()
 		defer l.n.mu.Unlock()
 		for _, r := range l.n.reports {
@@ -303,12 +304,12 @@ func TestLearn(t *testing.T) {
 func TestNorthdAway(t *testing.T) {
 	l := newLab(t)
 	l.start()
-	await(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
+	eventually.That(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
 	l.plug("vm1", "vm2")
 	l.n.applied(l.topology())
 	want := l.flows()
 	l.n.stop()
-	await(t, "loss of northd", func() bool { return l.command("connection-status") == "not connected\n" })
+	eventually.That(t, "loss of northd", func() bool { return l.command("connection-status") == "not connected\n" })
 	if l.flows() != want {
 		t.Error("flows changed with the loss of northd")
 	}
@@ -316,7 +317,7 @@ func TestNorthdAway(t *testing.T) {
 	l.ovs.KillVswitchd()
 	l.ovs.StartVswitchd()
 	l.start()
-	await(t, "flows from the cache", func() bool { return canConnect(l) && l.flows() == want })
+	eventually.That(t, "flows from the cache", func() bool { return canConnect(l) && l.flows() == want })
 
 	// northd is back, with another state; a digest that is wrong makes a resync.
 	l.n.mu.Lock()
@@ -335,7 +336,7 @@ func TestNorthdAway(t *testing.T) {
 	if !resync || bodies != 2 {
 		t.Errorf("resync %v, %d bodies in Hello", resync, bodies)
 	}
-	await(t, "flows of northd", func() bool { return l.flows() == l.wanted() })
+	eventually.That(t, "flows of northd", func() bool { return l.flows() == l.wanted() })
 	if strings.Contains(l.flows(), "table=9, priority=50") {
 		t.Error("a unit that is gone is left")
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"govn/pkg/abi"
+	"govn/pkg/eventually"
 	"govn/pkg/openflow"
 	"govn/proto"
 	"govn/proto/state"
@@ -57,7 +58,7 @@ func (l *lab) groups() string {
 func TestGroups(t *testing.T) {
 	l := newLab(t)
 	l.start()
-	await(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
+	eventually.That(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
 	l.plug("vm1", "vm2")
 	l.topology()
 	const id = abi.MinAllocatedGroup
@@ -65,12 +66,12 @@ func TestGroups(t *testing.T) {
 	if ack := l.n.applied(l.n.put(append(use, group(id, 1, 2, 3))...)); len(ack.Failed) > 0 {
 		t.Fatalf("failed: %v", ack.Failed)
 	}
-	await(t, "port of the tunnel", func() bool { return ofport(l, "ovn-hv2-0") != "[]" })
+	eventually.That(t, "port of the tunnel", func() bool { return ofport(l, "ovn-hv2-0") != "[]" })
 	bucket := func(i int, name string, port int) string {
 		return fmt.Sprintf(",bucket=bucket_id:%d,watch_port:%s,actions=set_field:0x%x->reg15,resubmit(,37)", i, ofport(l, name), port)
 	}
 	want := fmt.Sprintf("group_id=%d,type=select,selection_method=dp_hash", id) + bucket(0, "tap-vm1", 1) + bucket(1, "tap-vm2", 2) + bucket(2, "ovn-hv2-0", 3) + "\n"
-	await(t, "group with three buckets", func() bool { return l.groups() == want })
+	eventually.That(t, "group with three buckets", func() bool { return l.groups() == want })
 	if out := l.ovs.Ofctl("dump-groups"); !strings.Contains(out, "selection_method=dp_hash") {
 		t.Errorf("ovs-ofctl says\n%s", out)
 	}
@@ -95,13 +96,13 @@ func TestGroups(t *testing.T) {
 
 	// A port that goes takes its bucket along.
 	l.ovs.Vsctl("del-port", "br-int", "tap-vm2")
-	await(t, "no bucket for a port that is gone", func() bool { return !strings.Contains(l.groups(), "bucket_id:1") })
+	eventually.That(t, "no bucket for a port that is gone", func() bool { return !strings.Contains(l.groups(), "bucket_id:1") })
 
 	// Another Open vSwitch gets all of it again.
 	want = l.groups()
 	l.ovs.KillVswitchd()
 	l.ovs.StartVswitchd()
-	await(t, "group after the restart", func() bool { return canConnect(l) && l.groups() == want && l.flows() == l.wanted() })
+	eventually.That(t, "group after the restart", func() bool { return canConnect(l) && l.groups() == want && l.flows() == l.wanted() })
 
 	// The flow and the group end together.
 	l.n.applied(l.n.put(append(gone(use), item{key: group(id).key})...))
@@ -128,7 +129,7 @@ func groupPackets(t *testing.T, l *lab, id uint32) (n int) {
 func TestBadGroup(t *testing.T) {
 	l := newLab(t)
 	l.start()
-	await(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
+	eventually.That(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
 	l.plug("vm1", "vm2")
 	l.n.applied(l.topology())
 	const id = abi.MinAllocatedGroup + 5

@@ -9,6 +9,7 @@ import (
 
 	"govn/controller/punt"
 	"govn/pkg/abi"
+	"govn/pkg/eventually"
 	"govn/pkg/openflow"
 	"govn/proto"
 	"govn/proto/state"
@@ -20,7 +21,7 @@ import (
 func TestNeighbours(t *testing.T) {
 	l := newLab(t)
 	l.start()
-	await(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
+	eventually.That(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
 	l.plug("vm1", "vm2")
 	l.topology()
 	head := func(opcode byte, acts ...openflow.Action) openflow.Action {
@@ -40,12 +41,12 @@ func TestNeighbours(t *testing.T) {
 
 	send("20")
 	send("20")
-	await(t, "packets that are held", func() bool {
+	eventually.That(t, "packets that are held", func() bool {
 		return strings.Contains(l.command("debug/punts"), "packets held: 2; held 2, sent 0, expired 0, dropped 0, requests 1")
 	})
 	send("21") // the source of the packet is the neighbour
-	await(t, "the held packets to go", func() bool { return strings.Contains(l.command("debug/punts"), "packets held: 0; held 2, sent 2") })
-	await(t, "flows of the neighbour", func() bool {
+	eventually.That(t, "the held packets to go", func() bool { return strings.Contains(l.command("debug/punts"), "packets held: 0; held 2, sent 2") })
+	eventually.That(t, "flows of the neighbour", func() bool {
 		return strings.Contains(l.flows(), "table=66, priority=100,ip,reg0=0x14000009,reg15=0x2,metadata=0x5 actions=set_field:0a:00:00:00:00:bb->eth_dst")
 	})
 	reported := func(list func(*proto.Report) []*proto.Neighbour) func() bool {
@@ -62,12 +63,12 @@ func TestNeighbours(t *testing.T) {
 			return false
 		}
 	}
-	await(t, "report of the neighbour", reported(func(r *proto.Report) []*proto.Neighbour { return r.NeighboursPut }))
+	eventually.That(t, "report of the neighbour", reported(func(r *proto.Report) []*proto.Neighbour { return r.NeighboursPut }))
 	send("20") // its flow was looked up before; it must not wait
-	await(t, "a packet to a known next hop", func() bool { return strings.Contains(l.command("debug/punts"), "packets held: 0; held 2, sent 3") })
+	eventually.That(t, "a packet to a known next hop", func() bool { return strings.Contains(l.command("debug/punts"), "packets held: 0; held 2, sent 3") })
 
 	// Use is told within the threshold, and there is a probe while it is silent.
-	await(t, "report of use, and a probe", func() bool {
+	eventually.That(t, "report of use, and a probe", func() bool {
 		send("22")
 		return reported(func(r *proto.Report) []*proto.Neighbour { return r.NeighboursSeen })() &&
 			!strings.Contains(l.command("debug/punts"), "probes 0")

@@ -21,6 +21,7 @@ import (
 
 	"govn/pkg/abi"
 	"govn/pkg/certs"
+	"govn/pkg/eventually"
 	"govn/pkg/openflow"
 	"govn/proto"
 	"govn/proto/state"
@@ -247,24 +248,11 @@ func resubmit(table uint8) []byte {
 	return openflow.EncodeActions([]openflow.Action{openflow.ToTable(table)})
 }
 
-// await polls until cond holds.
-func await(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); <-tick.C {
-		if cond() {
-			return
-		}
-	}
-	t.Fatalf("no %s within 15 s", what)
-}
-
 // applied waits until a revision is acked, and returns that ack.
 func (n *northd) applied(number uint64) *proto.Ack {
 	n.t.Helper()
 	var got *proto.Ack
-	await(n.t, fmt.Sprintf("ack of revision %d", number), func() bool {
+	eventually.That(n.t, fmt.Sprintf("ack of revision %d", number), func() bool {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if len(n.acks) == 0 {
@@ -381,7 +369,7 @@ func (l *lab) plug(names ...string) {
 	for _, name := range names {
 		l.ovs.AddPort("tap-"+name, 0, "external_ids:iface-id="+name)
 	}
-	await(l.t, "report of the interfaces", func() bool {
+	eventually.That(l.t, "report of the interfaces", func() bool {
 		level := l.n.level()
 		for _, name := range names {
 			if level[name] == 0 {

@@ -9,6 +9,7 @@ import (
 	pb "google.golang.org/protobuf/proto"
 
 	"govn/pkg/abi"
+	"govn/pkg/eventually"
 	"govn/proto"
 	"govn/proto/control"
 	"govn/proto/state"
@@ -40,7 +41,7 @@ func (l *lab) tried(name string, args ...string) (string, error) {
 func TestFlowsAndExplain(t *testing.T) {
 	l := newLab(t)
 	l.start()
-	await(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
+	eventually.That(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
 	l.plug("vm1", "vm2")
 	l.topology()
 	vm1 := make([]byte, 16)
@@ -75,7 +76,7 @@ func TestFlowsAndExplain(t *testing.T) {
 		l.ovs.Ofctl("packet-out", "in_port="+ofport(l, "tap-vm1")+
 			",packet=ffffffffffff5054000000010800000000000000000000000000,actions=resubmit(,0)")
 	}
-	await(t, "counters", func() bool { return l.asked("flows", "acl:acl1").Origins[0].Flows[0].Counters.Packets == before+3 })
+	eventually.That(t, "counters", func() bool { return l.asked("flows", "acl:acl1").Origins[0].Flows[0].Counters.Packets == before+3 })
 
 	// Of two units that want one flow the one with the lower id has it.
 	acl20 := l.asked("flows", "acl:acl20").Origins[0].Flows[0]
@@ -189,10 +190,10 @@ func (l *lab) cookieIn(table uint8, priority uint16) uint64 {
 func TestFlowsWithoutSwitch(t *testing.T) {
 	l := newLab(t)
 	l.start()
-	await(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
+	eventually.That(t, "integration bridge", func() bool { return strings.Contains(l.ovs.Vsctl("list-br"), "br-int") })
 	l.n.applied(l.topology())
 	l.ovs.KillVswitchd()
-	await(t, "loss of Open vSwitch", func() bool {
+	eventually.That(t, "loss of Open vSwitch", func() bool {
 		_, err := l.tried("flows")
 		return err != nil && strings.Contains(err.Error(), "Open vSwitch")
 	})

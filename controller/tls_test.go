@@ -9,6 +9,7 @@ import (
 
 	"govn/pkg/certs"
 	"govn/pkg/certs/certstest"
+	"govn/pkg/eventually"
 )
 
 // TestTLS: with ssl:HOST:PORT in ovn-remote, controller and northd know each other
@@ -22,7 +23,7 @@ func TestTLS(t *testing.T) {
 	l.keys = ca.Issue("hv1")
 	l.ovs.Vsctl("set", "Open_vSwitch", ".", `external_ids:ovn-remote="ssl:`+l.n.addr+`"`)
 	l.start()
-	await(t, "hello by TLS", func() bool {
+	eventually.That(t, "hello by TLS", func() bool {
 		l.n.mu.Lock()
 		defer l.n.mu.Unlock()
 		return len(l.n.hellos) > 0 && l.n.hellos[0].Name == "hv1"

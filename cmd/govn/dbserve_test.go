@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"govn/pkg/certs/certstest"
+	"govn/pkg/eventually"
 )
 
 // controlled is a server of databases with a control socket, in a directory of
@@ -51,17 +52,10 @@ func startDBServer(t *testing.T, stock bool, more ...string) *controlled {
 	}
 	t.Cleanup(func() {
 		c.appctl("exit")
-		deadline := time.Now().Add(10 * time.Second)
-		for {
-			if _, err := os.Stat(filepath.Join(dir, "pid")); err != nil {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Error("the server does not end")
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
+		eventually.That(t, "end of the server", func() bool {
+			_, err := os.Stat(filepath.Join(dir, "pid"))
+			return err != nil
+		})
 	})
 	return c
 }
@@ -88,24 +82,19 @@ func (c *controlled) appctl(args ...string) string {
 // dial connects to a socket until that works, and returns a connection that has
 // been answered.
 func (c *controlled) dial(name string) net.Conn {
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		conn, err := net.Dial("unix", filepath.Join(c.dir, name))
-		if err != nil {
-			if time.Now().After(deadline) {
-				c.t.Fatal(err)
-			}
-			time.Sleep(5 * time.Millisecond)
-			continue
-		}
-		c.t.Cleanup(func() { conn.Close() })
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
-		fmt.Fprint(conn, `{"id":1,"method":"echo","params":[]}`)
-		if _, err := conn.Read(make([]byte, 100)); err != nil {
-			c.t.Fatal(err)
-		}
-		return conn
+	var conn net.Conn
+	eventually.That(c.t, "connection to "+name, func() bool {
+		var err error
+		conn, err = net.Dial("unix", filepath.Join(c.dir, name))
+		return err == nil
+	})
+	c.t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprint(conn, `{"id":1,"method":"echo","params":[]}`)
+	if _, err := conn.Read(make([]byte, 100)); err != nil {
+		c.t.Fatal(err)
 	}
+	return conn
 }
 
 // TestControlLikeStock: the commands of ovsdb-server(1) about remotes and databases
@@ -144,16 +133,13 @@ func TestControlLikeStock(t *testing.T) {
 			first, second = c.dial("s"), c.dial("s2")
 			c.appctl("ovsdb-server/remove-remote", "punix:DIR/s2")
 			ended("remove-remote", second)
-			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			eventually.That(t, "end of the remote that was removed", func() bool {
 				conn, err := net.Dial("unix", filepath.Join(c.dir, "s2"))
-				if err != nil {
-					break
+				if err == nil {
+					conn.Close()
 				}
-				conn.Close()
-				if time.Now().After(deadline) {
-					t.Fatal("a remote that was removed is still there")
-				}
-			}
+				return err != nil
+			})
 			// A row of the database opens a remote as long as its column is one.
 			opens := exec.Command("ovn-nbctl", "--timeout=10", "--db=unix:"+filepath.Join(c.dir, "s"), "set-connection", "punix:"+filepath.Join(c.dir, "s3"))
 			if out, err := opens.CombinedOutput(); err != nil {
@@ -238,14 +224,16 @@ func TestDatabasesByTLS(t *testing.T) {
 			c := startDBServer(t, stock, "--private-key="+server.PrivateKey, "--certificate="+server.Certificate, "--ca-cert="+server.CACert)
 			c.appctl("ovsdb-server/add-remote", "pssl:0:127.0.0.1")
 			port := ""
-			for deadline := time.Now().Add(10 * time.Second); port == ""; time.Sleep(5 * time.Millisecond) {
+			eventually.That(t, "a line about the port in the log", func() bool {
 				log, err := os.ReadFile(filepath.Join(c.dir, "log"))
+				if err != nil {
+					t.Fatal(err)
+				}
 				if m := listening.FindSubmatch(log); m != nil {
 					port = string(m[1])
-				} else if err != nil || time.Now().After(deadline) {
-					t.Fatalf("the server does not listen: %v\n%s", err, log)
 				}
-			}
+				return port != ""
+			})
 			run := func(args ...string) (string, error) {
 				n := 1
 				if args[0] == "db" {

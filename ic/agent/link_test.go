@@ -17,6 +17,7 @@ import (
 	"govn/ic/server"
 	"govn/pkg/certs"
 	"govn/pkg/certs/certstest"
+	"govn/pkg/eventually"
 	"govn/pkg/ovsdb"
 	"govn/schema"
 )
@@ -203,13 +204,7 @@ func (s *site) value(sock, db, table, where, column string) string {
 
 func (s *site) until(what string, ok func() bool) {
 	s.t.Helper()
-	limit := time.Now().Add(20 * time.Second)
-	for !ok() {
-		if time.Now().After(limit) {
-			s.t.Fatalf("%s: not within 20 s", what)
-		}
-		time.Sleep(5 * time.Millisecond) // between two looks
-	}
+	eventually.That(s.t, what, ok)
 }
 
 // zone is a zone n with a router on ts1 and a gateway, as northd has it once the

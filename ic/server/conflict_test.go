@@ -12,8 +12,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"govn/pkg/eventually"
 	"govn/pkg/ovsdb"
-	"govn/pkg/rpc/rpctest"
 	"govn/proto/ic"
 )
 
@@ -131,7 +131,7 @@ func TestConflictsTold(t *testing.T) {
 	check := func() {
 		t.Helper()
 		var s *ic.StatusReply
-		rpctest.Eventually(t, "conflicts", func() bool { s, _ = b.Status(t.Context(), nil); return len(s.Conflicts) == 2 })
+		eventually.That(t, "conflicts", func() bool { s, _ = b.Status(t.Context(), nil); return len(s.Conflicts) == 2 })
 		got := fmt.Sprint(s.Conflicts)
 		for _, want := range []*ic.Conflict{
 			{Switch: "ts1", Prefix: "10.1.0.0/16", Zone: "zone1", OtherPrefix: "10.1.0.0/16", OtherZone: "zone2", Kind: "same"},
@@ -146,15 +146,15 @@ func TestConflictsTold(t *testing.T) {
 	if n := b.metric("govn_ic_conflicts"); n != 2 {
 		t.Errorf("%v conflicts counted", n)
 	}
-	rpctest.Eventually(t, "two lines in the log", func() bool { return strings.Count(b.log.String(), "overlapping") == 2 })
+	eventually.That(t, "two lines in the log", func() bool { return strings.Count(b.log.String(), "overlapping") == 2 })
 	b.restart()
 	check()
 	east.disconnect() // within the lease it stays the first
 	east.connect(b)
 	east.publish(&ic.Publish{Whole: true, Routes: []*ic.Route{routeTo("10.3.0.0/16", "ts1")}})
-	rpctest.Eventually(t, "one conflict", func() bool { s, _ := b.Status(t.Context(), nil); return len(s.Conflicts) == 1 })
+	eventually.That(t, "one conflict", func() bool { s, _ := b.Status(t.Context(), nil); return len(s.Conflicts) == 1 })
 	east.publish(&ic.Publish{Routes: []*ic.Route{routeTo("10.1.0.0/16", "ts1")}})
-	rpctest.Eventually(t, "west is the first now", func() bool {
+	eventually.That(t, "west is the first now", func() bool {
 		s, _ := b.Status(t.Context(), nil)
 		return len(s.Conflicts) == 2 && s.Conflicts[0].Zone == "zone2"
 	})

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
 
+	"govn/pkg/eventually"
 	"govn/pkg/ovsdb"
 	"govn/pkg/rpc/rpctest"
 	"govn/proto/ic"
@@ -25,7 +26,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // deadline is how long a test waits for what has to happen.
-const deadline = rpctest.Deadline
+const deadline = eventually.Deadline
 
 // fatal is what both testing.TB and rapid.T offer.
 type fatal = rpctest.TB

@@ -14,7 +14,7 @@ import (
 	pb "google.golang.org/protobuf/proto"
 
 	"govn/pkg/certs"
-	"govn/pkg/rpc/rpctest"
+	"govn/pkg/eventually"
 	"govn/proto/ic"
 )
 
@@ -75,7 +75,7 @@ func TestGarbageOnAStream(t *testing.T) {
 			if c := status.Code(f.ended); c != codes.InvalidArgument && c != codes.ResourceExhausted && c != codes.Internal {
 				t.Errorf("ended with %v", f.ended)
 			}
-			rpctest.Eventually(t, "log line", func() bool { return strings.Count(b.log.String(), "level=WARN") == 1 })
+			eventually.That(t, "log line", func() bool { return strings.Count(b.log.String(), "level=WARN") == 1 })
 			if what, _, _ := strings.Cut(tt.name, " by "); strings.HasPrefix(what, "too many ") {
 				if what = strings.TrimPrefix(strings.Replace(what, "entries", "bytes", 1), "too many "); !strings.Contains(b.log.String(), what) {
 					t.Errorf("the log does not say that there are too many %s:\n%s", what, b.log)
@@ -215,13 +215,13 @@ func TestSlowZone(t *testing.T) {
 	slow.hold = true
 	slow.connect(b)
 	defer slow.disconnect()
-	rpctest.Eventually(t, "two streams", func() bool { return b.metric("govn_ic_streams") == 2 })
+	eventually.That(t, "two streams", func() bool { return b.metric("govn_ic_streams") == 2 })
 	p := &ic.Publish{Whole: true}
 	for i := range 20_000 { // more than windows and buffers hold
 		p.Routes = append(p.Routes, routeTo(fmt.Sprintf("10.%d.%d.0/24", i>>8, i&255), "ts1"))
 	}
 	good.publish(p)
-	rpctest.Eventually(t, "a blocked stream", func() bool {
+	eventually.That(t, "a blocked stream", func() bool {
 		b.hub.mu.Lock()
 		defer b.hub.mu.Unlock()
 		for st := range b.hub.streams {
@@ -238,7 +238,7 @@ func TestSlowZone(t *testing.T) {
 		}
 		good.publish(p)
 	}
-	rpctest.Eventually(t, "everything again is noted", func() bool {
+	eventually.That(t, "everything again is noted", func() bool {
 		b.hub.mu.Lock()
 		defer b.hub.mu.Unlock()
 		most := 0
@@ -247,7 +247,7 @@ func TestSlowZone(t *testing.T) {
 		}
 		return b.hub.work.wholes > 0 && most <= 50
 	})
-	rpctest.Eventually(t, "end of the slow stream", func() bool { return b.metric("govn_ic_streams") == 1 })
+	eventually.That(t, "end of the slow stream", func() bool { return b.metric("govn_ic_streams") == 1 })
 	good.knows("route ts1,,172.16.4.49/32")
 }
 

@@ -9,9 +9,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"govn/pkg/eventually"
 	"govn/pkg/ovsdb"
 	"govn/pkg/rpc"
-	"govn/pkg/rpc/rpctest"
 	"govn/proto/ic"
 )
 
@@ -211,7 +211,7 @@ func TestLeaseWithoutClock(t *testing.T) {
 	}
 	look("connected")
 	f.disconnect()
-	rpctest.Eventually(t, "end of the stream", func() bool { return b.zones.alive() == 0 })
+	eventually.That(t, "end of the stream", func() bool { return b.zones.alive() == 0 })
 	look("lost")
 	b.restart()
 	look("restarted")

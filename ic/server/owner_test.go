@@ -11,8 +11,8 @@ import (
 
 	"govn/pkg/certs"
 	"govn/pkg/certs/certstest"
+	"govn/pkg/eventually"
 	"govn/pkg/ovsdb"
-	"govn/pkg/rpc/rpctest"
 	"govn/proto/ic"
 )
 
@@ -185,7 +185,7 @@ func TestOwnership(t *testing.T) {
 	}
 	// A zone that has gone may come back by another connection.
 	east.conn.Close()
-	rpctest.Eventually(t, "end of east", func() bool {
+	eventually.That(t, "end of east", func() bool {
 		return !strings.Contains(third.transact(`{"op":"update","table":"Route",`+where+`,"row":{"nexthop":"169.254.100.7"}}`), "permission")
 	})
 	s, _ := b.Status(t.Context(), nil)
@@ -233,7 +233,7 @@ func TestCertificates(t *testing.T) {
 	dial(&eastKeys).refused(keys, "operator", `\"east\" is a zone's certificate`)
 	dial(&westKeys).must(keys) // no zone's
 	// So it is after a restart, ...
-	rpctest.Eventually(t, "record", func() bool { return b.store.Snapshot().Len(b.columns.record.table) == 1 })
+	eventually.That(t, "record", func() bool { return b.store.Snapshot().Len(b.columns.record.table) == 1 })
 	again.conn.Close()
 	b.restart()
 	dial = b.serveSB(t, ca.Issue("centre2"))

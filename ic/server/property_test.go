@@ -147,7 +147,8 @@ func TestEveryViewIsTheDatabases(t *testing.T) {
 				name := f.name
 				f.mu.Unlock()
 				same := 0
-				for limit := time.Now().Add(10 * time.Second); same < 2 && time.Now().Before(limit); time.Sleep(200 * time.Microsecond) { // between two looks
+				tick := time.NewTicker(200 * time.Microsecond)
+				for limit := time.Now().Add(10 * time.Second); same < 2 && time.Now().Before(limit); <-tick.C {
 					f.mu.Lock()
 					got = f.lines()
 					f.mu.Unlock()
@@ -162,6 +163,7 @@ func TestEveryViewIsTheDatabases(t *testing.T) {
 						same = 0
 					}
 				}
+				tick.Stop()
 				if same < 2 {
 					t.Fatalf("%s knows\n  %s\nthe databases have\n  %s", name, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 				}

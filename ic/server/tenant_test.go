@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"govn/pkg/eventually"
 	"govn/pkg/ovsdb"
-	"govn/pkg/rpc/rpctest"
 	"govn/proto/ic"
 )
 
@@ -156,7 +156,7 @@ func TestStatusOfTenants(t *testing.T) {
 		b.zones.byID[fmt.Sprintf("%x", f.id)].cert = "cert" + f.name[4:]
 		b.zones.mu.Unlock()
 	}
-	rpctest.Eventually(t, "conflicts", func() bool { return b.metric("govn_ic_conflicts") == 2 })
+	eventually.That(t, "conflicts", func() bool { return b.metric("govn_ic_conflicts") == 2 })
 	for cert, want := range map[string]string{
 		"cert0": "zone0", "cert1": "zone1 zone2 ts1 ts1:zone1/zone2", "cert2": "zone1 zone2 zone3 ts1 ts2 ts1:zone1/zone2 ts2:zone2/zone3",
 		"cert3": "zone2 zone3 ts2 ts2:zone2/zone3", "operator": "zone0 zone1 zone2 zone3 ts1 ts2 ts1:zone1/zone2 ts2:zone2/zone3",
@@ -224,7 +224,7 @@ func TestDeletedZone(t *testing.T) {
 				west.knows("route ts2,,10.1.0.0/16")
 				west.knows("gateway gw1")
 				east.disconnect()
-				rpctest.Eventually(t, "end of the stream", func() bool { return b.metric("govn_ic_zones_alive") == 1 })
+				eventually.That(t, "end of the stream", func() bool { return b.metric("govn_ic_zones_alive") == 1 })
 				b.write(b.columns.sb, func(tx *ovsdb.Txn) {
 					c := b.columns
 					row := tx.Lookup(c.zone.table, byName, "zone1").UUID()
@@ -240,7 +240,7 @@ func TestDeletedZone(t *testing.T) {
 					west.forgets(what)
 				}
 				if n := b.store.Snapshot().Len(b.columns.record.table); n != 1 {
-					rpctest.Eventually(t, "end of the record", func() bool { return b.store.Snapshot().Len(b.columns.record.table) == 1 })
+					eventually.That(t, "end of the record", func() bool { return b.store.Snapshot().Len(b.columns.record.table) == 1 })
 				}
 			})
 		}

@@ -15,7 +15,7 @@ import (
 	pb "google.golang.org/protobuf/proto"
 
 	"govn/pkg/abi"
-	"govn/pkg/rpc/rpctest"
+	"govn/pkg/eventually"
 	"govn/proto"
 	"govn/proto/state"
 )
@@ -352,7 +352,7 @@ func TestEventsAndStatus(t *testing.T) {
 	f.ack(&proto.Ack{Applied: &proto.Revision{Cluster: make([]byte, 16), Term: 1, Number: 1}})
 	f.ack(&proto.Ack{Received: rev, Applied: rev})
 	want := "hello:hv1: report:hv1:1 acked:hv1:1 acked:hv1:1"
-	rpctest.Eventually(t, want, func() bool { return r.all() == want })
+	eventually.That(t, want, func() bool { return r.all() == want })
 	st := bed.Status()
 	if len(st) != 2 || st[1].Name != "hv2" || st[1].Connected {
 		t.Errorf("status %+v", st)
@@ -362,7 +362,7 @@ func TestEventsAndStatus(t *testing.T) {
 	}
 	f.disconnect()
 	want += " lost:hv1"
-	rpctest.Eventually(t, want, func() bool { return r.all() == want })
+	eventually.That(t, want, func() bool { return r.all() == want })
 	if s := bed.Status()[0]; s.Connected || s.Applied != 1 || s.Since.IsZero() {
 		t.Errorf("status %+v after the end", s)
 	}
@@ -413,7 +413,7 @@ func TestSecondStreamReplaces(t *testing.T) {
 	g.reach(t, 2)
 	g.disconnect()
 	want := "hello:hv1: hello:hv1: lost:hv1"
-	rpctest.Eventually(t, want, func() bool { return r.all() == want })
+	eventually.That(t, want, func() bool { return r.all() == want })
 }
 
 func TestHelloRefused(t *testing.T) {

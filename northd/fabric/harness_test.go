@@ -20,6 +20,7 @@ import (
 	pb "google.golang.org/protobuf/proto"
 
 	"govn/pkg/abi"
+	"govn/pkg/eventually"
 	"govn/pkg/rpc/rpctest"
 	"govn/proto"
 	"govn/proto/state"
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var testCluster = [16]byte{0xc1}
 
 // deadline is how long a test waits for what has to happen.
-const deadline = rpctest.Deadline
+const deadline = eventually.Deadline
 
 // fatal is what both testing.TB and rapid.T offer.
 type fatal = rpctest.TB

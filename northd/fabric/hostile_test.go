@@ -15,7 +15,7 @@ import (
 	pb "google.golang.org/protobuf/proto"
 
 	"govn/pkg/abi"
-	"govn/pkg/rpc/rpctest"
+	"govn/pkg/eventually"
 	"govn/proto"
 )
 
@@ -33,7 +33,7 @@ func TestSlowStream(t *testing.T) {
 		defer f.disconnect()
 	}
 	good.reach(t, 1)
-	rpctest.Eventually(t, "slow in status", func() bool { return len(bed.Status()) == 3 && bed.Status()[2].Sent == 1 })
+	eventually.That(t, "slow in status", func() bool { return len(bed.Status()) == 3 && bed.Status()[2].Sent == 1 })
 	const rounds = 20
 	var worst time.Duration
 	for i := range rounds {
@@ -47,11 +47,11 @@ func TestSlowStream(t *testing.T) {
 	if worst > time.Second {
 		t.Errorf("Apply took %v beside a slow stream", worst)
 	}
-	rpctest.Eventually(t, "backlog", func() bool { return bed.Status()[2].Backlog > 0 })
+	eventually.That(t, "backlog", func() bool { return bed.Status()[2].Backlog > 0 })
 	if n := bed.metric(t, "govn_fabric_backlog"); n == 0 {
 		t.Error("no backlog in the metrics")
 	}
-	rpctest.Eventually(t, "end of the slow stream", func() bool { return strings.Contains(r.all(), "lost:slow") })
+	eventually.That(t, "end of the slow stream", func() bool { return strings.Contains(r.all(), "lost:slow") })
 	if strings.Contains(r.all(), "lost:hv1") {
 		t.Error("the good stream ended, too")
 	}
@@ -77,7 +77,7 @@ func TestSnapshotsAreCapped(t *testing.T) {
 	same.reach(t, 1)
 	same.disconnect()
 	slow.connect(t, bed)
-	rpctest.Eventually(t, "snapshot of slow", func() bool { return bed.metric(t, "govn_fabric_snapshots") == 1 })
+	eventually.That(t, "snapshot of slow", func() bool { return bed.metric(t, "govn_fabric_snapshots") == 1 })
 	next.connect(t, bed)
 	defer next.disconnect()
 	next.await(t, "welcome", func() bool { return next.welcome != nil })
@@ -159,7 +159,7 @@ func TestGarbageOnAStream(t *testing.T) {
 			if c := status.Code(f.ended); c != codes.InvalidArgument && c != codes.ResourceExhausted {
 				t.Errorf("ended with %v", f.ended)
 			}
-			rpctest.Eventually(t, "log line", func() bool { return strings.Contains(bed.log.String(), "level=WARN") })
+			eventually.That(t, "log line", func() bool { return strings.Contains(bed.log.String(), "level=WARN") })
 			if n := strings.Count(bed.log.String(), "level=WARN"); n != 1 {
 				t.Errorf("%d lines in the log:\n%s", n, bed.log.String())
 			}
@@ -188,7 +188,7 @@ func TestGarbageOnAConnection(t *testing.T) {
 			for err == nil { // until the server hangs up
 				_, err = conn.Read(buf)
 			}
-			rpctest.Eventually(t, "log line", func() bool {
+			eventually.That(t, "log line", func() bool {
 				return strings.Contains(bed.log.String(), "connection ended without a stream")
 			})
 			f := newFake("hv1")

@@ -12,7 +12,7 @@ import (
 
 	pb "google.golang.org/protobuf/proto"
 
-	"govn/pkg/rpc/rpctest"
+	"govn/pkg/eventually"
 	"govn/proto"
 	"govn/proto/state"
 )
@@ -487,7 +487,7 @@ func TestEveryChassisConverges(t *testing.T) {
 			}
 			f.disconnect()
 		}
-		rpctest.Eventually(t, "end of streams", func() bool { return len(bed.Status()) == 0 })
+		eventually.That(t, "end of streams", func() bool { return len(bed.Status()) == 0 })
 		z := bed.zone
 		if n := len(z.scopes) + len(z.bodies) + len(z.missing) + len(z.datapaths) + len(z.ports) + len(z.chassis) + len(z.haGroups); n != 0 {
 			t.Fatalf("the zone still holds %+v", z)

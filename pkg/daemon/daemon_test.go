@@ -18,6 +18,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+
+	"govn/pkg/eventually"
 )
 
 // asDaemon makes the test binary a daemon that runs in the directory.
@@ -92,24 +94,10 @@ func readPid(t *testing.T, dir string) int {
 // gone waits until the path does not exist.
 func gone(t *testing.T, path string) {
 	t.Helper()
-	eventually(t, "removal of "+path, func() bool {
+	eventually.That(t, "removal of "+path, func() bool {
 		_, err := os.Stat(path)
 		return errors.Is(err, os.ErrNotExist)
 	})
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("%s did not happen", what)
-		case <-tick.C:
-		}
-	}
 }
 
 func TestDetach(t *testing.T) {
@@ -175,7 +163,7 @@ func TestStaleFiles(t *testing.T) {
 	}
 	old := readPid(t, dir)
 	syscall.Kill(old, syscall.SIGKILL)
-	eventually(t, "end of the first daemon", func() bool { return !locked(dir) })
+	eventually.That(t, "end of the first daemon", func() bool { return !locked(dir) })
 	if out, err := run(t, dir); err != nil {
 		t.Fatal(err, out)
 	}

@@ -10,9 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
+
+	"govn/pkg/eventually"
 )
 
 // oracle is a southbound database of stock ovsdb-server with stock ovn-trace
@@ -40,15 +41,10 @@ func (o *oracle) stop(name string) {
 	pid, _ := os.ReadFile(o.path(name + ".pid"))
 	exec.Command("ovs-appctl", "-t", o.path(name+".ctl"), "exit").Run()
 	proc := "/proc/" + strings.TrimSpace(string(pid)) + "/cmdline" // empty for one that has ended
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		if line, err := os.ReadFile(proc); err != nil || len(line) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			o.t.Errorf("%s did not end", name)
-			return
-		}
-	}
+	eventually.That(o.t, "end of "+name, func() bool {
+		line, err := os.ReadFile(proc)
+		return err != nil || len(line) == 0
+	})
 }
 
 func startOracle(t *testing.T, ops []any) *oracle {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"govn/pkg/eventually"
 )
 
 // firstComer lets the first client that names a switch have it.
@@ -102,7 +104,7 @@ func TestAuthorizer(t *testing.T) {
 		t.Error(got)
 	}
 	second.conn.Close()
-	eventually(t, "closed", func() bool { return f.noted(`closed local=true host=""`) })
+	eventually.That(t, "closed", func() bool { return f.noted(`closed local=true host=""`) })
 }
 
 func TestAuthorizerClient(t *testing.T) {

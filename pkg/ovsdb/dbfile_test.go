@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"govn/pkg/eventually"
 )
 
 // nbScript makes a database with sets, maps, references and deletions.
@@ -148,7 +150,7 @@ func TestStockReadsBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { cmd.Process.Kill(); cmd.Wait() }()
-	eventually(t, "ovsdb-server serves the backup", func() bool { return accepts(sock) })
+	eventually.That(t, "ovsdb-server serves the backup", func() bool { return accepts(sock) })
 	sameContents(t, "served by ovsdb-server", selected(t, sock, d), c)
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"govn/pkg/eventually"
 )
 
 // gate is an engine whose Append waits, and may fail.
@@ -45,7 +47,7 @@ func TestReplyWaitsForTheLog(t *testing.T) {
 	for i := range 10 {
 		ids = append(ids, c.request("transact", fmt.Sprintf(`["Test",{"op":"insert","table":"Flow","row":{"match":"%d"}}]`, i)))
 	}
-	eventually(t, "all are visible", func() bool { return s.Snapshot().Len(d.Table("Flow")) == 10 })
+	eventually.That(t, "all are visible", func() bool { return s.Snapshot().Len(d.Table("Flow")) == 10 })
 	for _, silent := range []*client{c, watcher} {
 		silent.conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 		if n, err := silent.conn.Read(make([]byte, 1)); err == nil || n > 0 {

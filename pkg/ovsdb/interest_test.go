@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"govn/pkg/eventually"
 )
 
 // TestUnrelatedMonitorsCostNothing counts what a commit does with 0 and with
@@ -61,7 +63,7 @@ func TestUnrelatedMonitorsCostNothing(t *testing.T) {
 		for _, o := range others {
 			o.conn.Close()
 		}
-		eventually(t, "nothing is left of the monitors", func() bool {
+		eventually.That(t, "nothing is left of the monitors", func() bool {
 			s.publish.Lock()
 			defer s.publish.Unlock()
 			return len(s.interests.monitors)+len(s.interests.columns) == 0

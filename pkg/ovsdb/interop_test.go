@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"govn/pkg/eventually"
 )
 
 // serve starts a server of the store on a unix socket and returns its path.
@@ -79,15 +81,14 @@ func stockServer(t testing.TB, schemas ...string) string {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if conn, err := net.Dial("unix", sock); err == nil {
+	eventually.That(t, "ovsdb-server answers", func() bool {
+		conn, err := net.Dial("unix", sock)
+		if err == nil {
 			conn.Close()
-			return sock
 		}
-		if time.Now().After(end) {
-			t.Fatal("ovsdb-server does not answer")
-		}
-	}
+		return err == nil
+	})
+	return sock
 }
 
 func command(t testing.TB, name string, args ...string) string {

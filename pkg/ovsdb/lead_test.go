@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"govn/pkg/eventually"
 )
 
 // watched notes who appends: a session, or the writer. While held is not nil, a session
@@ -107,13 +109,13 @@ func leading(t *testing.T, e *watched) (s *Store, a, b *client, first, second st
 	s.durable.quick = true
 	s.durable.mu.Unlock()
 	first = a.request("transact", insertFlow)
-	eventually(t, "the first appends", func() bool {
+	eventually.That(t, "the first appends", func() bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		return len(e.by) == 1
 	})
 	second = b.request("transact", insertFlow)
-	eventually(t, "the second is visible", func() bool { return s.Snapshot().Revision() == s.durable.upTo()+2 })
+	eventually.That(t, "the second is visible", func() bool { return s.Snapshot().Revision() == s.durable.upTo()+2 })
 	b.result("echo", `["is answered at once"]`)
 	return s, a, b, first, second, release
 }

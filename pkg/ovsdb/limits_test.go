@@ -20,6 +20,7 @@ import (
 
 	"govn/pkg/certs"
 	"govn/pkg/certs/certstest"
+	"govn/pkg/eventually"
 )
 
 // limited is a server with its metrics.
@@ -127,7 +128,7 @@ func TestLimitsEndConnections(t *testing.T) {
 				t.Errorf("%g times", n)
 			}
 			good.result("transact", `["Test",{"op":"insert","table":"Switch","row":{"name":"x"}}]`)
-			eventually(t, "one connection left", func() bool { return l.metric("sessions", "") == 1 && l.metric("buffered_bytes", "") == 0 })
+			eventually.That(t, "one connection left", func() bool { return l.metric("sessions", "") == 1 && l.metric("buffered_bytes", "") == 0 })
 		})
 	}
 }
@@ -198,7 +199,7 @@ func TestMaxConnections(t *testing.T) {
 		t.Errorf("%g times", n)
 	}
 	two.conn.Close()
-	eventually(t, "room for one more", func() bool { return l.metric("sessions", "") == 1 })
+	eventually.That(t, "room for one more", func() bool { return l.metric("sessions", "") == 1 })
 	dial(t, l.sock).result("echo", `[]`)
 	one.result("echo", `[]`)
 }
@@ -218,7 +219,7 @@ func TestSlowReaderResumes(t *testing.T) {
 	for i := range 30 {
 		writer.result("transact", fmt.Sprintf(`["Test",{"op":"insert","table":"Flow","row":{"match":"%s","priority":%d}}]`, big, i))
 	}
-	eventually(t, "the slow client is dropped", func() bool { return l.exceededCount("backlog") == 1 })
+	eventually.That(t, "the slow client is dropped", func() bool { return l.exceededCount("backlog") == 1 })
 	// What it reads until the end is whole, in order, and says where it is.
 	last := string(since[1])
 	seen := 0
@@ -405,7 +406,7 @@ func TestHostilePeers(t *testing.T) {
 			if slowest > 10*time.Second {
 				t.Errorf("a transaction took %v", slowest)
 			}
-			eventually(t, "the attackers are gone", func() bool { return l.metric("sessions", "") == 1 && l.metric("buffered_bytes", "") < 1<<20 })
+			eventually.That(t, "the attackers are gone", func() bool { return l.metric("sessions", "") == 1 && l.metric("buffered_bytes", "") < 1<<20 })
 		})
 	}
 }
@@ -469,7 +470,7 @@ func TestHandshakeLimit(t *testing.T) {
 	for _, conn := range silent {
 		closed(t, conn)
 	}
-	eventually(t, "the count of late handshakes", func() bool { return l.exceededCount("handshake") == 6 })
-	eventually(t, "one connection left", func() bool { return l.metric("sessions", "") == 1 })
+	eventually.That(t, "the count of late handshakes", func() bool { return l.exceededCount("handshake") == 6 })
+	eventually.That(t, "one connection left", func() bool { return l.metric("sessions", "") == 1 })
 	c.result("echo", `[]`)
 }

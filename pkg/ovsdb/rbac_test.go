@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"govn/pkg/certs/certstest"
+	"govn/pkg/eventually"
 )
 
 // roleTransactions are run by hv1 with a role that may change its own chassis and
@@ -130,7 +131,7 @@ func TestRoles(t *testing.T) {
 		{"role=nosuch", `prohibit`}, {`role=""`, `"count":0`}, {"read_only=true", "not allowed"}, {"read_only=false", `"count":0`},
 	} {
 		s.sbctl("set", "Connection", secure, step.set)
-		eventually(t, step.set, func() bool { return strings.Contains(c.result("transact", del), step.want) })
+		eventually.That(t, step.set, func() bool { return strings.Contains(c.result("transact", del), step.want) })
 	}
 }
 

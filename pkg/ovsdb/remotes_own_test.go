@@ -17,6 +17,7 @@ import (
 
 	"govn/pkg/certs"
 	"govn/pkg/certs/certstest"
+	"govn/pkg/eventually"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -126,7 +127,7 @@ func TestLastAnswer(t *testing.T) {
 	free.Close()
 	for range 20 {
 		s.sbctl("set-connection", "ptcp:"+port+":127.0.0.1")
-		eventually(t, "the port is open", func() bool {
+		eventually.That(t, "the port is open", func() bool {
 			conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 			if err == nil {
 				conn.Close()
@@ -192,7 +193,7 @@ func TestRefusedPeersInTheLog(t *testing.T) {
 			t.Error("TLS on a plain port")
 		}
 	}
-	eventually(t, "log lines", func() bool { return strings.Contains(s.log(), "the peer speaks TLS") })
+	eventually.That(t, "log lines", func() bool { return strings.Contains(s.log(), "the peer speaks TLS") })
 	for _, what := range []string{`the certificate of \"stranger\"`, "unknown authority", "expired", "the peer speaks JSON-RPC without TLS", "the peer speaks TLS"} {
 		if n := strings.Count(s.log(), what); n != 1 {
 			t.Errorf("%q is logged %d times\n%s", what, n, s.log())
@@ -277,7 +278,7 @@ func TestBesideAStaticListener(t *testing.T) {
 	nbctl("init")
 	for range 3 {
 		nbctl("set-connection", "ptcp:"+port+":0.0.0.0")
-		eventually(t, "another address is served", func() bool {
+		eventually.That(t, "another address is served", func() bool {
 			conn, err := net.Dial("tcp", "127.0.0.2:"+port)
 			if err == nil {
 				newClient(t, conn).result("echo", `[]`)
@@ -289,7 +290,7 @@ func TestBesideAStaticListener(t *testing.T) {
 			t.Error("somebody else can have the port")
 		}
 		nbctl("del-connection")
-		eventually(t, "the other address is closed", func() bool {
+		eventually.That(t, "the other address is closed", func() bool {
 			conn, err := net.Dial("tcp", "127.0.0.2:"+port)
 			if err == nil {
 				conn.Close()
@@ -371,15 +372,15 @@ func TestOptionsOfSockets(t *testing.T) {
 		t.Errorf("type of service %#x, want that of DSCP 48", got)
 	}
 	s.sbctl("set", "Connection", target, "other_config:dscp=10", "inactivity_probe=1")
-	eventually(t, "dscp 10", func() bool { return tos() == 10<<2 })
+	eventually.That(t, "dscp 10", func() bool { return tos() == 10<<2 })
 	port := s.status(target, "bound_port", func(v string) bool { return v != "" && v != before })
 	silent := dialTCP(t, port)
 	silent.ended(10 * time.Second)
-	eventually(t, "the probe that failed is counted", func() bool { return metric("probe_failures_total") == 1 })
+	eventually.That(t, "the probe that failed is counted", func() bool { return metric("probe_failures_total") == 1 })
 	dial(t, strings.TrimPrefix(local, "punix:")).result("echo", `[]`)
 	if n := metric("connections"); n < 1 {
 		t.Error("connections: ", n)
 	}
 	s.sbctl("set-connection", "bogus:")
-	eventually(t, "a failing remote is counted", func() bool { return metric("remote_failing") == 1 })
+	eventually.That(t, "a failing remote is counted", func() bool { return metric("remote_failing") == 1 })
 }

@@ -18,6 +18,7 @@ import (
 
 	"govn/pkg/certs"
 	"govn/pkg/certs/certstest"
+	"govn/pkg/eventually"
 )
 
 // served is a southbound database, served by us or by ovsdb-server as ovn-ctl
@@ -159,7 +160,7 @@ func stockSouthbound(t *testing.T) *served {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	eventually(t, "ovsdb-server answers", func() bool {
+	eventually.That(t, "ovsdb-server answers", func() bool {
 		conn, err := net.Dial("unix", s.sock)
 		if err == nil {
 			conn.Close()
@@ -275,7 +276,7 @@ func TestConnectionRows(t *testing.T) {
 		s.sbctl("del-connection")
 		a.ended(10 * time.Second)
 		six.ended(10 * time.Second)
-		eventually(t, "the port is closed", func() bool {
+		eventually.That(t, "the port is closed", func() bool {
 			conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 			if err == nil {
 				conn.Close()
@@ -332,7 +333,7 @@ func TestTLS(t *testing.T) {
 
 		// Versions and ciphers are those of the table.
 		s.sbctl("set", "SSL", ".", "ssl_protocols=TLSv1.2", "ssl_ciphers=ECDHE-ECDSA-AES128-GCM-SHA256")
-		eventually(t, "TLS 1.2 with the only cipher", func() bool {
+		eventually.That(t, "TLS 1.2 with the only cipher", func() bool {
 			c, err := dialTLS(t, port, mine)
 			if err != nil {
 				return false
@@ -346,7 +347,7 @@ func TestTLS(t *testing.T) {
 		evil.IssueTo(server, "server")
 		s.sbctl("set", "SSL", ".", "ca_cert=\""+evil.File+"\"")
 		theirs := evil.Issue("hv1")
-		eventually(t, "the other authority's peers come in", func() bool {
+		eventually.That(t, "the other authority's peers come in", func() bool {
 			_, err := dialTLS(t, port, theirs)
 			return err == nil
 		})

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"govn/pkg/eventually"
 )
 
 // logBuffer collects log lines.
@@ -29,16 +31,6 @@ func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
-}
-
-// eventually polls a condition, with a deadline.
-func eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !cond(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("never: " + what)
-		}
-	}
 }
 
 func TestGarbageEndsOnlyItsConnection(t *testing.T) {
@@ -66,7 +58,7 @@ func TestGarbageEndsOnlyItsConnection(t *testing.T) {
 			t.Errorf("%d %.40q: %v", i, garbage, err)
 		}
 		conn.Close()
-		eventually(t, fmt.Sprintf("a log line for %.40q", garbage), func() bool {
+		eventually.That(t, fmt.Sprintf("a log line for %.40q", garbage), func() bool {
 			return strings.Count(logs.String(), "connection dropped") == before+1
 		})
 	}
@@ -190,7 +182,7 @@ func TestSlowReader(t *testing.T) {
 	for i := range 100 {
 		other.result("transact", fmt.Sprintf(`["Test",{"op":"insert","table":"Flow","row":{"match":"%d%s"}}]`, i, big))
 	}
-	eventually(t, "the slow reader is dropped", func() bool { return strings.Contains(logs.String(), "does not read") })
+	eventually.That(t, "the slow reader is dropped", func() bool { return strings.Contains(logs.String(), "does not read") })
 	other.result("echo", `[]`)
 }
 
@@ -223,7 +215,7 @@ func TestInactivityProbe(t *testing.T) {
 	if _, err := io.Copy(io.Discard, conn); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "a log line", func() bool { return strings.Contains(logs.String(), "inactivity probe") })
+	eventually.That(t, "a log line", func() bool { return strings.Contains(logs.String(), "inactivity probe") })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
@@ -363,7 +355,7 @@ func TestVirtualTable(t *testing.T) {
 		t.Error(all)
 	}
 	c.conn.Close()
-	eventually(t, "the watch ends with the connection", func() bool {
+	eventually.That(t, "the watch ends with the connection", func() bool {
 		flows.mu.Lock()
 		defer flows.mu.Unlock()
 		return flows.notify == nil

@@ -16,6 +16,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/bbolt"
+
+	"govn/pkg/eventually"
 )
 
 // walStore is an engine whose log is applied only when somebody waits for it, with what
@@ -420,7 +422,7 @@ func TestWALFull(t *testing.T) {
 	}()
 	reg := prometheus.NewRegistry()
 	s.e.register(reg)
-	eventually(t, "an append waits", func() bool { return metricValues(t, reg)["govn_store_wal_full_total"] == 1 })
+	eventually.That(t, "an append waits", func() bool { return metricValues(t, reg)["govn_store_wal_full_total"] == 1 })
 	if m := metricValues(t, reg); m["govn_store_wal_bytes"] < 30<<10 || m["govn_store_wal_lag_seconds"] <= 0 || m["govn_store_wal_limit_bytes"] != 64<<10 ||
 		m["govn_store_wal_sync_seconds"] < 30 || m["govn_store_wal_apply_seconds"] != 0 {
 		t.Errorf("metrics %v", m)
@@ -459,7 +461,7 @@ func TestWALApplyAfter(t *testing.T) {
 		if err := e.Append(context.Background(), []Entry{{i + 1, []byte("x")}}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "it is in the file", func() bool { bytes, _ := e.(*boltEngine).lag(); return bytes == 0 })
+		eventually.That(t, "it is in the file", func() bool { bytes, _ := e.(*boltEngine).lag(); return bytes == 0 })
 	}
 	if err := e.Close(); err != nil {
 		t.Fatal(err)

@@ -30,25 +30,10 @@ func TestFabricTLS(t *testing.T) {
 	}
 	address := free.Addr().String()
 	free.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		done <- northd.Run(ctx, northd.Options{
-			Store: "memory", FabricListen: []string{"ssl:" + address}, Keys: ca.Issue("northd"), Logger: quiet, Ready: func() { close(ready) },
-		})
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+	keys := ca.Issue("northd")
+	runUntilEnd(t, func(ctx context.Context, ready func()) error {
+		return northd.Run(ctx, northd.Options{Store: "memory", FabricListen: []string{"ssl:" + address}, Keys: keys, Logger: quiet, Ready: ready})
 	})
-	select {
-	case <-ready:
-	case err := <-done:
-		done <- err
-		t.Fatal(err)
-	}
 	foreign, trusting := evil.Issue("hv1"), ca.Issue("hv1")
 	foreign.CACert, trusting.CACert = ca.File, evil.File
 	transport := func(f certs.Files) credentials.TransportCredentials {

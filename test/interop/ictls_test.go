@@ -28,26 +28,13 @@ func serveICByTLS(t *testing.T, ca *certstest.Authority) *icByTLS {
 	t.Helper()
 	fabric, sb := freePort(t), freePort(t)
 	w := &icByTLS{fabric: "ssl:127.0.0.1:" + fabric, sb: "ssl:127.0.0.1:" + sb, keys: ca.Issue("centre")}
-	ctx, cancel := context.WithCancel(context.Background())
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		done <- server.Run(ctx, server.Options{
-			Store: "bbolt:" + filepath.Join(t.TempDir(), "ic.db"), SBListen: []string{"pssl:" + sb + ":127.0.0.1"}, FabricListen: []string{w.fabric},
-			Keys: w.keys, Logger: slog.New(slog.DiscardHandler), Ready: func() { close(ready) },
+	file := filepath.Join(t.TempDir(), "ic.db")
+	runUntilEnd(t, func(ctx context.Context, ready func()) error {
+		return server.Run(ctx, server.Options{
+			Store: "bbolt:" + file, SBListen: []string{"pssl:" + sb + ":127.0.0.1"}, FabricListen: []string{w.fabric},
+			Keys: w.keys, Logger: slog.New(slog.DiscardHandler), Ready: ready,
 		})
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
 	})
-	select {
-	case <-ready:
-	case err := <-done:
-		done <- err
-		t.Fatal(err)
-	}
 	return w
 }
 

@@ -93,14 +93,22 @@ func runOurs(t *testing.T, keys certs.Files) *running {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	r := &running{t: t, nb: "unix:" + dir + "/nb.sock", sb: "unix:" + dir + "/sb.sock", registry: prometheus.NewRegistry()}
+	runUntilEnd(t, func(ctx context.Context, ready func()) error {
+		return northd.Run(ctx, northd.Options{
+			Store: "memory", NBListen: []string{"p" + r.nb}, SBListen: []string{"p" + r.sb}, Keys: keys,
+			Logger: slog.New(slog.DiscardHandler), Registry: r.registry, Ready: ready,
+		})
+	})
+	return r
+}
+
+// runUntilEnd runs a server in the process until the test ends, and waits until it says
+// that it is ready.
+func runUntilEnd(t *testing.T, run func(ctx context.Context, ready func()) error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		done <- northd.Run(ctx, northd.Options{
-			Store: "memory", NBListen: []string{"p" + r.nb}, SBListen: []string{"p" + r.sb}, Keys: keys,
-			Logger: slog.New(slog.DiscardHandler), Registry: r.registry, Ready: func() { close(ready) },
-		})
-	}()
+	go func() { done <- run(ctx, func() { close(ready) }) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -113,7 +121,6 @@ func runOurs(t *testing.T, keys certs.Files) *running {
 		done <- err
 		t.Fatal(err)
 	}
-	return r
 }
 
 // runStock runs ovsdb-server and ovn-northd until the test ends.

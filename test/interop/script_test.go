@@ -26,6 +26,7 @@ import (
 	"govn/nbctl/ctl"
 	"govn/nbctl/icctl"
 	"govn/nbctl/sbctl"
+	"govn/pkg/eventually"
 	"govn/pkg/ovsdb"
 	"govn/schema"
 )
@@ -68,16 +69,13 @@ func stockServer(t testing.TB) map[string]string {
 
 func awaitSocket(t testing.TB, sock string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	eventually.That(t, "an answer at "+sock, func() bool {
 		conn, err := net.Dial("unix", sock)
 		if err == nil {
 			conn.Close()
-			return
 		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
+		return err == nil
+	})
 }
 
 // govnServer serves the databases by pkg/ovsdb.

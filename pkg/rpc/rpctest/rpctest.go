@@ -3,13 +3,9 @@ package rpctest
 import (
 	"bytes"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
-
-// Deadline is how long a test waits for what has to happen.
-const Deadline = 20 * time.Second
 
 // TB is what both testing.TB and rapid.T offer.
 type TB interface {
@@ -58,18 +54,4 @@ func Metric(t TB, r *prometheus.Registry, name string) float64 {
 		t.Fatalf("no metric %q", name)
 	}
 	return sum
-}
-
-// Eventually polls where there is no condition to wait for.
-func Eventually(t TB, what string, ok func() bool) {
-	t.Helper()
-	end := time.Now().Add(Deadline)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, Deadline)
-		}
-		<-tick.C
-	}
 }
