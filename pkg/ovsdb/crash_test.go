@@ -34,8 +34,9 @@ func smallLog(noSync bool) BoltOptions {
 //	txn REVISION TRANSACTION-ID    when it is visible
 //	ack REVISION NAME              when it is durable
 //
-// until it is killed, or each has written n; then it closes the store, or just ends.
-func crashWriter(dir string, n int, o BoltOptions, closes bool) {
+// until it is killed, or each has written n; then it closes the store, or just ends. A
+// transaction has up to four times as many bytes of text as it is told.
+func crashWriter(dir string, n, text int, o BoltOptions, closes bool) {
 	fail := func(err error) {
 		if err != nil {
 			fmt.Println("error", err)
@@ -62,7 +63,7 @@ func crashWriter(dir string, n int, o BoltOptions, closes bool) {
 						ports = append(ports, tx.Insert(d.Table("Port"), UUID{}, map[string]Value{"name": fmt.Sprint(name, "-", p)}))
 					}
 					tx.Insert(d.Table("Switch"), UUID{}, map[string]Value{"name": name, "ports": NewSet(ports...),
-						"options": map[string]string{"x": strings.Repeat("x", i%5*200)}})
+						"options": map[string]string{"x": strings.Repeat("x", (4-i%5)*text)}})
 					return nil
 				})
 				fail(err)
@@ -290,21 +291,27 @@ func TestCrashIsSeen(t *testing.T) {
 // synced, its successor goes on from that, and then the machine crashes. What the
 // successor has read must be on the medium before it writes over what that replaces: of
 // bbolt's two meta pages the second is the state to fall back to only while its pages are
-// left alone.
+// left alone. The same holds for the name of the file.
 func TestKilledThenCrash(t *testing.T) {
 	first := recordWriter(t, "synced")
-	var cuts []int // after a meta page is written, before it is synced
+	var named, metas []int // after the file gets its name, and a meta page is written, before that is synced
 	for i, e := range first {
-		if e.kind == 'w' && e.file == "db" && e.offset <= 4096 {
-			cuts = append(cuts, i+1)
+		switch {
+		case e.kind == 'l' && e.to == "db":
+			named = append(named, i+1)
+		case e.kind == 'w' && e.file == "db" && e.offset <= 4096:
+			metas = append(metas, i+1)
 		}
 	}
-	const rounds = 3
-	if len(cuts) < 2*rounds {
-		t.Fatalf("%d meta pages were written", len(cuts))
+	if len(named) != 1 || len(metas) < 8 {
+		t.Fatalf("%d files got the name, %d meta pages were written", len(named), len(metas))
 	}
-	for round := range rounds {
-		cut := cuts[(2*round+1)*len(cuts)/(2*rounds)]
+	for round, at := range []struct {
+		cut    int
+		mode   string
+		within int // how many calls after it the machine crashes
+	}{{named[0], "synced", 150}, {named[0], "large", 150}, {metas[len(metas)/4], "synced", 30}, {metas[3*len(metas)/4], "synced", 30}} {
+		cut := at.cut
 		k := newDisk(nil)
 		for _, e := range first[:cut] {
 			k.apply(e)
@@ -315,14 +322,14 @@ func TestKilledThenCrash(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		second := recordOne(t, dir, "synced")
+		second := recordOne(t, dir, at.mode)
 		events := slices.Clone(first[:cut])
 		for _, e := range second {
 			e.sync += len(first)
 			events = append(events, e)
 		}
-		if bad, n := crashesWithin(t, events, cut, cut+len(second)/8, crashPoints, uint64(round), nil); n > 0 {
-			t.Errorf("killed at event %d: %d of %d crashes:\n%s", cut, n, crashPoints, strings.Join(bad, "\n"))
+		if bad, n := crashesWithin(t, events, cut, cut+min(len(second), at.within), crashPoints/2, uint64(round), nil); n > 0 {
+			t.Errorf("killed at event %d: %d of %d crashes:\n%s", cut, n, crashPoints/2, strings.Join(bad, "\n"))
 		}
 	}
 }

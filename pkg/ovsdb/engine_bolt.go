@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -146,10 +147,11 @@ func openBolt(path string, o BoltOptions) (*boltEngine, error) {
 					return nil, err
 				}
 				if !o.ReadOnly && !o.NoSync {
-					// A process that was killed may have left its last meta page to the system's
-					// memory. Going on from that, bbolt writes over pages of the state before it,
-					// to which a crash of the machine would go back.
-					err = fdatasync(f)
+					// A process that was killed may have left its last meta page, or the name of
+					// a file that it has made, to the system's memory. Going on from that, bbolt
+					// writes over pages of the state before, and what is acknowledged is in a
+					// file without a name: a crash of the machine would go back to either.
+					err = errors.Join(fdatasync(f), syncDir(filepath.Dir(path)))
 				}
 				if err == nil {
 					layout, err = readBoltLayout(f)

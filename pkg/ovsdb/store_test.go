@@ -15,13 +15,15 @@ import (
 func TestMain(m *testing.M) {
 	switch dir := os.Getenv("OVSDB_TEST_DIR"); os.Getenv("OVSDB_TEST_CRASH") {
 	case "synced":
-		crashWriter(dir, 40, smallLog(false), false)
+		crashWriter(dir, 40, 200, smallLog(false), false)
 	case "closed":
-		crashWriter(dir, 40, smallLog(false), true)
+		crashWriter(dir, 40, 200, smallLog(false), true)
 	case "unsynced":
-		crashWriter(dir, 40, smallLog(true), false)
+		crashWriter(dir, 40, 200, smallLog(true), false)
 	case "endless":
-		crashWriter(dir, 0, smallLog(false), false)
+		crashWriter(dir, 0, 200, smallLog(false), false)
+	case "large": // too large for the write-ahead log
+		crashWriter(dir, 5, 20_000, smallLog(false), false)
 	}
 	if dir := os.Getenv("OVSDB_TEST_CONVERTER"); dir != "" {
 		converterMain(dir)
