@@ -52,7 +52,9 @@ var (
 // the process, and of the machine unless the engine says otherwise. A crash
 // during Append leaves either all entries of the batch or none, or, where the
 // medium cannot do that, a prefix of them: a later one is never there without
-// those before it. Load of what a crash left behind needs no repair.
+// those before it. Load of what a crash left behind needs no repair. What Load
+// passes survives as well, also what a process that was killed had written and
+// not synced: its successor builds on it, and tells others of it.
 //
 // # Failure
 //
