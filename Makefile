@@ -79,7 +79,7 @@ bench-changes: deps ## every kind of change beside stock OVN on BENCH_DB=FILE, t
 	mkdir -p out
 	$(GO) run ./test/bench changes -out out/benchmarks.md -db $(BENCH_DB) -n 100 -stock-n 3
 
-bench-ovsdb: deps ## the store beside ovsdb-server, to out/benchmarks.md; BENCH_DB=FILE for memory and start (ten minutes)
+bench-ovsdb: deps ## the store beside ovsdb-server, to out/benchmarks.md; BENCH_DB=FILE for memory and start (three minutes)
 	mkdir -p out
 	$(GO) run ./test/bench ovsdb -out out/benchmarks.md $(if $(BENCH_DB),-db $(BENCH_DB))
 

@@ -292,7 +292,8 @@ func (c *codec) ReadHeader(req *rpc2.Request, _ *rpc2.Response) (err error) {
 		if method.kind != jsonString || method.text == "" {
 			return fmt.Errorf("%w: \"method\" must be a string", errMessage)
 		}
-		c.current = request{method: method.text, weight: c.weight}
+		// What outlives its handling keeps all of elements.
+		c.current = request{method: method.text, weight: c.weight + int64(unsafe.Sizeof(requestValues{}))}
 		if hasID {
 			c.current.id = *id
 		}

@@ -110,6 +110,11 @@ func TestLimitsEndConnections(t *testing.T) {
 				fmt.Fprintf(w, `{"method":"lock","params":["n%d%s"],"id":%d}`, i, strings.Repeat("x", 1<<20), i)
 			}
 		}},
+		{"buffers", Limits{MaxBuffers: 3 << 20}, func(w io.Writer) { // a small request that waits keeps memory for a usual one
+			for i := range 600 {
+				fmt.Fprintf(w, wait, i)
+			}
+		}},
 		{"buffers", Limits{MaxBuffers: 3 << 20}, func(w io.Writer) { // values take more than their text
 			rows := strings.Repeat(",{}", 5000)
 			for i := range 10 {
